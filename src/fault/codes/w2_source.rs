@@ -1,0 +1,3 @@
+//! Codes of sources and parsing.
+
+codes! {}

@@ -1,0 +1,3 @@
+//! Codes of keys and encryption.
+
+codes! {}

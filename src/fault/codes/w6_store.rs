@@ -1,0 +1,3 @@
+//! Codes of queue and store.
+
+codes! {}

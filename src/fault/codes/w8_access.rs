@@ -1,0 +1,3 @@
+//! Codes of access and audit.
+
+codes! {}
