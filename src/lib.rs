@@ -6,7 +6,10 @@
 //! file, `async` or log. They build without the feature `engine`, so the compiler checks
 //! the line. `ARCHITECTURE.md` is the map.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 // Layer 0
 pub mod fault;
