@@ -1,1 +1,6 @@
-fn main() {}
+//! The integration tests: one binary, one module a subject. A file that is not listed here
+//! fails `architecture::no_test_file_is_forgotten`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod architecture;
