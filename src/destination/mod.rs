@@ -1,1 +1,145 @@
-//! destination
+//! Destinations: the ways out. One file a kind; each sends one delivery and waits for the
+//! peer's proof.
+//!
+//! A destination is owned by one lane worker of the courier, which owns retry, time-out
+//! and rate. Nothing here spawns or tries twice. Dropping the future of a `deliver` leaves
+//! the destination usable: the connection in use is dropped with it. It knows no store.
+
+mod fhir;
+mod file;
+mod mllp;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::fault::Fault;
+use crate::message::{Delivery, Receipt};
+use crate::ports::Ports;
+use crate::settings::Table;
+
+pub use fhir::{Auth, FhirPlan};
+pub use file::FilePlan;
+pub use mllp::MllpPlan;
+
+/// What `[destination.X]` says of its own kind, checked; keys of every kind (retry, rate,
+/// consent) are read by their owners. Equal plans need no restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DestinationPlan {
+    /// HL7 v2 over MLLP.
+    Mllp(MllpPlan),
+    /// A FHIR server.
+    Fhir(FhirPlan),
+    /// Files in a directory.
+    File(FilePlan),
+}
+
+/// One kind of destination, as help, schema and tests know it.
+pub struct Kind {
+    /// Its `type`.
+    pub name: &'static str,
+    /// What it is: one sentence.
+    pub about: &'static str,
+    /// Reads its own keys.
+    pub read: fn(&mut Table<'_>) -> Option<DestinationPlan>,
+}
+
+/// Every kind of destination.
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "mllp",
+        about: "Sends HL7 v2 messages over TCP in MLLP frames and waits for each answer.",
+        read: |table| mllp::read(table).map(DestinationPlan::Mllp),
+    },
+    Kind {
+        name: "fhir",
+        about: "Posts FHIR R4 bundles and resources to a server.",
+        read: |table| fhir::read(table).map(DestinationPlan::Fhir),
+    },
+    Kind {
+        name: "file",
+        about: "Writes each message to a file of its own.",
+        read: |table| file::read(table).map(DestinationPlan::File),
+    },
+];
+
+/// Why a delivery failed.
+///
+/// The fault's class drives the courier: transient is tried again, permanent is a dead
+/// letter (or blocks, by `on_reject`), operator stops the lane and alerts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryError {
+    /// What went wrong.
+    pub fault: Fault,
+    /// The peer asks not to be tried before this has passed.
+    pub retry_after: Option<Duration>,
+}
+
+impl From<Fault> for DeliveryError {
+    fn from(fault: Fault) -> Self {
+        Self { fault, retry_after: None }
+    }
+}
+
+/// A way out to one peer.
+#[async_trait]
+pub trait Destination: Send {
+    /// Connects, or returns at once when connected. Never spawns. The caller bounds the time.
+    async fn open(&mut self, ports: &Ports) -> Result<(), DeliveryError>;
+
+    /// Sends one delivery and waits for the peer's answer; opens first where needed. The
+    /// caller owns retry and time-out. A second call with the same message is harmless
+    /// where the peer's protocol allows it (same control ID, same file name).
+    async fn deliver(&mut self, delivery: &Delivery) -> Result<Receipt, DeliveryError>;
+
+    /// Lets go of the connection at a message boundary.
+    async fn close(&mut self) {}
+}
+
+impl DestinationPlan {
+    /// Its `type`.
+    #[must_use]
+    pub const fn kind_name(&self) -> &'static str {
+        match self {
+            Self::Mllp(_) => "mllp",
+            Self::Fhir(_) => "fhir",
+            Self::File(_) => "file",
+        }
+    }
+
+    /// Where it sends to, for tables and events: an address, never a secret.
+    #[must_use]
+    pub fn target(&self) -> String {
+        match self {
+            Self::Mllp(plan) => plan.connect.to_string(),
+            Self::Fhir(plan) => plan.url.to_string(),
+            Self::File(plan) => plan.dir.display().to_string(),
+        }
+    }
+
+    /// The longest time the kind itself waits for an answer; the courier's time-out must
+    /// not be shorter. `None`: the courier's time-out alone holds.
+    #[must_use]
+    pub const fn answer_timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Mllp(plan) => plan.ack_timeout,
+            Self::Fhir(_) | Self::File(_) => None,
+        }
+    }
+
+    /// Makes a destination for one lane worker. Connects nothing.
+    #[must_use]
+    pub fn build(&self, ports: &Ports) -> Box<dyn Destination> {
+        match self {
+            Self::Mllp(plan) => mllp::build(plan, ports),
+            Self::Fhir(plan) => fhir::build(plan, ports),
+            Self::File(plan) => file::build(plan, ports),
+        }
+    }
+}
+
+/// Reads the keys of a `[destination.X]` that belong to its kind (`type` included);
+/// problems are noted in the table.
+pub fn read(_table: &mut Table<'_>) -> Option<DestinationPlan> {
+    None
+}

@@ -10,6 +10,7 @@ mod entropy;
 mod files;
 mod net;
 pub mod sim;
+pub mod tls;
 
 use std::sync::Arc;
 
