@@ -1,1 +1,25 @@
-fn main() {}
+//! Writes the standard tables under `src/` from the published schemas:
+//! `cargo run --example generate -- fhir ../shared/schema/fhir-r4`.
+
+mod fhir;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["fhir", dir] => fhir::run(Path::new(dir)),
+        _ => Err(std::io::Error::other("usage: generate fhir DIR")),
+    };
+    done.map_or_else(
+        |error| {
+            let _ = std::io::Write::write_all(
+                &mut std::io::stderr(),
+                format!("generate: {error}\n").as_bytes(),
+            );
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}

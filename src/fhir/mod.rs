@@ -1,4 +1,15 @@
 //! FHIR R4: the lossless document, JSON, tables of elements, paths, structural checks.
+//!
+//! Pure values: nothing here knows of sources, channels or HTTP. Faults and findings name
+//! places and types, never content.
+
+mod doc;
+pub mod tables;
+
 #[allow(missing_docs, clippy::all, clippy::todo, unused)]
 mod stub;
-pub use stub::*;
+
+pub use doc::{
+    Builder, DOC_BYTES_MAX, Doc, Items, Members, NAME_BYTES_MAX, Node, NodeId, NodeKind,
+};
+pub use stub::{FhirPath, validate};
