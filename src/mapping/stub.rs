@@ -51,32 +51,3 @@ impl Mapping {
         todo!()
     }
 }
-/// A condition of the sentence language (`PV1-2 = 'I' and PID-19 valued`), for `[filter]`, `when`, validation rules.
-#[derive(Clone)]
-pub struct Condition(());
-impl Condition {
-    pub fn parse(_text: &str) -> Result<Self, Fault> {
-        todo!()
-    }
-    pub fn test(&self, _content: &Content) -> bool {
-        todo!()
-    }
-    pub fn source(&self) -> &str {
-        todo!()
-    }
-}
-/// A path usable on any content: `PID-3.1` on v2, a FHIRPath on FHIR. For `order_by`, `patient`, `index`, test expectations.
-#[derive(Clone)]
-pub struct ValuePath(());
-impl ValuePath {
-    pub fn parse(_text: &str) -> Result<Self, Fault> {
-        todo!()
-    }
-    /// First value, decoded.
-    pub fn read(&self, _content: &Content) -> Option<crate::base::Phi<String>> {
-        todo!()
-    }
-    pub fn read_all(&self, _content: &Content) -> Vec<crate::base::Phi<String>> {
-        todo!()
-    }
-}
