@@ -1,1 +1,38 @@
-//! channel
+//! The channel at run time: what is decided about one message, and about one attempt.
+//!
+//! [`process`] takes bytes to a complete [`MessageRecord`](crate::message::MessageRecord)
+//! and the answer the sender hears; [`redecide`] asks consent again before a delivery
+//! leaves; [`RetryPlan`] and [`Breaker`] say when to try again. All of it is pure: time,
+//! random bytes, consents and keys are handed in, and the engine (layer 9) reports what
+//! comes out.
+//!
+//! Invariant: a message answered positively (`AA`, `CA`) owes every destination of its
+//! channel exactly one fate; a message answered negatively owes nothing. So the answer
+//! says who is responsible for the message from now on: weir, or still the sender. A
+//! mapping that fails is weir's affair (fate dead, answer `AA`), because a sender that
+//! resends cannot repair it.
+
+mod breaker;
+mod keys;
+mod leaf;
+mod parse;
+mod prepare;
+mod process;
+mod redecide;
+mod reply;
+mod retry;
+mod rules;
+
+pub use breaker::{Breaker, BreakerPlan, BreakerState};
+pub use keys::{SearchName, search_hash_domain};
+pub use leaf::decision_text;
+pub use parse::{Parsed, parse};
+pub use prepare::remake;
+pub use process::{Arrival, Processed, Surroundings, process, wreck};
+pub use redecide::{Redecision, redecide};
+pub use reply::{Reply, refuse};
+pub use retry::{RetryPlan, Settlement, settle};
+pub use rules::{
+    Accept, AckMode, ChannelRules, ConsentRules, DestinationRules, FilterRule, OnDeny, OnReject,
+    OnUnknown,
+};

@@ -16,4 +16,10 @@ codes! {
     W2704 Permanent "an edit does not fit the FHIR document",
         "The place that a rule wants to change is not there, or is of another kind.",
         "Check the path of the rule against the message.";
+    W2901 Permanent "the channel does not take messages of this type",
+        "A channel answers for the messages it was built for; another type was not mapped or tested.",
+        "Send it to another channel, or add its type to `accept` of the source.";
+    W2902 Permanent "an acknowledgment came in as a message",
+        "Acknowledgments are never acknowledged, else two systems would answer each other for ever.",
+        "Let the peer send messages on this connection, and acknowledgments only in answer to ours.";
 }

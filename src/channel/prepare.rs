@@ -1,0 +1,261 @@
+//! What one message owes one destination: `when`, consent, mapping, sealing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{
+    Arrival, ChannelRules, DestinationRules, OnDeny, Parsed, Redecision, Surroundings, keys, leaf,
+    redecide,
+};
+use crate::consent::{self, Directive};
+use crate::fault::codes::W9001;
+use crate::fault::{Fault, Place};
+use crate::mapping::Mapping;
+use crate::message::{
+    Body, Content, Decision, Fate, FaultRecord, Leaf, MessageRecord, PatientKey, Stage, Step,
+    Trail, Verdict,
+};
+use crate::seal::{self, SealRule};
+
+/// What the destinations of one message share: parts are made once.
+pub(super) struct Shared<'m> {
+    pub(super) arrival: &'m Arrival,
+    pub(super) parsed: &'m Parsed,
+    pub(super) patient: Option<&'m PatientKey>,
+    pub(super) trail: Trail,
+    pub(super) leaves: Vec<Leaf>,
+    directives: Option<Arc<[Directive]>>,
+    made: Vec<Made>,
+}
+
+/// A body made before, and from what.
+struct Made {
+    mapping: Option<Arc<Mapping>>,
+    seal: Arc<[SealRule]>,
+    redacted: Vec<Arc<str>>,
+    result: Result<Body, FaultRecord>,
+}
+
+impl<'m> Shared<'m> {
+    pub(super) const fn new(
+        arrival: &'m Arrival,
+        parsed: &'m Parsed,
+        patient: Option<&'m PatientKey>,
+    ) -> Self {
+        Self {
+            arrival,
+            parsed,
+            patient,
+            trail: Trail { steps: Vec::new() },
+            leaves: Vec::new(),
+            directives: None,
+            made: Vec::new(),
+        }
+    }
+
+    pub(super) fn step(&mut self, stage: Stage, to: Option<&DestinationRules>, took: Duration) {
+        self.trail.steps.push(Step {
+            stage,
+            destination: to.map(|rules| rules.name.shared()),
+            micros: u32::try_from(took.as_micros()).unwrap_or(u32::MAX),
+            note: None,
+            warnings: Vec::new(),
+        });
+    }
+
+    fn note(&mut self, note: impl Into<Arc<str>>) {
+        if let Some(step) = self.trail.steps.last_mut() {
+            step.note = Some(note.into());
+        }
+    }
+}
+
+/// Decides what the message owes one destination.
+///
+/// # Errors
+/// When the consents of the patient cannot be read: nothing can be decided then, and the
+/// message is refused as a whole.
+pub(super) fn prepare(
+    rules: &ChannelRules,
+    to: &DestinationRules,
+    shared: &mut Shared<'_>,
+    around: &mut Surroundings<'_>,
+) -> Result<Fate, Fault> {
+    if let Some(when) = &to.when {
+        let begin = (around.monotonic)();
+        let passed = when.condition.test(&shared.parsed.content);
+        shared.step(Stage::Filter, Some(to), (around.monotonic)().saturating_sub(begin));
+        if !passed {
+            return Ok(Fate::Filtered(when.place.clone()));
+        }
+    }
+    let redacted = match ask_consent(rules, to, shared, around)? {
+        None | Some(Decision { verdict: Verdict::Permit | Verdict::Unknown, .. }) => Vec::new(),
+        Some(Decision { verdict: Verdict::Redact(paths), .. }) => paths,
+        Some(decision) => {
+            return Ok(match rules.consent.on_deny {
+                OnDeny::Hold => Fate::Held(decision),
+                OnDeny::Record | OnDeny::Nak => Fate::Denied(decision),
+            });
+        }
+    };
+    let known = shared.made.iter().find(|made| {
+        same(made.mapping.as_ref(), to.mapping.as_ref())
+            && Arc::ptr_eq(&made.seal, &to.seal)
+            && made.redacted == redacted
+    });
+    let result = match known {
+        Some(made) => made.result.clone(),
+        None => {
+            let result = make(rules, to, &redacted, shared, around).map_err(|fault| {
+                let place = Place::destination(rules.name.shared(), to.name.shared());
+                FaultRecord::from(&fault.at(place))
+            });
+            shared.made.push(Made {
+                mapping: to.mapping.clone(),
+                seal: to.seal.clone(),
+                redacted,
+                result: result.clone(),
+            });
+            result
+        }
+    };
+    Ok(match result {
+        Ok(body) => Fate::Deliver(body),
+        Err(fault) => Fate::Dead(fault),
+    })
+}
+
+fn same(one: Option<&Arc<Mapping>>, other: Option<&Arc<Mapping>>) -> bool {
+    match (one, other) {
+        (None, None) => true,
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        _ => false,
+    }
+}
+
+/// The decision for this destination; none where the channel has no policy. A verdict
+/// that counts as denied comes out as [`Verdict::Deny`] or as unknown made permit.
+fn ask_consent(
+    rules: &ChannelRules,
+    to: &DestinationRules,
+    shared: &mut Shared<'_>,
+    around: &mut Surroundings<'_>,
+) -> Result<Option<Decision>, Fault> {
+    if rules.consent.policy.is_none() {
+        return Ok(None);
+    }
+    let begin = (around.monotonic)();
+    let directives = match (&shared.directives, shared.patient) {
+        (Some(directives), _) => directives.clone(),
+        (None, Some(patient)) => around.consents.directives(patient)?,
+        (None, None) => Arc::from([]),
+    };
+    let subject = redecide::subject(&shared.parsed.message_type);
+    let decided = redecide::decide(rules, to, &directives, &subject, around.now);
+    shared.directives = Some(directives);
+    shared.step(Stage::Consent, Some(to), (around.monotonic)().saturating_sub(begin));
+    let Some((decision, outcome)) = decided else { return Ok(None) };
+    shared.note(leaf::decision_text(&decision));
+    let at = (&decision, around.now);
+    shared.leaves.push(leaf::decision(rules, shared.arrival, &to.name, at));
+    Ok(Some(match outcome {
+        Redecision::Denied(decision) | Redecision::Held(decision) => {
+            Decision { verdict: denied(decision.verdict), ..decision }
+        }
+        Redecision::Go | Redecision::Redact(_) => decision,
+    }))
+}
+
+/// An unknown that counts as denied is kept as a denial: the rule tells that none bound.
+fn denied(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Unknown | Verdict::Deny => Verdict::Deny,
+        Verdict::Permit => Verdict::Permit,
+        Verdict::Redact(paths) => Verdict::Redact(paths),
+    }
+}
+
+/// Redacts, maps and seals.
+fn make(
+    rules: &ChannelRules,
+    to: &DestinationRules,
+    redacted: &[Arc<str>],
+    shared: &mut Shared<'_>,
+    around: &mut Surroundings<'_>,
+) -> Result<Body, Fault> {
+    let mut content = shared.parsed.content.clone();
+    if !redacted.is_empty() {
+        content = consent::redact(content, redacted)?;
+    }
+    if let Some(mapping) = &to.mapping {
+        let begin = (around.monotonic)();
+        let mapped = mapping.run(&content, &rules.site);
+        shared.step(Stage::Map, Some(to), (around.monotonic)().saturating_sub(begin));
+        let mapped = mapped?;
+        shared.note(format!("{} values, {} fields unused", mapped.values, mapped.unused));
+        if let Some(step) = shared.trail.steps.last_mut() {
+            step.warnings = mapped.warnings.iter().take(WARNINGS_MAX).map(warning).collect();
+        }
+        content = mapped.content;
+    }
+    if !to.seal.is_empty() {
+        content = encrypt(to, content, shared, around)?;
+    }
+    Ok(content.to_body())
+}
+
+/// Most warnings kept of one mapping run: a message with a thousand results that all lack
+/// a code says the same thing a thousand times.
+const WARNINGS_MAX: usize = 32;
+
+fn warning(fault: &Fault) -> Arc<str> {
+    match &fault.place().path {
+        Some(path) => format!("{} {path}", fault.code()).into(),
+        None => fault.code().as_str().into(),
+    }
+}
+
+fn encrypt(
+    to: &DestinationRules,
+    content: Content,
+    shared: &mut Shared<'_>,
+    around: &mut Surroundings<'_>,
+) -> Result<Content, Fault> {
+    let Some(keyring) = around.keyring else {
+        return Err(Fault::new(W9001).because("a channel with `[[encrypt]]` runs without keys"));
+    };
+    let begin = (around.monotonic)();
+    let sealed = seal::apply(&to.seal, keyring, shared.arrival.id, content, around.entropy);
+    shared.step(Stage::Encrypt, Some(to), (around.monotonic)().saturating_sub(begin));
+    let (content, paths) = sealed?;
+    shared.note(format!("{} values sealed", paths.len()));
+    Ok(content)
+}
+
+/// Makes the body for one destination anew from the original, with the rules of now: for
+/// a release, a replay through the mapping of now, or a redaction that came later.
+///
+/// Gives the fate and the leaves of the decision. The condition `when` is asked again.
+///
+/// # Errors
+/// The parser's fault, or that of reading consents.
+pub fn remake(
+    rules: &ChannelRules,
+    to: &DestinationRules,
+    record: &MessageRecord,
+    around: &mut Surroundings<'_>,
+) -> Result<(Fate, Vec<Leaf>), Fault> {
+    let parsed = super::parse(record.original.kind, record.original.bytes.clone())?;
+    let arrival = Arrival {
+        id: record.id,
+        received: record.received,
+        peer: record.peer.clone(),
+        parent: record.parent,
+        bytes: record.original.bytes.clone(),
+    };
+    let patient = keys::patient(rules, &parsed.content);
+    let mut shared = Shared::new(&arrival, &parsed, patient.as_ref());
+    let fate = prepare(rules, to, &mut shared, around)?;
+    Ok((fate, shared.leaves))
+}

@@ -1,0 +1,245 @@
+//! One message through the stages, in their fixed order: parse, accept, filter, then for
+//! each destination `when`, consent, map, encrypt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+
+use super::prepare::{Shared, prepare};
+use super::reply::{self, Answer};
+use super::{ChannelRules, OnDeny, Parsed, Reply, keys, leaf};
+use crate::base::{MessageId, Timestamp};
+use crate::consent::ConsentBook;
+use crate::fault::codes::{W2901, W2902, W3901};
+use crate::fault::{Fault, Place};
+use crate::hl7v2::ack::AckCode;
+use crate::message::{
+    Body, Content, Fate, FaultRecord, LaneKey, Leaf, MessageRecord, Owed, Peer, Stage, Trail,
+};
+use crate::seal::Keyring;
+
+/// A message as it came, stamped.
+#[derive(Clone)]
+pub struct Arrival {
+    /// The id weir gave it.
+    pub id: MessageId,
+    /// When it arrived.
+    pub received: Timestamp,
+    /// Who sent it.
+    pub peer: Peer,
+    /// File batch or bundle it was split from.
+    pub parent: Option<MessageId>,
+    /// The bytes as they came.
+    pub bytes: Bytes,
+}
+
+/// Everything the stages may look at besides the message. All of it is handed in.
+pub struct Surroundings<'a> {
+    /// The time of the decisions.
+    pub now: Timestamp,
+    /// Fills a buffer with random bytes, for nonces.
+    pub entropy: &'a mut dyn FnMut(&mut [u8]),
+    /// The directives of patients.
+    pub consents: &'a dyn ConsentBook,
+    /// Keys of `[[encrypt]]`; none where no channel has it.
+    pub keyring: Option<&'a Keyring>,
+    /// Keyed hash of the store: domain, value.
+    pub hash: &'a dyn Fn(&str, &[u8]) -> [u8; 16],
+    /// Time since some fixed moment, to tell how long stages took. Decides nothing.
+    pub monotonic: &'a dyn Fn() -> Duration,
+}
+
+/// A message with its fates, ready for the journal, and the answer once it is there.
+#[derive(Debug)]
+pub struct Processed {
+    /// What the journal keeps.
+    pub record: MessageRecord,
+    /// What the sender hears after the record is durable.
+    pub reply: Reply,
+}
+
+/// Why a message is not taken.
+struct Refusal {
+    answer: Answer,
+    fault: Fault,
+}
+
+/// Takes one message through the stages. Every message comes out with a record.
+#[must_use]
+pub fn process(
+    rules: &ChannelRules,
+    arrival: Arrival,
+    around: &mut Surroundings<'_>,
+) -> Processed {
+    let digest: [u8; 32] = Sha256::digest(&arrival.bytes).into();
+    let stamp = (arrival.id, around.now);
+    let begin = (around.monotonic)();
+    let parsed = match super::parse(rules.input, arrival.bytes.clone()) {
+        Ok(parsed) => parsed,
+        Err(fault) => {
+            let fault = fault.at(Place::channel(rules.name.shared()));
+            let mut record = blank(rules, &arrival, digest);
+            let reply =
+                reply::unparsed(rules.input, &arrival.bytes, AckCode::AR, fault.clone(), stamp);
+            refused(&mut record, rules, &arrival, &fault, &reply);
+            return Processed { record, reply };
+        }
+    };
+    let patient = keys::patient(rules, &parsed.content);
+    let mut record = blank(rules, &arrival, digest);
+    record.message_type = parsed.message_type.clone();
+    record.version = parsed.version.clone();
+    record.keys = keys::search(rules, &parsed, patient.as_ref(), around.hash);
+    record.duplicate_key = keys::duplicate(&parsed, &digest, around.hash);
+
+    let mut shared = Shared::new(&arrival, &parsed, patient.as_ref());
+    shared.step(Stage::Parse, None, (around.monotonic)().saturating_sub(begin));
+    let decided = stages(rules, &mut shared, around);
+    record.trail = std::mem::take(&mut shared.trail);
+    let leaves = std::mem::take(&mut shared.leaves);
+    drop(shared);
+
+    let reply = match decided {
+        Ok(owed) => {
+            record.owed = owed;
+            record.leaves.push(leaf::message(rules, &arrival, None, digest));
+            let reply = reply::build(rules.ack_mode, &parsed, Answer::Accept, None, stamp);
+            if is_ack(&parsed) { Reply::silent(true, None) } else { reply }
+        }
+        Err(Refusal { answer, fault }) => {
+            let fault = fault.at(Place::channel(rules.name.shared()));
+            let reply =
+                reply::build(rules.ack_mode, &parsed, answer, Some(fault.clone()), stamp);
+            let reply = if is_ack(&parsed) { Reply::silent(false, Some(fault.clone())) } else { reply };
+            refused(&mut record, rules, &arrival, &fault, &reply);
+            reply
+        }
+    };
+    record.patient = patient;
+    record.ack = reply.code_text().into();
+    record.leaves.extend(leaves);
+    Processed { record, reply }
+}
+
+/// Accept, filter, and the fates.
+fn stages(
+    rules: &ChannelRules,
+    shared: &mut Shared<'_>,
+    around: &mut Surroundings<'_>,
+) -> Result<Vec<Owed>, Refusal> {
+    let parsed = shared.parsed;
+    let lane = keys::lane(rules, &parsed.content, around.hash);
+    if is_ack(parsed) && !rules.accept.0.iter().any(|row| row.starts_with("ACK")) {
+        // Answering an acknowledgment would begin a quarrel without end.
+        let fault = Fault::new(W2902).at(Place::path("MSH-9"));
+        return Err(Refusal { answer: Answer::Reject, fault });
+    }
+    if !rules.accept.takes(&parsed.message_type) {
+        let fault = Fault::new(W2901).at(Place::path("MSH-9"));
+        let fault = match &*parsed.message_type {
+            "" => fault.because("its type is not a word of the standard"),
+            known => fault.because(format!("the message is {known}")),
+        };
+        return Err(Refusal { answer: Answer::Reject, fault });
+    }
+    if let Some(filter) = &rules.filter {
+        let begin = (around.monotonic)();
+        let passed = filter.condition.test(&parsed.content);
+        shared.step(Stage::Filter, None, (around.monotonic)().saturating_sub(begin));
+        if !passed {
+            return Ok(all(rules, lane, &Fate::Filtered(filter.place.clone())));
+        }
+    }
+    let mut owed = Vec::with_capacity(rules.destinations.len());
+    for to in &rules.destinations {
+        let fate = prepare(rules, to, shared, around)
+            .map_err(|fault| Refusal { answer: Answer::Error, fault })?;
+        owed.push(Owed { destination: to.name.clone(), lane, fate });
+    }
+    let denied = |o: &Owed| matches!(o.fate, Fate::Denied(_));
+    let leaves_none = owed.iter().all(|o| matches!(o.fate, Fate::Denied(_) | Fate::Filtered(_)));
+    if rules.consent.on_deny == OnDeny::Nak && leaves_none && owed.iter().any(denied) {
+        return Err(Refusal { answer: Answer::Reject, fault: Fault::new(W3901) });
+    }
+    Ok(owed)
+}
+
+/// The same fate for every destination.
+fn all(rules: &ChannelRules, lane: LaneKey, fate: &Fate) -> Vec<Owed> {
+    let owe = |name: &_| Owed { destination: Clone::clone(name), lane, fate: fate.clone() };
+    rules.destinations.iter().map(|to| owe(&to.name)).collect()
+}
+
+/// Whether the message is itself an acknowledgment, which is never acknowledged.
+fn is_ack(parsed: &Parsed) -> bool {
+    matches!(parsed.content, Content::Hl7(_))
+        && (&*parsed.message_type == "ACK" || parsed.message_type.starts_with("ACK^"))
+}
+
+/// A record that knows nothing but the bytes.
+fn blank(rules: &ChannelRules, arrival: &Arrival, digest: [u8; 32]) -> MessageRecord {
+    MessageRecord {
+        id: arrival.id,
+        channel: rules.name.clone(),
+        received: arrival.received,
+        revision: rules.revision.clone(),
+        peer: arrival.peer.clone(),
+        parent: arrival.parent,
+        message_type: "".into(),
+        version: "".into(),
+        original: Body { kind: rules.input, bytes: arrival.bytes.clone() },
+        digest,
+        patient: None,
+        keys: Vec::new(),
+        duplicate_key: None,
+        ack: "".into(),
+        fault: None,
+        trail: Trail::default(),
+        owed: Vec::new(),
+        leaves: Vec::new(),
+    }
+}
+
+/// Fills in that a message was refused. A refused message gets no duplicate key: sent
+/// again after a repair it is looked at anew.
+fn refused(
+    record: &mut MessageRecord,
+    rules: &ChannelRules,
+    arrival: &Arrival,
+    fault: &Fault,
+    reply: &Reply,
+) {
+    record.fault = Some(FaultRecord::from(fault));
+    record.duplicate_key = None;
+    record.ack = reply.code_text().into();
+    let code: &str = fault.code().as_str();
+    let leaf: Leaf = leaf::message(rules, arrival, Some(code), record.digest);
+    record.leaves.push(leaf);
+}
+
+/// The record of a message on which a stage panicked: every destination is owed a dead
+/// letter, so that the message is kept and can be sent again after a repair, and the
+/// sender hears that weir has it.
+///
+/// Touches the content as little as it can, since something in it made weir panic; the
+/// engine calls it under a guard all the same.
+#[must_use]
+pub fn wreck(
+    rules: &ChannelRules,
+    arrival: &Arrival,
+    fault: Fault,
+    now: Timestamp,
+) -> Processed {
+    let fault = fault.at(Place::channel(rules.name.shared()));
+    let digest: [u8; 32] = Sha256::digest(&arrival.bytes).into();
+    let mut record = blank(rules, arrival, digest);
+    record.owed = all(rules, LaneKey::default(), &Fate::Dead(FaultRecord::from(&fault)));
+    record.fault = Some(FaultRecord::from(&fault));
+    record.leaves.push(leaf::message(rules, arrival, None, digest));
+    let stamp = (arrival.id, now);
+    let reply = reply::unparsed(rules.input, &arrival.bytes, AckCode::AA, fault, stamp);
+    record.ack = Arc::from(reply.code_text());
+    Processed { record, reply }
+}

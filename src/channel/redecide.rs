@@ -1,0 +1,89 @@
+//! Consent, asked for one destination: at intake, and again before a delivery leaves.
+
+use std::sync::Arc;
+
+use super::{ChannelRules, DestinationRules, OnDeny, OnUnknown};
+use crate::base::Timestamp;
+use crate::consent::{self, ConsentBook, Directive, Question};
+use crate::fault::Fault;
+use crate::message::{Decision, Delivery, Verdict};
+
+/// What consent says about a delivery now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redecision {
+    /// It may leave as it is.
+    Go,
+    /// It may leave without some paths. Where the body was made under the same rule it
+    /// stands; else it is made anew.
+    Redact(Decision),
+    /// It may not leave.
+    Denied(Decision),
+    /// It may not leave, and the channel holds what is denied.
+    Held(Decision),
+}
+
+/// The action that sending is, a code of FHIR `consent-action`.
+const ACTION: &str = "disclose";
+
+/// Asks consent again before a delivery leaves: what was revoked after the message was
+/// taken does not leave any more.
+///
+/// # Errors
+/// When the consents of the patient cannot be read.
+pub fn redecide(
+    rules: &ChannelRules,
+    to: &DestinationRules,
+    delivery: &Delivery,
+    consents: &dyn ConsentBook,
+    now: Timestamp,
+) -> Result<Redecision, Fault> {
+    if rules.consent.policy.is_none() {
+        return Ok(Redecision::Go);
+    }
+    let directives = match &delivery.patient {
+        Some(patient) => consents.directives(patient)?,
+        None => Arc::from([]),
+    };
+    let subject = subject(&delivery.message_type);
+    Ok(decide(rules, to, &directives, &subject, now).map_or(Redecision::Go, |(_, said)| said))
+}
+
+/// What a message is about, for the question to consent. Made of the message type alone,
+/// so that the question at dequeue is the question at intake.
+pub(super) fn subject(message_type: &Arc<str>) -> Vec<Arc<str>> {
+    match message_type.rsplit_once(':') {
+        Some((_, resource)) => vec![resource.into()],
+        None => vec![message_type.clone()],
+    }
+}
+
+/// Decides for one destination; none where the channel has no policy.
+pub(super) fn decide(
+    rules: &ChannelRules,
+    to: &DestinationRules,
+    directives: &[Directive],
+    classes: &[Arc<str>],
+    now: Timestamp,
+) -> Option<(Decision, Redecision)> {
+    let policy = rules.consent.policy.as_ref()?;
+    let question = Question {
+        recipient: &to.recipient,
+        purpose: &to.purpose,
+        action: ACTION,
+        classes,
+        labels: &[],
+        now,
+    };
+    let decision = consent::decide(policy, directives, &question);
+    let denied = match (&decision.verdict, rules.consent.on_unknown) {
+        (Verdict::Permit, _) | (Verdict::Unknown, OnUnknown::Permit) => false,
+        (Verdict::Redact(_), _) => return Some((decision.clone(), Redecision::Redact(decision))),
+        (Verdict::Deny, _) | (Verdict::Unknown, OnUnknown::Deny) => true,
+    };
+    let said = match (denied, rules.consent.on_deny) {
+        (false, _) => Redecision::Go,
+        (true, OnDeny::Hold) => Redecision::Held(decision.clone()),
+        (true, OnDeny::Record | OnDeny::Nak) => Redecision::Denied(decision.clone()),
+    };
+    Some((decision, said))
+}

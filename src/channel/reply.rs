@@ -1,0 +1,205 @@
+//! What the sender hears.
+//!
+//! One answer a message on its connection: in enhanced mode the commit acknowledgment
+//! where MSH-15 asks for one, else the application acknowledgment where MSH-16 does.
+//! Two frames for one message would make the many senders that wait for exactly one
+//! frame take the second for the answer to their next message.
+//!
+//! Source: HL7 v2.5.1 chapter 2, message processing rules.
+
+use bytes::Bytes;
+
+use super::{AckMode, Parsed};
+use crate::base::{MessageId, Timestamp};
+use crate::fault::Fault;
+use crate::hl7v2;
+use crate::hl7v2::ack::AckCode;
+use crate::message::{Content, ContentKind};
+
+/// The answer to one message.
+#[derive(Clone)]
+pub struct Reply {
+    /// Whether weir is responsible for the message from now on.
+    pub accepted: bool,
+    /// MSA-1; none where no acknowledgment is due.
+    pub code: Option<AckCode>,
+    /// The acknowledgment; none where none is due.
+    pub body: Option<Bytes>,
+    /// Why it was refused.
+    pub fault: Option<Fault>,
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let code = self.code.map_or("", code_name);
+        write!(f, "Reply({code:?}, accepted: {}, {:?})", self.accepted, self.fault)
+    }
+}
+
+impl Reply {
+    /// No word, for what must not be answered.
+    #[must_use]
+    pub const fn silent(accepted: bool, fault: Option<Fault>) -> Self {
+        Self { accepted, code: None, body: None, fault }
+    }
+
+    /// The acknowledgment code as text; empty without one.
+    #[must_use]
+    pub fn code_text(&self) -> &'static str {
+        self.code.map_or("", code_name)
+    }
+}
+
+/// MSA-1 of a code.
+#[must_use]
+pub(super) const fn code_name(code: AckCode) -> &'static str {
+    match code {
+        AckCode::AA => "AA",
+        AckCode::AE => "AE",
+        AckCode::AR => "AR",
+        AckCode::CA => "CA",
+        AckCode::CE => "CE",
+        AckCode::CR => "CR",
+    }
+}
+
+/// How a message is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// weir has it.
+    Accept,
+    /// Its content or our state does not allow it now: `AE`, `CE`.
+    Error,
+    /// The channel does not take such messages: `AR`, `CR`.
+    Reject,
+}
+
+/// The time of an answer and the message it is about; MSH-10 of the acknowledgment is the
+/// first 20 characters of the message's id, the longest that HL7 before 2.7 allows.
+pub(super) type Stamp = (MessageId, Timestamp);
+
+/// Builds the answer to a parsed message.
+pub(super) fn build(
+    mode: AckMode,
+    parsed: &Parsed,
+    answer: Answer,
+    fault: Option<Fault>,
+    stamp: Stamp,
+) -> Reply {
+    let accepted = answer == Answer::Accept;
+    let Content::Hl7(message) = &parsed.content else { return Reply::silent(accepted, fault) };
+    match code(mode, message, answer) {
+        Some(code) => {
+            let body =
+                hl7v2::ack::build(message, code, fault.as_ref(), stamp.1, &control(stamp.0));
+            Reply { accepted, code: Some(code), body: Some(body), fault }
+        }
+        None => Reply::silent(accepted, fault),
+    }
+}
+
+/// The answer to bytes that could not be parsed: `AR` with the reason, for HL7 v2.
+pub(super) fn unparsed(
+    kind: ContentKind,
+    bytes: &[u8],
+    code: AckCode,
+    fault: Fault,
+    stamp: Stamp,
+) -> Reply {
+    let accepted = code == AckCode::AA;
+    if kind != ContentKind::Hl7 {
+        return Reply::silent(accepted, Some(fault));
+    }
+    let body = hl7v2::ack::build_unparsed(bytes, code, &fault, stamp.1, &control(stamp.0));
+    Reply { accepted, code: Some(code), body: Some(body), fault: Some(fault) }
+}
+
+/// Refuses a message with a reason of the engine, as when the store cannot take it: `AE`
+/// or `CE`. Nothing of it is weir's then.
+#[must_use]
+pub fn refuse(
+    (mode, kind): (AckMode, ContentKind),
+    bytes: &Bytes,
+    fault: Fault,
+    (id, now): (MessageId, Timestamp),
+) -> Reply {
+    match super::parse(kind, bytes.clone()) {
+        Ok(parsed) => build(mode, &parsed, Answer::Error, Some(fault), (id, now)),
+        Err(_) => unparsed(kind, bytes, AckCode::AE, fault, (id, now)),
+    }
+}
+
+fn control(id: MessageId) -> String {
+    let mut text = id.to_string();
+    text.truncate(20);
+    text
+}
+
+/// Which code is due, if any.
+fn code(mode: AckMode, message: &hl7v2::Message, answer: Answer) -> Option<AckCode> {
+    let header = message.header();
+    let (accept, application) = (header.accept_ack(), header.application_ack());
+    let enhanced = match mode {
+        AckMode::Original => false,
+        AckMode::Enhanced => return Some(commit_code(answer)),
+        AckMode::Auto => accept.is_valued() || application.is_valued(),
+    };
+    if !enhanced {
+        return Some(application_code(answer));
+    }
+    if wanted(accept.raw(), answer) {
+        Some(commit_code(answer))
+    } else if wanted(application.raw(), answer) {
+        Some(application_code(answer))
+    } else {
+        None
+    }
+}
+
+/// Whether a condition of table 0155 asks for this answer.
+fn wanted(condition: &[u8], answer: Answer) -> bool {
+    match condition {
+        b"AL" => true,
+        b"ER" => answer != Answer::Accept,
+        b"SU" => answer == Answer::Accept,
+        // `NE`, empty, and words that are not in the table.
+        _ => false,
+    }
+}
+
+const fn commit_code(answer: Answer) -> AckCode {
+    match answer {
+        Answer::Accept => AckCode::CA,
+        Answer::Error => AckCode::CE,
+        Answer::Reject => AckCode::CR,
+    }
+}
+
+const fn application_code(answer: Answer) -> AckCode {
+    match answer {
+        Answer::Accept => AckCode::AA,
+        Answer::Error => AckCode::AE,
+        Answer::Reject => AckCode::AR,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_of_table_0155() {
+        let check = |condition: &[u8], answer, expected| {
+            assert_eq!(wanted(condition, answer), expected, "{condition:?} {answer:?}");
+        };
+        check(b"AL", Answer::Accept, true);
+        check(b"AL", Answer::Reject, true);
+        check(b"NE", Answer::Error, false);
+        check(b"ER", Answer::Accept, false);
+        check(b"ER", Answer::Error, true);
+        check(b"SU", Answer::Accept, true);
+        check(b"SU", Answer::Reject, false);
+        check(b"", Answer::Accept, false);
+        check(b"XX", Answer::Accept, false);
+    }
+}
