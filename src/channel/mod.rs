@@ -14,7 +14,6 @@
 
 mod breaker;
 mod keys;
-mod leaf;
 mod parse;
 mod prepare;
 mod process;
@@ -25,11 +24,10 @@ mod rules;
 
 pub use breaker::{Breaker, BreakerPlan, BreakerState};
 pub use keys::{SearchName, search_hash_domain};
-pub use leaf::decision_text;
 pub use parse::{Parsed, parse};
 pub use prepare::remake;
 pub use process::{Arrival, Processed, Surroundings, process, wreck};
-pub use redecide::{Redecision, redecide};
+pub use redecide::{Redecision, redecide, same_decision};
 pub use reply::{Reply, refuse};
 pub use retry::{RetryPlan, Settlement, settle};
 pub use rules::{

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Arrival, ChannelRules, DestinationRules, OnDeny, Parsed, Redecision, Surroundings, keys, leaf,
+    Arrival, ChannelRules, DestinationRules, OnDeny, Parsed, Redecision, Surroundings, keys,
     redecide,
 };
+use crate::audit;
+use crate::base::ChannelName;
 use crate::consent::{self, Directive};
 use crate::fault::codes::W9001;
 use crate::fault::{Fault, Place};
@@ -156,9 +158,12 @@ fn ask_consent(
     shared.directives = Some(directives);
     shared.step(Stage::Consent, Some(to), (around.monotonic)().saturating_sub(begin));
     let Some((decision, outcome)) = decided else { return Ok(None) };
-    shared.note(leaf::decision_text(&decision));
-    let at = (&decision, around.now);
-    shared.leaves.push(leaf::decision(rules, shared.arrival, &to.name, at));
+    let subject = audit::Subject::delivery(shared.arrival.id, &rules.name, &to.name);
+    let leaf = audit::consent_decided(around.now, subject, &decision);
+    if let Some(text) = &leaf.decision {
+        shared.note(text.clone());
+    }
+    shared.leaves.push(leaf);
     Ok(Some(match outcome {
         Redecision::Denied(decision) | Redecision::Held(decision) => {
             Decision { verdict: denied(decision.verdict), ..decision }
@@ -200,7 +205,7 @@ fn make(
         content = mapped.content;
     }
     if !to.seal.is_empty() {
-        content = encrypt(to, content, shared, around)?;
+        content = encrypt((&rules.name, to), content, shared, around)?;
     }
     Ok(content.to_body())
 }
@@ -217,7 +222,7 @@ fn warning(fault: &Fault) -> Arc<str> {
 }
 
 fn encrypt(
-    to: &DestinationRules,
+    (channel, to): (&ChannelName, &DestinationRules),
     content: Content,
     shared: &mut Shared<'_>,
     around: &mut Surroundings<'_>,
@@ -230,6 +235,8 @@ fn encrypt(
     shared.step(Stage::Encrypt, Some(to), (around.monotonic)().saturating_sub(begin));
     let (content, paths) = sealed?;
     shared.note(format!("{} values sealed", paths.len()));
+    let subject = audit::Subject::delivery(shared.arrival.id, channel, &to.name);
+    shared.leaves.push(audit::message_sealed(around.now, subject, &paths));
     Ok(content)
 }
 

@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::prepare::{Shared, prepare};
 use super::reply::{self, Answer};
-use super::{ChannelRules, OnDeny, Parsed, Reply, keys, leaf};
+use super::{ChannelRules, OnDeny, Parsed, Reply, keys};
+use crate::audit;
 use crate::base::{MessageId, Timestamp};
 use crate::consent::ConsentBook;
 use crate::fault::codes::{W2901, W2902, W3901};
@@ -68,11 +69,7 @@ struct Refusal {
 
 /// Takes one message through the stages. Every message comes out with a record.
 #[must_use]
-pub fn process(
-    rules: &ChannelRules,
-    arrival: Arrival,
-    around: &mut Surroundings<'_>,
-) -> Processed {
+pub fn process(rules: &ChannelRules, arrival: Arrival, around: &mut Surroundings<'_>) -> Processed {
     let digest: [u8; 32] = Sha256::digest(&arrival.bytes).into();
     let stamp = (arrival.id, around.now);
     let begin = (around.monotonic)();
@@ -104,15 +101,15 @@ pub fn process(
     let reply = match decided {
         Ok(owed) => {
             record.owed = owed;
-            record.leaves.push(leaf::message(rules, &arrival, None, digest));
+            record.leaves.push(accepted(rules, &arrival, digest));
             let reply = reply::build(rules.ack_mode, &parsed, Answer::Accept, None, stamp);
             if is_ack(&parsed) { Reply::silent(true, None) } else { reply }
         }
         Err(Refusal { answer, fault }) => {
             let fault = fault.at(Place::channel(rules.name.shared()));
+            let reply = reply::build(rules.ack_mode, &parsed, answer, Some(fault.clone()), stamp);
             let reply =
-                reply::build(rules.ack_mode, &parsed, answer, Some(fault.clone()), stamp);
-            let reply = if is_ack(&parsed) { Reply::silent(false, Some(fault.clone())) } else { reply };
+                if is_ack(&parsed) { Reply::silent(false, Some(fault.clone())) } else { reply };
             refused(&mut record, rules, &arrival, &fault, &reply);
             reply
         }
@@ -214,9 +211,15 @@ fn refused(
     record.fault = Some(FaultRecord::from(fault));
     record.duplicate_key = None;
     record.ack = reply.code_text().into();
-    let code: &str = fault.code().as_str();
-    let leaf: Leaf = leaf::message(rules, arrival, Some(code), record.digest);
-    record.leaves.push(leaf);
+    let subject = audit::Subject::message(arrival.id, &rules.name);
+    let kept = FaultRecord::from(fault);
+    record.leaves.push(audit::message_refused(arrival.received, subject, record.digest, &kept));
+}
+
+/// The leaf that says a message was taken.
+fn accepted(rules: &ChannelRules, arrival: &Arrival, digest: [u8; 32]) -> Leaf {
+    let subject = audit::Subject::message(arrival.id, &rules.name);
+    audit::message_accepted(arrival.received, subject, digest)
 }
 
 /// The record of a message on which a stage panicked: every destination is owed a dead
@@ -226,20 +229,123 @@ fn refused(
 /// Touches the content as little as it can, since something in it made weir panic; the
 /// engine calls it under a guard all the same.
 #[must_use]
-pub fn wreck(
-    rules: &ChannelRules,
-    arrival: &Arrival,
-    fault: Fault,
-    now: Timestamp,
-) -> Processed {
+pub fn wreck(rules: &ChannelRules, arrival: &Arrival, fault: Fault, now: Timestamp) -> Processed {
     let fault = fault.at(Place::channel(rules.name.shared()));
     let digest: [u8; 32] = Sha256::digest(&arrival.bytes).into();
     let mut record = blank(rules, arrival, digest);
     record.owed = all(rules, LaneKey::default(), &Fate::Dead(FaultRecord::from(&fault)));
     record.fault = Some(FaultRecord::from(&fault));
-    record.leaves.push(leaf::message(rules, arrival, None, digest));
+    record.leaves.push(accepted(rules, arrival, digest));
     let stamp = (arrival.id, now);
     let reply = reply::unparsed(rules.input, &arrival.bytes, AckCode::AA, fault, stamp);
     record.ack = Arc::from(reply.code_text());
     Processed { record, reply }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{ChannelName, DestinationName};
+    use crate::channel::{
+        Accept, AckMode, ConsentRules, DestinationRules, OnReject, OnUnknown, RetryPlan,
+    };
+    use crate::consent::Directive;
+    use crate::fault::codes::W9002;
+    use crate::message::{ContentKind, PatientKey, Revision, State};
+
+    struct NoConsents;
+
+    impl ConsentBook for NoConsents {
+        fn directives(&self, _patient: &PatientKey) -> Result<Arc<[Directive]>, Fault> {
+            Ok(Arc::from([]))
+        }
+    }
+
+    fn rules(input: ContentKind) -> ChannelRules {
+        let destination = |name| DestinationRules {
+            name: DestinationName::parse(name).unwrap(),
+            recipient: "Organization/hie".into(),
+            purpose: "TREAT".into(),
+            when: None,
+            mapping: None,
+            seal: Arc::from([]),
+            retry: RetryPlan::default(),
+            on_reject: OnReject::DeadLetter,
+        };
+        ChannelRules {
+            name: ChannelName::parse("adt").unwrap(),
+            revision: Revision("r1".into()),
+            site: "test".into(),
+            input,
+            accept: Accept::default(),
+            filter: None,
+            consent: ConsentRules {
+                policy: None,
+                patient: None,
+                on_deny: OnDeny::Record,
+                on_unknown: OnUnknown::Deny,
+            },
+            destinations: vec![destination("ehr"), destination("lis")],
+            order_by: None,
+            index: Vec::new(),
+            ack_mode: AckMode::Auto,
+        }
+    }
+
+    fn arrival(bytes: &'static [u8]) -> Arrival {
+        Arrival {
+            id: MessageId::from_u128(7),
+            received: Timestamp::from_millis(1),
+            peer: Peer { address: "127.0.0.1:1".into(), subject: None },
+            parent: None,
+            bytes: Bytes::from_static(bytes),
+        }
+    }
+
+    fn run(rules: &ChannelRules, bytes: &'static [u8]) -> Processed {
+        let mut around = Surroundings {
+            now: Timestamp::from_millis(2),
+            entropy: &mut |buffer| buffer.fill(1),
+            consents: &NoConsents,
+            keyring: None,
+            hash: &|_, value| {
+                let mut hash = [0; 16];
+                hash[0] = u8::try_from(value.len() % 256).unwrap();
+                hash
+            },
+            monotonic: &|| Duration::ZERO,
+        };
+        process(rules, arrival(bytes), &mut around)
+    }
+
+    fn states(record: &MessageRecord) -> Vec<State> {
+        record.owed.iter().map(|owed| owed.fate.state()).collect()
+    }
+
+    #[test]
+    fn every_destination_is_owed_one_fate() {
+        let processed = run(&rules(ContentKind::Raw), b"anything");
+        assert_eq!(states(&processed.record), [State::Waiting, State::Waiting]);
+        assert!(processed.reply.accepted && processed.reply.body.is_none());
+        assert_eq!(processed.record.leaves.len(), 1);
+    }
+
+    #[test]
+    fn what_is_refused_owes_nothing() {
+        let mut rules = rules(ContentKind::Raw);
+        rules.accept = Accept(vec!["ADT".into()]);
+        let processed = run(&rules, b"anything");
+        assert!(!processed.reply.accepted && processed.record.owed.is_empty());
+        assert_eq!(processed.record.fault.unwrap().code.as_ref(), "W2901");
+    }
+
+    #[test]
+    fn a_wreck_is_kept_as_dead() {
+        let rules = rules(ContentKind::Raw);
+        let fault = Fault::new(W9002);
+        let processed = wreck(&rules, &arrival(b"x"), fault, Timestamp::from_millis(2));
+        assert_eq!(states(&processed.record), [State::Dead, State::Dead]);
+        assert!(processed.reply.accepted);
+        assert_eq!(processed.record.original.bytes.as_ref(), b"x");
+    }
 }

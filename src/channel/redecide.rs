@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::{ChannelRules, DestinationRules, OnDeny, OnUnknown};
-use crate::base::Timestamp;
+use crate::audit;
+use crate::base::{DestinationName, Timestamp};
 use crate::consent::{self, ConsentBook, Directive, Question};
 use crate::fault::Fault;
-use crate::message::{Decision, Delivery, Verdict};
+use crate::message::{Decision, Delivery, Leaf, MessageRecord, Verdict};
 
 /// What consent says about a delivery now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,16 @@ pub fn redecide(
     };
     let subject = subject(&delivery.message_type);
     Ok(decide(rules, to, &directives, &subject, now).map_or(Redecision::Go, |(_, said)| said))
+}
+
+/// Whether a message's record shows that its body for this destination was made under
+/// this very decision, so that a redaction needs no new body.
+#[must_use]
+pub fn same_decision(record: &MessageRecord, to: &DestinationName, decision: &Decision) -> bool {
+    let subject = audit::Subject::delivery(record.id, &record.channel, to);
+    let now = audit::consent_decided(record.received, subject, decision);
+    let decided = |leaf: &&Leaf| leaf.action == now.action && leaf.destination == now.destination;
+    record.leaves.iter().rfind(decided).is_some_and(|leaf| leaf.decision == now.decision)
 }
 
 /// What a message is about, for the question to consent. Made of the message type alone,

@@ -90,8 +90,7 @@ pub(super) fn build(
     let Content::Hl7(message) = &parsed.content else { return Reply::silent(accepted, fault) };
     match code(mode, message, answer) {
         Some(code) => {
-            let body =
-                hl7v2::ack::build(message, code, fault.as_ref(), stamp.1, &control(stamp.0));
+            let body = hl7v2::ack::build(message, code, fault.as_ref(), stamp.1, &control(stamp.0));
             Reply { accepted, code: Some(code), body: Some(body), fault }
         }
         None => Reply::silent(accepted, fault),

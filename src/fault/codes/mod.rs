@@ -14,7 +14,7 @@ macro_rules! codes {
             pub const $code: $crate::fault::Code = $crate::fault::Code(stringify!($code));
         )*
         /// The rows of this range, in order of their codes.
-        pub const ROWS: &[$crate::fault::Row] = &[$(
+        pub(super) const ROWS: &[$crate::fault::Row] = &[$(
             $crate::fault::Row {
                 code: $code,
                 class: $crate::fault::Class::$class,
