@@ -4,6 +4,7 @@
 //! places and types, never content.
 
 mod doc;
+mod path;
 pub mod tables;
 
 #[allow(missing_docs, clippy::all, clippy::todo, unused)]
@@ -12,4 +13,5 @@ mod stub;
 pub use doc::{
     Builder, DOC_BYTES_MAX, Doc, Items, Members, NAME_BYTES_MAX, Node, NodeId, NodeKind,
 };
-pub use stub::{FhirPath, validate};
+pub use path::{FhirPath, PATH_BYTES_MAX, PathError, STEPS_MAX, functions, type_of};
+pub use stub::validate;

@@ -16,6 +16,57 @@ codes! {
     W2704 Permanent "an edit does not fit the FHIR document",
         "The place that a rule wants to change is not there, or is of another kind.",
         "Check the path of the rule against the message.";
+    W2710 Permanent "a FHIRPath cannot be read",
+        "A path that weir does not understand as a whole is never run in part.",
+        "Correct the path at the column shown.";
+    W2711 Permanent "a FHIRPath looked at too many items",
+        "Conditions inside conditions over a large Bundle would hold up every other message.",
+        "Make the path more direct, or split the Bundle into smaller ones.";
+    W2720 Permanent "this is not a FHIR resource",
+        "Every resource says in `resourceType` what it is; without that nothing can be checked.",
+        "Send a resource of R4 with its `resourceType`.";
+    W2721 Permanent "R4 has no such element here",
+        "A receiver would refuse the resource or lose what the element says.",
+        "Correct the name of the element, or put its value into an extension.";
+    W2722 Permanent "a required element is missing",
+        "A receiver relies on elements that R4 requires.",
+        "Give the element a value.";
+    W2723 Permanent "an element has more values than it may",
+        "A receiver takes one of them or none, and which is chance.",
+        "Send as many values as R4 allows.";
+    W2724 Permanent "a value has the wrong JSON type",
+        "R4 fixes which elements are texts, numbers, Booleans, objects and arrays.",
+        "Write the value as the JSON type shown.";
+    W2725 Permanent "a value does not have the form of its type",
+        "A date that is no date, or an id with blanks, cannot be stored or searched.",
+        "Write the value in the form of its FHIR type.";
+    W2726 Permanent "a code is not one of those required",
+        "With a required binding, other codes have no meaning to a receiver.",
+        "Use a code of the value set shown, as by a code map.";
+    W2727 Permanent "an element with a choice of types has more than one value",
+        "R4 allows one member of a choice such as `value[x]`.",
+        "Send only one of the members.";
+    W2728 Permanent "an extension is malformed",
+        "An extension has a `url`, and either a value or extensions of its own.",
+        "Give the extension a `url` and one of the two.";
+    W2729 Permanent "a reference points to a type that it may not",
+        "A receiver looks for the target among the types that R4 allows.",
+        "Let the reference point to one of the types shown.";
+    W2730 Permanent "an object, array or text is empty",
+        "FHIR has no empty values: an element is there with content or not at all.",
+        "Leave the element out.";
+    W2731 Permanent "a member stands twice in one object",
+        "Readers differ in which of the two they take.",
+        "Send the member once.";
+    W2732 Permanent "extensions of a primitive do not fit its values",
+        "An array of values and the array of their extensions must have the same length.",
+        "Fill the places without a value or extension with `null`.";
+    W2733 Permanent "the check of structure was broken off",
+        "A document with this many findings is not FHIR, and more would not help.",
+        "Correct the findings shown first.";
+    W2740 Permanent "a FHIR resource cannot be read as the type expected",
+        "weir itself has to understand this resource, and its structure is not that of R4.",
+        "Correct the element shown.";
     W2901 Permanent "the channel does not take messages of this type",
         "A channel answers for the messages it was built for; another type was not mapped or tested.",
         "Send it to another channel, or add its type to `accept` of the source.";

@@ -24,6 +24,8 @@ use crate::fault::codes::{W2700, W2701, W2702, W2703};
 use crate::fault::{Fault, FilePlace};
 
 pub use builder::Builder;
+#[cfg(test)]
+pub(crate) use node::doc;
 pub use node::{Items, Members, Node};
 pub(super) use text::quote;
 
