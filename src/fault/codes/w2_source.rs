@@ -25,7 +25,7 @@ codes! {
     W2720 Permanent "this is not a FHIR resource",
         "Every resource says in `resourceType` what it is; without that nothing can be checked.",
         "Send a resource of R4 with its `resourceType`.";
-    W2721 Permanent "R4 has no such element here",
+    W2721 Permanent "an element is unknown to R4 in this place",
         "A receiver would refuse the resource or lose what the element says.",
         "Correct the name of the element, or put its value into an extension.";
     W2722 Permanent "a required element is missing",
