@@ -5,10 +5,12 @@
 //! of the store. Under the simulated ports the whole engine runs on one thread with tokio's
 //! paused clock.
 
+pub mod certificate;
 mod clock;
 mod entropy;
 mod files;
 mod net;
+pub mod secrets;
 pub mod sim;
 pub mod tls;
 

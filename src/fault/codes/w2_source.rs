@@ -1,6 +1,57 @@
 //! Codes of sources and parsing.
 
 codes! {
+    W2301 Operator "the address of a source cannot be listened on",
+        "Nothing reaches this channel until it listens; another process may hold the port.",
+        "Free the port or change `listen`, then run `weir reload`.";
+    W2302 Permanent "a peer outside the allow list tried to connect",
+        "The connection was closed before a byte was read.",
+        "Add its network to `allow` of the source when it belongs to a known sender.";
+    W2303 Transient "a source has as many connections as it may",
+        "A new connection was closed at once; the sender tries again.",
+        "Look for peers that open connections and leave them, or raise `max_connections`.";
+    W2304 Transient "a frame was begun and not finished in time",
+        "The connection was closed; the part of the message that came was never accepted.",
+        "Ask the sender's side about cut messages, or raise `frame_timeout` for slow lines.";
+    W2305 Transient "a connection was silent for longer than the idle time-out",
+        "It was closed at a message boundary; the sender connects again when it has something.",
+        "Raise or remove `idle_timeout` when the sender does not connect again by itself.";
+    W2306 Transient "a peer did not read its answer in time",
+        "The connection was closed so that the answer takes no memory; the message is safe.",
+        "Ask the sender's side why it stopped reading, or raise `write_timeout`.";
+    W2307 Transient "a connection ended within a frame",
+        "The part of the message that came was not accepted; the sender has no answer for it.",
+        "Nothing, when the sender sends the message again; else ask its side about resets.";
+    W2308 Permanent "TLS with a peer could not be set up",
+        "The connection was closed before a message was read.",
+        "Compare the peer's certificate with `client_ca` and its date, and see the cause.";
+    W2309 Permanent "a peer sent too many bytes outside frames",
+        "The connection was closed: this does not look like MLLP.",
+        "Find out what connects to this port; a health check should use the metrics listener.";
+    W2310 Transient "a connection of a source failed",
+        "Messages that were answered are safe; the sender sends the others again.",
+        "Look at the network between the peer and this machine when it happens often.";
+    W2311 Transient "a connection could not be accepted",
+        "New senders wait until the machine has room for connections again.",
+        "Raise the limit of open files (`LimitNOFILE`) or look for what uses them.";
+    W2401 Operator "the directory of a file source cannot be read",
+        "No file is taken from it until it can.",
+        "Make the directory and give weir's user the right to read and write it.";
+    W2402 Operator "a file of a file source cannot be read",
+        "It stays where it is and is tried again at every look.",
+        "Give weir's user the right to read it, or take it out of the directory.";
+    W2403 Operator "a taken file cannot be moved or deleted",
+        "Its messages are safe and are not taken twice while weir runs; moving is tried again.",
+        "Let `then` name a directory on the same file system that weir's user may write.";
+    W2404 Permanent "a message of a file is larger than `max_size`",
+        "It was refused and is named in the `.errors` file; the others were taken.",
+        "Raise `max_size` of the source, then put the file back.";
+    W2405 Permanent "a file holds no message",
+        "It was moved on with nothing taken from it.",
+        "Compare `split` of the source with what the file holds.";
+    W2406 Transient "a message of a file could not be kept",
+        "The file stays and is taken from this message on after a pause.",
+        "See the cause; free space in the store when it is full.";
     W2700 Permanent "a FHIR message is not UTF-8",
         "FHIR JSON is always UTF-8, and guessing another character set would spoil names.",
         "Send the message in UTF-8.";

@@ -1,3 +1,97 @@
 //! Codes of delivery.
 
-codes! {}
+codes! {
+    W7101 Transient "connection refused",
+        "The peer's machine answers but nothing listens there; the message waits.",
+        "Start the receiving system, or correct the address of the destination.";
+    W7102 Permanent "the peer refused the content",
+        "Sending the same again gives the same answer.",
+        "Look at the message in the dashboard, correct the mapping, then replay it.";
+    W7103 Transient "the name of the peer cannot be resolved",
+        "Without an address nothing can be sent; the message waits.",
+        "Check the host name in the destination and the name service of this machine.";
+    W7104 Transient "the peer cannot be reached",
+        "The network gives no way to it; the message waits.",
+        "Check routes and firewalls between this machine and the peer.";
+    W7105 Transient "the peer did not answer the connection in time",
+        "Packets may be dropped on the way; the message waits.",
+        "Check firewalls between this machine and the peer.";
+    W7106 Transient "TLS with the peer could not be set up",
+        "Nothing was sent; the message waits until the certificates fit.",
+        "Compare `ca`, certificate dates and the peer's name, then run `weir reload`.";
+    W7107 Transient "the connection broke before the answer came",
+        "The peer may have the message; it is sent again with the same control ID.",
+        "Look at the peer's log when it happens often.";
+    W7108 Transient "no answer came in time",
+        "The peer may have the message; it is sent again with the same control ID.",
+        "Ask why the peer is slow, or raise `ack_timeout` or `timeout` of the destination.";
+    W7109 Transient "the peer's answer cannot be understood",
+        "Without a readable answer the message does not count as delivered.",
+        "Check that the address belongs to the right kind of system.";
+    W7110 Transient "the peer answered for another message",
+        "The connection is out of step and was closed; the message is sent again.",
+        "Ask the peer's side to send back MSH-10 unchanged in MSA-2.";
+    W7201 Permanent "the peer rejected the message",
+        "It answered AR or CR: the message does not suit it, now or later.",
+        "Look at the message and the peer's log, correct the mapping, then replay it.";
+    W7202 Transient "the peer could not take the message now",
+        "It answered AE or CE without naming an error in the message; it is tried again.",
+        "Look at the peer's log when it does not end by itself.";
+    W7203 Permanent "the peer found an error in the message",
+        "It answered AE or CE with an error in the data, which stays when sent again.",
+        "Look at the place named by the peer, correct the mapping, then replay it.";
+    W7204 Permanent "the message has no control ID",
+        "An answer could not be matched with it.",
+        "Let the mapping set MSH-10.";
+    W7205 Permanent "the body does not suit this kind of destination",
+        "An MLLP peer takes HL7 v2 and a FHIR server takes FHIR JSON.",
+        "Give the destination a mapping to the form it takes, or change its `type`.";
+    W7301 Operator "the server does not let weir in",
+        "It answered 401 or 403; nothing can be delivered until the rights are set.",
+        "Check `auth` of the destination and the rights of the client at the server.";
+    W7302 Transient "the server has trouble of its own",
+        "It answered 408 or 5xx; the message waits.",
+        "Look at the server's log when it does not end by itself.";
+    W7303 Transient "the server asks to be called less often",
+        "It answered 429; the message waits as long as it asks.",
+        "Lower `rate` or `parallel` of the destination.";
+    W7304 Permanent "the server gave an answer that does not belong here",
+        "A redirect or an unexpected status does not prove that the message arrived.",
+        "Check that `url` is the base of a FHIR R4 server.";
+    W7305 Permanent "the server refused an entry of the bundle",
+        "The other entries of a batch may have been written.",
+        "Look at the entry named here, correct the mapping, then replay the message.";
+    W7306 Operator "the token endpoint does not know weir",
+        "Without a token nothing can be delivered.",
+        "Check `client_id`, `key` and the registration of the public key at the server.";
+    W7307 Transient "no token could be fetched",
+        "The message waits until the token endpoint answers.",
+        "Check `token_url` and the server's `.well-known/smart-configuration`.";
+    W7308 Permanent "the answer is larger than weir reads",
+        "What became of each entry is not known; they may have been written.",
+        "Send smaller bundles, then look at the server before replaying.";
+    W7401 Operator "the directory of a file destination cannot be written",
+        "No file is written until it can; the messages wait.",
+        "Make the directory and give weir's user the right to write it.";
+    W7402 Transient "a file could not be written",
+        "The message waits; no half-written file is left under its name.",
+        "Look at free space and health of the disk.";
+    W7403 Operator "a file with other content lies under the name of a message",
+        "It is not replaced, because that would lose what it holds.",
+        "Move the file away, then retry.";
+    W7501 Operator "a certificate file cannot be used",
+        "TLS cannot be set up without it.",
+        "Put a PEM file with at least one certificate there, readable for weir's user.";
+    W7502 Operator "a private key cannot be used",
+        "TLS and signed tokens cannot be made without it.",
+        "Provide the key that belongs to the certificate or registration, in PEM or as a JWK.";
+    W7503 Operator "a secret cannot be read",
+        "What it protects stays closed.",
+        "Set the variable, file or credential that the reference names.";
+    W7504 Operator "programs for secrets are switched off",
+        "An `exec:` secret runs a program, which must be named in config.toml first.",
+        "Use `env:`, `file:` or `cred:`, or name the program in `[exec.NAME]`.";
+    W7505 Operator "an address of a destination cannot be used",
+        "Nothing can be sent to it.",
+        "Write `host:port` or a URL such as `https://fhir.example/r4`.";
+}
