@@ -32,6 +32,12 @@ pub trait Files: Send + Sync {
     /// Opens a file for reading and writing; makes it when `create` is set.
     fn open(&self, path: &Path, create: bool) -> io::Result<Arc<dyn File>>;
 
+    /// Opens a file for reading only; fails for anything but a regular file, links included:
+    /// who may drop files must not choose what else is read.
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.open(path, false)
+    }
+
     /// Names in a directory, sorted.
     fn list(&self, directory: &Path) -> io::Result<Vec<PathBuf>>;
 
@@ -89,6 +95,18 @@ impl Files for SystemFiles {
             .truncate(false)
             .mode(0o600)
             .open(path)?;
+        Ok(Arc::new(SystemFile(file)))
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut options = std::fs::OpenOptions::new();
+        // Without the second flag, opening a pipe would wait for its writer.
+        let file =
+            options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
         Ok(Arc::new(SystemFile(file)))
     }
 

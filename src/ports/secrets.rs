@@ -22,7 +22,7 @@ const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// One line break at the end is left out, as editors and `echo` write it.
 ///
 /// # Errors
-/// `W7503` when it cannot be read, `W7504` for `exec:` references.
+/// `W1032` when it cannot be read, `W7504` for `exec:` references.
 pub fn resolve(reference: &SecretRef) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let mut bytes = match reference {
         SecretRef::Env(name) => std::env::var_os(name)
@@ -63,7 +63,7 @@ pub fn resolve_text(reference: &SecretRef) -> Result<Zeroizing<String>, Fault> {
 }
 
 fn unread(cause: String) -> Fault {
-    Fault::new(W7503).because(cause)
+    Fault::new(W1032).because(cause)
 }
 
 fn read(path: &Path, what: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
@@ -103,13 +103,13 @@ mod tests {
             assert_eq!(fault.code(), code);
             assert!(fault.line().contains(part), "{fault}");
         };
-        check(SecretRef::Env("WEIR_NOT_SET_ANYWHERE".into()), W7503, "WEIR_NOT_SET_ANYWHERE");
-        check(SecretRef::File("/nonexistent/key".into()), W7503, "/nonexistent/key");
+        check(SecretRef::Env("WEIR_NOT_SET_ANYWHERE".into()), W1032, "WEIR_NOT_SET_ANYWHERE");
+        check(SecretRef::File("/nonexistent/key".into()), W1032, "/nonexistent/key");
         check(SecretRef::Exec("vault".into()), W7504, "exec:vault");
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bin");
         std::fs::write(&path, b"\xff\xfe").unwrap();
         let fault = resolve_text(&SecretRef::File(path.display().to_string())).unwrap_err();
-        assert_eq!(fault.code(), W7503);
+        assert_eq!(fault.code(), W1032);
     }
 }

@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use super::{Net, Stream, secrets};
 use crate::fault::{Fault, codes::*};
-use crate::settings::SecretRef;
+use crate::settings::{Key, KeyRow, SecretRef, Table};
 
 /// Longest wait for a TCP connection and for TLS on it, each: far above any healthy
 /// network, and below the time-out of a delivery so that its own code is seen.
@@ -44,6 +44,59 @@ pub struct TlsClientPlan {
     pub key: Option<SecretRef>,
     /// Name the server's certificate must have, where it differs from the address.
     pub server_name: Option<Arc<str>>,
+}
+
+const CERT: Key<PathBuf> =
+    Key::new("cert", "the path of a PEM file", "Certificate chain that weir shows.");
+const KEY: Key<SecretRef> =
+    Key::new("key", "a reference such as `cred:mllp-key`", "Private key of the certificate, PEM.");
+const CLIENT_CA: Key<PathBuf> = Key::new(
+    "client_ca",
+    "the path of a PEM file",
+    "Authorities of client certificates; with it, a peer without one is turned away.",
+);
+const CA: Key<PathBuf> = Key::new(
+    "ca",
+    "the path of a PEM file",
+    "Authorities trusted instead of those of the machine.",
+);
+const SERVER_NAME: Key<Arc<str>> = Key::new(
+    "server_name",
+    "a host name",
+    "Name the peer's certificate must have, where it differs from the address.",
+);
+
+/// Keys of `tls` of a listener.
+pub const SERVER_KEYS: &[KeyRow] = &[CERT.required().row(), KEY.required().row(), CLIENT_CA.row()];
+
+/// Keys of `tls` of a connection.
+pub const CLIENT_KEYS: &[KeyRow] = &[CA.row(), CERT.row(), KEY.row(), SERVER_NAME.row()];
+
+/// Reads `tls` of a listener.
+pub fn read_server(table: &mut Table<'_>) -> Option<TlsServerPlan> {
+    let mut tls = table.table("tls")?;
+    let cert = tls.required(&CERT);
+    let key = tls.required(&KEY);
+    let client_ca = tls.optional(&CLIENT_CA);
+    tls.finish();
+    Some(TlsServerPlan { cert: cert?, key: key?, client_ca })
+}
+
+/// Reads `tls` of a connection.
+pub fn read_client(table: &mut Table<'_>) -> Option<TlsClientPlan> {
+    let mut tls = table.table("tls")?;
+    let plan = TlsClientPlan {
+        ca: tls.optional(&CA),
+        cert: tls.optional(&CERT),
+        key: tls.optional(&KEY),
+        server_name: tls.optional(&SERVER_NAME),
+    };
+    if plan.cert.is_some() != plan.key.is_some() {
+        let fault = Fault::new(W1010).because("a client certificate needs both `cert` and `key`");
+        tls.error(fault, &tls.span());
+    }
+    tls.finish();
+    Some(plan)
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
@@ -84,7 +137,7 @@ fn authorities(path: &Path) -> Result<RootCertStore, Fault> {
 /// Makes the configuration of a listener.
 ///
 /// # Errors
-/// `W7501` for certificates, `W7502` for the key, `W7503` when its secret cannot be read.
+/// `W7501` for certificates, `W7502` for the key, `W1032` when its secret cannot be read.
 pub fn server_config(plan: &TlsServerPlan) -> Result<Arc<ServerConfig>, Fault> {
     let unfit = |error: rustls::Error| Fault::new(W7502).caused_by(error);
     let builder = ServerConfig::builder_with_provider(provider())
@@ -110,7 +163,7 @@ pub fn server_config(plan: &TlsServerPlan) -> Result<Arc<ServerConfig>, Fault> {
 /// Makes the configuration of a connection.
 ///
 /// # Errors
-/// `W7501` for certificates, `W7502` for the key, `W7503` when its secret cannot be read.
+/// `W7501` for certificates, `W7502` for the key, `W1032` when its secret cannot be read.
 pub fn client_config(plan: &TlsClientPlan) -> Result<Arc<ClientConfig>, Fault> {
     let unfit = |error: rustls::Error| Fault::new(W7502).caused_by(error);
     let roots = match &plan.ca {

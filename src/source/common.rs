@@ -2,9 +2,58 @@
 
 use std::sync::Arc;
 
-use super::IpNet;
+use serde_json::json;
+
 use crate::base::{ByteSize, limits};
-use crate::ports::tls::TlsServerPlan;
+use crate::fault::{Fault, codes::W1021};
+use crate::ports::tls::{self, TlsServerPlan};
+use crate::settings::{IpNet, Key, KeyRow, Setting, Shape, Table, Value, Wrong};
+
+const ACCEPT: Key<Vec<Arc<str>>> = Key::new(
+    "accept",
+    "a list of message types such as `ADT^A01`, or `ADT` for all of a kind",
+    "Message types taken; others are refused with AR or 422.",
+)
+.default("all");
+const MAX_SIZE: Key<ByteSize> =
+    Key::new("max_size", "a size such as `10 MiB`, at most 1 GiB", "Largest message taken.")
+        .default("10 MiB");
+const CHARSET: Key<Charset> = Key::new(
+    "charset",
+    "`msh18` or a name such as `UNICODE UTF-8` or `8859/1`",
+    "Character set of messages: as MSH-18 says, or always this one.",
+)
+.default("msh18");
+const ALLOW: Key<Vec<IpNet>> =
+    Key::new("allow", "a list of networks such as `10.20.0.0/16`", "Networks that may connect.")
+        .default("any");
+
+/// Keys of every kind of source.
+pub const KEYS: &[KeyRow] = &[ACCEPT.row(), MAX_SIZE.row(), CHARSET.row()];
+
+/// Key `allow` of kinds that listen.
+pub(super) const ALLOW_ROW: KeyRow = ALLOW.row();
+
+/// Key `tls` of kinds that listen.
+pub(super) const TLS_ROW: KeyRow = KeyRow::of(
+    "tls",
+    "Certificate of the listener; plain TCP without.",
+    Shape::Table(tls::SERVER_KEYS),
+);
+
+impl Setting for Charset {
+    fn schema() -> serde_json::Value {
+        json!({ "type": "string" })
+    }
+
+    fn read(value: &Value<'_>) -> Result<Self, Wrong> {
+        match value.as_str().ok_or_else(Wrong::kind)? {
+            "msh18" => Ok(Self::Msh18),
+            "" => Err(Wrong::from("a character set has a name")),
+            name => Ok(Self::Always(name.into())),
+        }
+    }
+}
 
 /// How bytes of a message become text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +93,29 @@ impl Default for Common {
 }
 
 impl Common {
+    /// Reads the common keys; `allow` and `tls` only where the kind listens.
+    pub(super) fn read(table: &mut Table<'_>, listens: bool) -> Self {
+        let mut common = Self {
+            accept: table.or(&ACCEPT, Vec::new()),
+            charset: table.or(&CHARSET, Charset::Msh18),
+            ..Self::default()
+        };
+        if let Some(size) = table.spanned(&MAX_SIZE) {
+            if size.value.0 == 0 || size.value > limits::FRAME_BYTES_MAX {
+                let most = limits::FRAME_BYTES_MAX;
+                let fault = Fault::new(W1021).because(format!("expected 1 B to {most}"));
+                table.error(fault, &size.span);
+            } else {
+                common.max_size = size.value;
+            }
+        }
+        if listens {
+            common.allow = table.or(&ALLOW, Vec::new());
+            common.tls = tls::read_server(table);
+        }
+        common
+    }
+
     /// Whether a message of this type is taken. `ADT` in `accept` stands for every `ADT^..`.
     #[must_use]
     pub fn accepts(&self, message_type: &str) -> bool {

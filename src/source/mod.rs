@@ -8,26 +8,27 @@
 
 mod common;
 mod file;
+mod flight;
 mod intake;
 mod mllp;
-mod net;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use crate::fault::Fault;
+use crate::fault::codes::W1040;
 use crate::ports::Ports;
-use crate::settings::Table;
+use crate::settings::{Key, KeyRow, KindRow, Table, nearest};
 
-pub use common::{Charset, Common};
+pub use common::{Charset, Common, KEYS};
 pub use file::{FilePlan, Ready, Split, Then};
 pub use intake::{
     Answer, Arrival, Closed, Command, Intake, Origin, Serving, Silent, SourceEvent, SourceEvents,
     Taken,
 };
 pub use mllp::{AckMode, AckWhen, MllpPlan};
-pub use net::IpNet;
 
 /// What a channel's `[source]` says, checked. Equal plans need no restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,10 +50,8 @@ pub enum SourceKind {
 
 /// One kind of source, as help, schema and tests know it.
 pub struct Kind {
-    /// Its `type`.
-    pub name: &'static str,
-    /// What it is: one sentence.
-    pub about: &'static str,
+    /// Its `type`, its sentence and its keys besides [`KEYS`].
+    pub row: KindRow,
     /// Whether it listens on an address, so that `allow` and `tls` mean something.
     pub listens: bool,
     /// Reads its own keys.
@@ -61,19 +60,25 @@ pub struct Kind {
 
 /// Every kind of source.
 pub const KINDS: &[Kind] = &[
-    Kind {
-        name: "mllp",
-        about: "Takes HL7 v2 messages over TCP in MLLP frames and answers each.",
-        listens: true,
-        read: |table| mllp::read(table).map(SourceKind::Mllp),
-    },
-    Kind {
-        name: "file",
-        about: "Takes files from a directory once they are complete.",
-        listens: false,
-        read: |table| file::read(table).map(SourceKind::File),
-    },
+    Kind { row: mllp::ROW, listens: true, read: |t| mllp::read(t).map(SourceKind::Mllp) },
+    Kind { row: file::ROW, listens: false, read: |t| file::read(t).map(SourceKind::File) },
 ];
+
+/// The rows of [`KINDS`], for schema and reference.
+pub const KIND_ROWS: &[KindRow] = &{
+    let mut rows = [KINDS[0].row; KINDS.len()];
+    let mut at = 0;
+    while at < KINDS.len() {
+        rows[at] = KINDS[at].row;
+        at += 1;
+    }
+    rows
+};
+
+const TYPE: Key<Arc<str>> = Key::new("type", "the name of a kind of source", "Kind of source.");
+
+/// Row of the key `type`.
+pub const TYPE_ROW: KeyRow = TYPE.required().row();
 
 impl SourcePlan {
     /// Its `type`.
@@ -119,7 +124,23 @@ pub trait Bound: Send {
     async fn serve(self: Box<Self>, serving: Serving);
 }
 
-/// Reads a `[source]` table; problems are noted in it.
-pub fn read(_table: &mut Table<'_>) -> Option<SourcePlan> {
-    None
+/// Reads a `[source]` table to its end; problems are noted in it.
+#[must_use]
+pub fn read(mut table: Table<'_>) -> Option<SourcePlan> {
+    let wanted = table.required_spanned(&TYPE)?;
+    let Some(kind) = KINDS.iter().find(|kind| *kind.row.name == *wanted.value) else {
+        let names = || KINDS.iter().map(|kind| kind.row.name);
+        let known = names().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+        let fault = Fault::new(W1040).because(format!("sources are {known}"));
+        let fault = match nearest(&wanted.value, names()) {
+            Some(near) => fault.remedy(format!("did you mean `{near}`?")),
+            None => fault,
+        };
+        table.error(fault, &wanted.span);
+        return None;
+    };
+    let common = Common::read(&mut table, kind.listens);
+    let own = (kind.read)(&mut table);
+    table.finish();
+    Some(SourcePlan { common, kind: own? })
 }

@@ -52,6 +52,9 @@ codes! {
     W2406 Transient "a message of a file could not be kept",
         "The file stays and is taken from this message on after a pause.",
         "See the cause; free space in the store when it is full.";
+    W2407 Permanent "bytes of a batch belong to no message",
+        "They stand before the first MSH or after the end of a batch, so nobody would read them.",
+        "Correct the file, or choose another `split`.";
     W2700 Permanent "a FHIR message is not UTF-8",
         "FHIR JSON is always UTF-8, and guessing another character set would spoil names.",
         "Send the message in UTF-8.";

@@ -85,9 +85,6 @@ codes! {
     W7502 Operator "a private key cannot be used",
         "TLS and signed tokens cannot be made without it.",
         "Provide the key that belongs to the certificate or registration, in PEM or as a JWK.";
-    W7503 Operator "a secret cannot be read",
-        "What it protects stays closed.",
-        "Set the variable, file or credential that the reference names.";
     W7504 Operator "programs for secrets are switched off",
         "An `exec:` secret runs a program, which must be named in config.toml first.",
         "Use `env:`, `file:` or `cred:`, or name the program in `[exec.NAME]`.";

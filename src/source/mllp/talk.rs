@@ -1,0 +1,319 @@
+//! One MLLP connection: bytes to frames, frames to the intake, answers back in order.
+//!
+//! One task, no locks. Memory: a small read buffer while idle, a frame's own bytes while
+//! one arrives, and the answers of one write. While answers cannot be written or as many
+//! messages are in flight as may be, nothing is read: the sender feels it.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::listener::Shared;
+use crate::fault::{Fault, codes::*};
+use crate::hl7v2::mllp::{self, Decoder, Event};
+use crate::message::Peer;
+use crate::ports::Stream;
+use crate::source::flight::Flight;
+use crate::source::{Answer, Arrival, Closed, Command, SourceEvent};
+
+/// Most messages of one connection that are with the intake at a time: enough to share one
+/// flush of the disk, little enough that one peer does not crowd out the others.
+const IN_FLIGHT_MAX: usize = 16;
+
+/// Read buffer between frames: a common message and its neighbors fit, 5,000 idle
+/// connections cost 20 MB.
+const READ_IDLE: usize = 4 << 10;
+
+/// Read buffer within a frame: fewer system calls for large messages.
+const READ_FRAME: usize = 64 << 10;
+
+/// Answers gathered for one write.
+const WRITE_BYTES: usize = 32 << 10;
+
+/// Most bytes outside frames before a connection is closed: line noise and health checks
+/// stay far below.
+const JUNK_BYTES_MAX: u64 = 64 << 10;
+
+/// Longest wait for the peer to close after weir did, reading and dropping what it still
+/// sends: closing with unread bytes would reset the connection and could destroy the last
+/// answer on its way.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Bytes of refused input that are handed over: enough to read MSH for the answer.
+const REFUSED_BYTES: usize = 64 << 10;
+
+struct Talk<'a> {
+    shared: &'a Shared,
+    peer: Peer,
+    stream: Box<dyn Stream>,
+    decoder: Decoder,
+    flight: Flight<'a>,
+    out: BytesMut,
+    /// First byte of the frame that is arriving, as far as reading was possible since.
+    frame_began: Option<Instant>,
+    /// Last byte read or written.
+    active: Instant,
+    messages: u64,
+    junk: Junk,
+    end: End,
+}
+
+/// Bytes outside frames: since the last frame, and not yet told.
+#[derive(Default)]
+struct Junk {
+    run: u64,
+    untold: u64,
+    told: bool,
+}
+
+/// Why nothing more is decoded.
+enum End {
+    /// It goes on.
+    Open,
+    /// No more bytes come.
+    PeerClosed,
+    /// An answer asks to close.
+    Answered,
+    /// Told to stop, and the frame that was arriving is here.
+    Stopped,
+    /// Framing is lost, or time is up.
+    Broken(Fault),
+}
+
+/// Serves a connection until it ends; gives the reason and the number of messages.
+pub(super) async fn talk(
+    shared: &Shared,
+    stream: Box<dyn Stream>,
+    peer: Peer,
+    command: watch::Receiver<Command>,
+) -> (Result<Closed, Fault>, u64) {
+    let limit = shared.common.max_size.as_usize();
+    let mut talk = Talk {
+        shared,
+        peer,
+        stream,
+        decoder: Decoder::new(shared.plan.framing, limit),
+        flight: Flight::default(),
+        out: BytesMut::new(),
+        frame_began: None,
+        active: Instant::now(),
+        messages: 0,
+        junk: Junk::default(),
+        end: End::Open,
+    };
+    let served = talk.run(command).await;
+    talk.tell_junk();
+    if served.is_ok() {
+        talk.linger().await;
+    }
+    let why = served.and_then(|()| match talk.end {
+        End::Open | End::PeerClosed => Ok(Closed::ByPeer),
+        End::Answered => Ok(Closed::ByAnswer),
+        End::Stopped => Ok(Closed::Stopped),
+        End::Broken(fault) => Err(fault),
+    });
+    (why, talk.messages)
+}
+
+impl Talk<'_> {
+    /// Returns when every answer is written and nothing more will come; fails when the
+    /// connection itself does.
+    async fn run(&mut self, mut command: watch::Receiver<Command>) -> Result<(), Fault> {
+        let mut buffer = BytesMut::new();
+        let mut now = *command.borrow_and_update();
+        let alarm = tokio::time::sleep(self.shared.plan.frame_timeout);
+        tokio::pin!(alarm);
+        loop {
+            if now != Command::Pause {
+                self.decode(now);
+            }
+            if now == Command::Stop && self.open() && !self.decoder.in_frame() {
+                self.end = End::Stopped;
+            }
+            if !self.open() && self.flight.is_empty() {
+                return Ok(());
+            }
+            let reads = self.open() && now != Command::Pause && self.flight.len() < IN_FLIGHT_MAX;
+            if !reads {
+                // Time in which weir does not read is not the sender's.
+                self.frame_began = self.frame_began.map(|_| Instant::now());
+            }
+            let deadline = self.deadline().filter(|_| reads);
+            if let Some(deadline) = deadline
+                && (deadline < alarm.deadline() || alarm.is_elapsed())
+            {
+                alarm.as_mut().reset(deadline);
+            }
+            let in_frame = self.decoder.in_frame();
+            let (room, size) = (buffer.capacity(), if in_frame { READ_FRAME } else { READ_IDLE });
+            if reads && (room < READ_IDLE / 4 || room > size) {
+                buffer = BytesMut::with_capacity(size);
+            }
+            tokio::select! {
+                biased;
+                answer = self.flight.next(), if !self.flight.is_empty() => {
+                    self.answer(answer).await?;
+                }
+                read = self.stream.read_buf(&mut buffer), if reads => {
+                    self.active = Instant::now();
+                    match read {
+                        Ok(0) => self.peer_closed(),
+                        Ok(_) => self.decoder.push(buffer.split()),
+                        Err(error) => return Err(self.lost(&error)),
+                    }
+                }
+                changed = command.changed() => {
+                    now = if changed.is_ok() { *command.borrow_and_update() } else { Command::Stop };
+                }
+                () = &mut alarm, if deadline.is_some() => self.alarm(),
+            }
+        }
+    }
+
+    const fn open(&self) -> bool {
+        matches!(self.end, End::Open)
+    }
+
+    /// Hands over the frames that are there, as many as may be in flight.
+    fn decode(&mut self, now: Command) {
+        while self.open() && self.flight.len() < IN_FLIGHT_MAX {
+            match self.decoder.next() {
+                Ok(Some(Event::Frame(bytes))) => {
+                    self.junk.run = 0;
+                    self.frame_began = None;
+                    self.messages += 1;
+                    let arrival = self.arrival(bytes);
+                    self.flight.push(self.shared.intake.take(arrival));
+                    if now == Command::Stop {
+                        self.end = End::Stopped;
+                    }
+                }
+                Ok(Some(Event::Junk(bytes))) => self.note_junk(bytes as u64),
+                Ok(None) => break,
+                Err(fault) => {
+                    let arrival = self.arrival(Bytes::new());
+                    self.flight.push(self.shared.intake.refuse(arrival, fault.clone()));
+                    self.end = End::Broken(fault);
+                }
+            }
+        }
+        if !self.decoder.in_frame() {
+            self.frame_began = None;
+        } else if self.frame_began.is_none() {
+            self.frame_began = Some(Instant::now());
+        }
+    }
+
+    fn arrival(&self, bytes: Bytes) -> Arrival {
+        Arrival {
+            bytes: if bytes.len() > self.shared.common.max_size.as_usize() {
+                bytes.slice(..REFUSED_BYTES.min(bytes.len()))
+            } else {
+                bytes
+            },
+            peer: self.peer.clone(),
+            received: self.shared.clock.now(),
+            parent: None,
+            origin: None,
+        }
+    }
+
+    /// Writes one answer, and those behind it that are there too.
+    async fn answer(&mut self, first: Answer) -> Result<(), Fault> {
+        let mut next = Some(first);
+        while let Some(answer) = next {
+            for reply in &answer.replies {
+                mllp::encode(reply, &mut self.out);
+            }
+            if answer.close && self.open() {
+                self.end = End::Answered;
+            }
+            next = if self.out.len() < WRITE_BYTES { self.flight.ready() } else { None };
+        }
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let stream = &mut self.stream;
+        let out = &mut self.out;
+        let write = async {
+            stream.write_all_buf(out).await?;
+            stream.flush().await
+        };
+        match timeout(self.shared.plan.write_timeout, write).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(self.lost(&error)),
+            Err(_) => return Err(Fault::new(W2306)),
+        }
+        self.out = BytesMut::new();
+        self.active = Instant::now();
+        Ok(())
+    }
+
+    fn peer_closed(&mut self) {
+        self.end =
+            if self.decoder.in_frame() { End::Broken(Fault::new(W2307)) } else { End::PeerClosed };
+    }
+
+    fn lost(&self, error: &std::io::Error) -> Fault {
+        let code = if self.decoder.in_frame() { W2307 } else { W2310 };
+        Fault::new(code).because(error.kind().to_string())
+    }
+
+    /// When patience ends, with what is going on now.
+    fn deadline(&self) -> Option<Instant> {
+        let plan = &self.shared.plan;
+        match self.frame_began {
+            Some(began) => Some(began + plan.frame_timeout),
+            None if !self.flight.is_empty() => None,
+            None => plan.idle_timeout.map(|idle| self.active + idle),
+        }
+    }
+
+    /// The alarm may ring early, because it is only ever moved forward.
+    fn alarm(&mut self) {
+        let late = self.deadline().is_some_and(|deadline| deadline <= Instant::now());
+        if late && self.open() {
+            let code = if self.frame_began.is_some() { W2304 } else { W2305 };
+            self.end = End::Broken(Fault::new(code));
+        }
+    }
+
+    fn note_junk(&mut self, bytes: u64) {
+        self.junk.run += bytes;
+        self.junk.untold += bytes;
+        if !self.junk.told {
+            self.junk.told = true;
+            self.tell_junk();
+        }
+        if self.junk.run > JUNK_BYTES_MAX {
+            self.end = End::Broken(Fault::new(W2309));
+        }
+    }
+
+    /// The first junk of a connection is told at once, the rest when it ends: a peer that
+    /// sends a line break after each frame must not fill the log.
+    fn tell_junk(&mut self) {
+        let bytes = std::mem::take(&mut self.junk.untold);
+        if bytes > 0 {
+            self.shared.events.note(&SourceEvent::Junk { peer: self.peer.clone(), bytes });
+        }
+    }
+
+    /// Closes towards the peer and waits a little for it to do the same.
+    async fn linger(&mut self) {
+        let stream = &mut self.stream;
+        let wait = async {
+            if stream.shutdown().await.is_ok() {
+                let mut drop = BytesMut::with_capacity(READ_IDLE);
+                while stream.read_buf(&mut drop).await.is_ok_and(|read| read > 0) {
+                    drop.clear();
+                }
+            }
+        };
+        // Whether the peer closes in time changes nothing.
+        let _ = timeout(LINGER, wait).await;
+    }
+}
