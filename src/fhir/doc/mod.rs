@@ -26,6 +26,7 @@ use crate::fault::{Fault, FilePlace};
 pub use builder::Builder;
 #[cfg(test)]
 pub(crate) use node::doc;
+pub(super) use node::shown;
 pub use node::{Items, Members, Node};
 pub(super) use text::quote;
 

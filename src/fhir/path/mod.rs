@@ -26,6 +26,7 @@ use crate::fault::codes::{W2710, W2711};
 use crate::fault::{Fault, Place};
 
 pub use parse::functions;
+pub(super) use parse::nearest;
 pub use types::type_of;
 
 /// Longest path in bytes: those written by people stay below 200.

@@ -383,7 +383,10 @@ fn is_root(word: &str) -> bool {
 }
 
 /// The known name at a distance of few edits.
-pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub(in crate::fhir) fn nearest<'n>(
+    name: &str,
+    known: impl Iterator<Item = &'n str>,
+) -> Option<&'n str> {
     let limit = (name.len() / 3).clamp(1, 3);
     let measured = known.map(|candidate| (distance(name, candidate), candidate));
     measured.filter(|(d, _)| *d <= limit).min().map(|(_, candidate)| candidate)

@@ -55,8 +55,13 @@ pub(in crate::fhir) enum Inside {
 impl Container {
     /// Finds a member by its JSON name.
     pub fn find(&self, name: &str) -> Option<&Entry> {
+        self.find_numbered(name).map(|(_, entry)| entry)
+    }
+
+    /// Finds a member by its JSON name, with the number of the name.
+    pub fn find_numbered(&self, name: &str) -> Option<(usize, &Entry)> {
         let at = self.entries.binary_search_by(|entry| entry.name.cmp(name)).ok()?;
-        self.entries.get(at)
+        self.entries.get(at).map(|entry| (at, entry))
     }
 
     /// The JSON names with what stands behind them.

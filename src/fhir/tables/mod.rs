@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 pub use codes::{codes, display, has_code, system};
 pub use extensions::{Extension, ExtensionPart, extension, extension_by_url, extensions};
-pub(super) use load::{Container, Inside};
+pub(super) use load::{Container, Entry, Inside};
 pub use primitive::Primitive;
 
 /// Source: HL7 FHIR R4 (4.0.1) value set URLs share this beginning.

@@ -31,33 +31,47 @@ pub enum Primitive {
 /// Source: FHIR R4 datatypes.html#string ("not exceed 1MB in size").
 const STRING_BYTES_MAX: usize = 1 << 20;
 
+/// The types with their names.
+const NAMES: [(&str, Primitive); 20] = [
+    ("base64Binary", Primitive::Base64Binary),
+    ("boolean", Primitive::Boolean),
+    ("canonical", Primitive::Canonical),
+    ("code", Primitive::Code),
+    ("date", Primitive::Date),
+    ("dateTime", Primitive::DateTime),
+    ("decimal", Primitive::Decimal),
+    ("id", Primitive::Id),
+    ("instant", Primitive::Instant),
+    ("integer", Primitive::Integer),
+    ("markdown", Primitive::Markdown),
+    ("oid", Primitive::Oid),
+    ("positiveInt", Primitive::PositiveInt),
+    ("string", Primitive::String),
+    ("time", Primitive::Time),
+    ("unsignedInt", Primitive::UnsignedInt),
+    ("uri", Primitive::Uri),
+    ("url", Primitive::Url),
+    ("uuid", Primitive::Uuid),
+    ("xhtml", Primitive::Xhtml),
+];
+
 impl Primitive {
     /// The type of that name.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
-        Some(match name {
-            "base64Binary" => Self::Base64Binary,
-            "boolean" => Self::Boolean,
-            "canonical" => Self::Canonical,
-            "code" => Self::Code,
-            "date" => Self::Date,
-            "dateTime" => Self::DateTime,
-            "decimal" => Self::Decimal,
-            "id" => Self::Id,
-            "instant" => Self::Instant,
-            "integer" => Self::Integer,
-            "markdown" => Self::Markdown,
-            "oid" => Self::Oid,
-            "positiveInt" => Self::PositiveInt,
-            "string" => Self::String,
-            "time" => Self::Time,
-            "unsignedInt" => Self::UnsignedInt,
-            "uri" => Self::Uri,
-            "url" => Self::Url,
-            "uuid" => Self::Uuid,
-            "xhtml" => Self::Xhtml,
-            _ => return None,
-        })
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, primitive)| *primitive)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether its values may be codes that a binding speaks of.
+    #[must_use]
+    pub const fn is_coded(self) -> bool {
+        matches!(self, Self::Code | Self::String | Self::Uri)
     }
 
     /// Whether JSON writes it as a number.
