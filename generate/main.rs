@@ -1,7 +1,11 @@
 //! Writes the standard tables under `src/` from the published schemas:
+//! `cargo run --example generate -- hl7v2 ../shared/schema/hl7v2` and
 //! `cargo run --example generate -- fhir ../shared/schema/fhir-r4`.
+//!
+//! The same input gives the same bytes, so the tables can be checked against their source.
 
 mod fhir;
+mod hl7v2;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,7 +14,8 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["fhir", dir] => fhir::run(Path::new(dir)),
-        _ => Err(std::io::Error::other("usage: generate fhir DIR")),
+        ["hl7v2", dir] => hl7v2::run(Path::new(dir)),
+        _ => Err(std::io::Error::other("usage: generate fhir DIR | generate hl7v2 DIR")),
     };
     done.map_or_else(
         |error| {

@@ -1,4 +1,35 @@
-//! HL7 v2: bytes to message and back, paths, escapes, acknowledgments, tables per version.
-#[allow(missing_docs, clippy::all, clippy::todo, unused)]
-mod stub;
-pub use stub::*;
+//! HL7 v2: bytes to message and back.
+//!
+//! Framing, delimiters, index, paths, escapes, character sets, edits, acknowledgments,
+//! batches, message structures, and the tables of the standard by version. What a channel
+//! does with a message lives elsewhere.
+//!
+//! Invariant: what was not edited is written back byte for byte; reading never fails and
+//! never changes anything; no fault holds a value of a message.
+
+pub mod ack;
+pub mod batch;
+mod charset;
+mod delimiters;
+mod edit;
+pub mod escape;
+mod header;
+mod message;
+pub mod mllp;
+mod path;
+mod scan;
+mod segment;
+pub mod structure;
+pub mod tables;
+mod tolerance;
+mod value;
+
+pub use charset::Charset;
+pub use delimiters::Delimiters;
+pub use edit::EDIT_NUMBER_MAX;
+pub use header::Header;
+pub use message::{Message, is_batch};
+pub use path::{GroupStep, PATH_NUMBER_MAX, Path, Pick};
+pub use segment::Segment;
+pub use tolerance::{Tolerance, Tolerances};
+pub use value::Value;

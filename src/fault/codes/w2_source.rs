@@ -1,6 +1,108 @@
-//! Codes of sources and parsing.
+//! Codes of sources and parsing: W2001 to W2299 of HL7 v2, from W2300 of the connectors.
 
 codes! {
+    W2001 Permanent "the message has no content",
+        "There is nothing to process, and no control ID that an answer could name.",
+        "Let the sender put one message, beginning with `MSH`, into each frame or file.";
+    W2002 Permanent "the message does not begin with an MSH segment",
+        "Without MSH nothing is known of the sender, the type or the delimiters.",
+        "Let the sender begin each message with `MSH` in capitals, straight after the start block.";
+    W2003 Permanent "MSH ends before its delimiters",
+        "The field separator and the encoding characters are needed to read anything else.",
+        "Let the sender begin with `MSH|^~\\&|` and the fields that follow.";
+    W2004 Permanent "MSH-1 and MSH-2 do not declare usable delimiters",
+        "Fields, components and repetitions cannot be told apart without them.",
+        "Let the sender use four different punctuation characters in MSH-2, best `^~\\&`.";
+    W2005 Permanent "the content is a batch, not one message",
+        "A batch holds several messages, each with a fate and an answer of its own.",
+        "Read it from a source that splits batches, such as `split = \"hl7-batch\"`.";
+    W2006 Permanent "the message has more segments than weir takes",
+        "One message must not take the memory and time of all others.",
+        "Let the sender split the message, for instance by order.";
+    W2007 Permanent "the message is longer than weir takes",
+        "Offsets in a message are 32 bits wide, and memory has to stay bounded.",
+        "Let the sender split the message or send documents by reference.";
+    W2010 Permanent "MSH-9 names no message type",
+        "What is to be done with a message follows from its type.",
+        "Let the sender fill MSH-9, such as `ADT^A01^ADT_A01`.";
+    W2011 Permanent "MSH-10 holds no control ID",
+        "An answer could not be matched to the message, nor a repeated message be known.",
+        "Let the sender fill MSH-10 with a value of its own for each message.";
+    W2012 Permanent "MSH-12 names no HL7 version",
+        "Field names, types and the form of the answer depend on the version.",
+        "Let the sender fill MSH-12, such as `2.5.1`.";
+    W2013 Permanent "MSH-12 names an unknown HL7 version",
+        "Fields are then read by the rules of the nearest version known.",
+        "Let the sender name a version from 2.1 to 2.8.2.";
+    W2014 Permanent "the channel does not take this message type",
+        "Only types that the channel names are mapped and delivered.",
+        "Add the type to `accept` of the source, or let the sender leave it out.";
+    W2015 Permanent "the channel does not take this trigger event",
+        "Only events that the channel names are mapped and delivered.",
+        "Add the type with its event to `accept` of the source, or let the sender leave it out.";
+    W2016 Permanent "the channel does not take this processing ID",
+        "Test and production messages must not mix.",
+        "Compare MSH-11 of the sender with the channel.";
+    W2017 Permanent "an acknowledgment arrived where messages are taken",
+        "An acknowledgment is never acknowledged: two engines would answer each other forever.",
+        "Point the sender of acknowledgments to the connection on which it received the message.";
+    W2018 Permanent "one frame holds several messages without a batch envelope",
+        "An answer to the first alone would hide the fate of the others.",
+        "Let the sender put each message into a frame of its own, or wrap them in BHS and BTS.";
+    W2020 Permanent "a frame is larger than the limit",
+        "The frame is refused while it arrives, so that memory stays bounded.",
+        "Raise `max_size` of the source, or let the sender send less at once.";
+    W2021 Permanent "MLLP framing is broken",
+        "Where one message ends and the next begins is not certain any more.",
+        "Let the sender write VT, the message, FS and CR; or set `framing = \"lenient\"`.";
+    W2030 Permanent "not a path into an HL7 v2 message",
+        "Paths say which segment, field, repetition, component and subcomponent is meant.",
+        "Write paths such as `PID-3[2].4.1`, `OBX[3]-5` or `ORDER_OBSERVATION[2].OBX-5`.";
+    W2031 Permanent "this place of a message cannot be changed",
+        "MSH-1 and MSH-2 declare the delimiters in which all the rest is written.",
+        "Choose a path to a field, or build a new message with other delimiters.";
+    W2032 Permanent "a path counts further than weir writes",
+        "Missing places before it would have to be filled with empty ones.",
+        "Check the numbers in the path.";
+    W2033 Permanent "there is no such segment to change",
+        "A value can be put into a segment that is there or into the next one of its kind.",
+        "Insert the segment first.";
+    W2034 Permanent "the text cannot be written in this message",
+        "The message declares no escape character, or a character set without this character.",
+        "Let the sender declare an escape character in MSH-2 and `UNICODE UTF-8` in MSH-18.";
+    W2040 Permanent "the answer is not an acknowledgment",
+        "Without MSA nothing says whether the peer took the message.",
+        "Check that the peer is an HL7 listener and answers with MSH and MSA.";
+    W2050 Permanent "the batch envelope is broken",
+        "FHS, BHS, BTS and FTS have to stand around whole messages.",
+        "Let the sender write FHS, BHS, messages, BTS and FTS in this order.";
+    W2051 Permanent "the count of the batch trailer differs from what is there",
+        "Messages may be missing from the file.",
+        "Compare the file with the sender's; BTS-1 counts messages and FTS-1 batches.";
+    W2060 Permanent "bytes do not fit the declared character set",
+        "Text is shown with a replacement character where a byte means nothing.",
+        "Let the sender name in MSH-18 the character set that it writes.";
+    W2061 Permanent "MSH-18 names a character set that weir does not know",
+        "Text is read as UTF-8 where it can be, else as 8859/1.",
+        "Let the sender use `UNICODE UTF-8`.";
+    W2100 Permanent "segments do not stand in the order of the message structure",
+        "Values may belong to another group than the sender means.",
+        "Compare the message with the structure named in MSH-9.";
+    W2101 Permanent "a required segment is missing",
+        "What the segment would say is needed for what follows.",
+        "Let the sender send the segment.";
+    W2102 Permanent "a value does not have the form of its data type",
+        "Receivers would refuse or misread it.",
+        "Let the sender correct the value at this place.";
+    W2103 Permanent "a code is not in its table",
+        "The meaning of the code is not known.",
+        "Let the sender use a code of the table, or add it to the table of the site.";
+    W2104 Permanent "a required field is empty",
+        "What the field would say is needed for what follows.",
+        "Let the sender fill the field.";
+    W2105 Permanent "a value is longer than allowed",
+        "Receivers may cut it off.",
+        "Let the sender shorten the value.";
     W2301 Operator "the address of a source cannot be listened on",
         "Nothing reaches this channel until it listens; another process may hold the port.",
         "Free the port or change `listen`, then run `weir reload`.";

@@ -1,0 +1,524 @@
+//! Edits: an overlay of changed, added and removed segments, merged when written.
+//!
+//! Invariant: outside of the edited place every byte is written as it came. An edited
+//! segment is a small copy of its own; all others stay ranges of the original.
+
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use super::charset::Charset;
+use super::delimiters::Delimiters;
+use super::escape;
+use super::message::{Base, Message};
+use super::path::{Path, Pick};
+use super::scan::{self, SegmentId};
+use super::structure::Tree;
+use super::tolerance::Tolerance;
+use crate::fault::Fault;
+use crate::fault::codes::{W2031, W2032, W2033, W2034};
+
+/// Highest field, repetition, component or subcomponent number that an edit fills up to:
+/// the longest segments of the standard have some 90 fields, and a slip in a path must
+/// not add a million delimiters to every message.
+pub const EDIT_NUMBER_MAX: usize = 9_999;
+
+/// The segments of an edited message in their order.
+#[derive(Clone)]
+pub(super) struct Overlay {
+    pub pieces: Vec<Piece>,
+    pub tree: OnceLock<Tree>,
+}
+
+/// One segment of an edited message.
+#[derive(Clone)]
+pub(super) enum Piece {
+    /// The segment number so and so of the original, from 0.
+    Kept(u32),
+    /// A changed or added one.
+    Edited(Edited),
+}
+
+/// A changed or added segment.
+#[derive(Clone)]
+pub(super) struct Edited {
+    pub content: Vec<u8>,
+    id: SegmentId,
+    /// The segment of the original it stands for, whose terminator it takes over.
+    origin: Option<u32>,
+}
+
+impl Edited {
+    pub fn id_ref(&self) -> &SegmentId {
+        &self.id
+    }
+}
+
+/// Where in a segment a value stands or has to be put, and the delimiters before it.
+struct Spot {
+    range: Range<usize>,
+    fill: Vec<u8>,
+}
+
+/// Checks the name of a segment to be added.
+pub(super) fn check_id(id: &str) -> Result<SegmentId, Fault> {
+    SegmentId::new(id.as_bytes())
+        .ok_or_else(|| Fault::new(W2033).because("a segment name is three letters or digits"))
+}
+
+impl Message {
+    /// Puts text at a place, escaped as needed; what is missing before it is made.
+    ///
+    /// A path without repetition means the whole field, or its first repetition where the
+    /// path goes on to a component; `[*]` means all that are there. A segment that does
+    /// not exist is added at the end when it would be the next of its name.
+    ///
+    /// # Errors
+    /// `W2031` MSH-1 or MSH-2 or no field, `W2032` too far, `W2033` no such segment,
+    /// `W2034` the text cannot be written.
+    pub fn set(&mut self, path: &Path, text: &str) -> Result<(), Fault> {
+        let raw = escape::escape(text, &self.base.delimiters, self.base.text_charset())
+            .map_err(|fault| fault.at(path))?;
+        self.put(path, &raw, true)
+    }
+
+    /// Puts raw bytes at a place; delimiters below the field keep their meaning.
+    ///
+    /// # Errors
+    /// As [`Message::set`]; `W2034` also when the bytes hold a field separator or a
+    /// segment terminator.
+    pub fn set_raw(&mut self, path: &Path, raw: &[u8]) -> Result<(), Fault> {
+        let bad = |cause: &'static str| Err(Fault::new(W2034).at(path).because(cause));
+        if scan::find(raw, 0, self.base.delimiters.field, self.base.charset).is_some() {
+            return bad("the bytes hold a field separator");
+        }
+        let text_lf = self.base.tolerances.contains(Tolerance::LineFeedInText);
+        if raw.contains(&b'\r') || (raw.contains(&b'\n') && !text_lf) {
+            return bad("the bytes hold a segment terminator");
+        }
+        self.put(path, raw, true)
+    }
+
+    /// Empties a place; what is not there stays so. Paths mean what they mean in
+    /// [`Message::set`].
+    ///
+    /// # Errors
+    /// `W2031` for MSH-1, MSH-2 or a path without a field.
+    pub fn clear(&mut self, path: &Path) -> Result<(), Fault> {
+        self.put(path, b"", false)
+    }
+
+    /// Empties every place that the path leaves open: all segments of the name, all
+    /// repetitions, as [`Message::read_all`] reads them.
+    ///
+    /// # Errors
+    /// `W2031` for MSH-1, MSH-2 or a path without a field.
+    pub fn clear_all(&mut self, path: &Path) -> Result<(), Fault> {
+        let places: Vec<usize> = self.places_of(path).collect();
+        for index in places {
+            self.put_in(index, path, b"", false, true)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a segment so that it stands at `index`, counted from 0; at the end when there
+    /// are fewer. `raw` is the segment without terminator.
+    ///
+    /// # Errors
+    /// `W2033` when `raw` does not begin with a segment name or `index` is 0 (MSH),
+    /// `W2034` when it holds a terminator.
+    pub fn insert_segment(&mut self, index: usize, raw: &[u8]) -> Result<(), Fault> {
+        let id = SegmentId::of(raw, self.base.delimiters.field);
+        if id == SegmentId::NONE || index == 0 {
+            return Err(Fault::new(W2033).because("a segment begins with its name, after MSH"));
+        }
+        if raw.iter().any(|b| matches!(b, b'\r' | b'\n')) {
+            return Err(Fault::new(W2034).because("the bytes hold a segment terminator"));
+        }
+        let edited = Edited { content: raw.to_vec(), id, origin: None };
+        let overlay = self.overlay();
+        let index = index.min(overlay.pieces.len());
+        overlay.pieces.insert(index, Piece::Edited(edited));
+        Ok(())
+    }
+
+    /// Takes out the segment at `index`, counted from 0.
+    ///
+    /// # Errors
+    /// `W2033` when there is none or it is MSH.
+    pub fn remove_segment(&mut self, index: usize) -> Result<(), Fault> {
+        if index == 0 || index >= self.segment_count() {
+            return Err(Fault::new(W2033).because("there is no segment that could be removed"));
+        }
+        self.overlay().pieces.remove(index);
+        Ok(())
+    }
+
+    /// Whether anything was edited.
+    #[must_use]
+    pub fn is_edited(&self) -> bool {
+        self.edits.is_some()
+    }
+
+    /// The bytes with edits applied; the very same bytes, not copied, when unedited.
+    #[must_use]
+    pub fn write(&self) -> Bytes {
+        match &self.edits {
+            None => self.base.bytes.clone(),
+            Some(overlay) => Bytes::from(merge(&self.base, &overlay.pieces)),
+        }
+    }
+
+    fn overlay(&mut self) -> &mut Overlay {
+        let count = u32::try_from(self.base.entries.len()).unwrap_or(u32::MAX);
+        let edits = self.edits.get_or_insert_with(|| {
+            let pieces = (0..count).map(Piece::Kept).collect();
+            Arc::new(Overlay { pieces, tree: OnceLock::new() })
+        });
+        let overlay = Arc::make_mut(edits);
+        overlay.tree = OnceLock::new();
+        overlay
+    }
+
+    fn put(&mut self, path: &Path, raw: &[u8], make: bool) -> Result<(), Fault> {
+        let all = path.occurrence() == Pick::All
+            || path.groups().iter().any(|group| group.pick == Pick::All);
+        let places: Vec<usize> =
+            self.places_of(path).take(if all { usize::MAX } else { 1 }).collect();
+        if places.is_empty() && make {
+            let index = self.add_next(path)?;
+            return self.put_in(index, path, raw, make, false);
+        }
+        for index in places {
+            self.put_in(index, path, raw, make, false)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the segment a path means, when it would be the next of its name.
+    fn add_next(&mut self, path: &Path) -> Result<usize, Fault> {
+        let there =
+            (0..self.segment_count()).filter(|i| self.segment_id(*i) == Some(path.id())).count();
+        let wanted = match path.occurrence() {
+            Pick::Open => 1,
+            Pick::Nth(n) => n as usize,
+            Pick::All => return Ok(self.segment_count()),
+        };
+        if !path.groups().is_empty() || wanted != there + 1 {
+            return Err(Fault::new(W2033).at(path));
+        }
+        let index = self.segment_count();
+        self.insert_segment(index, path.segment().as_bytes())?;
+        Ok(index)
+    }
+
+    /// Changes one segment. `all` takes every repetition where the path names none.
+    fn put_in(
+        &mut self,
+        index: usize,
+        path: &Path,
+        raw: &[u8],
+        make: bool,
+        all: bool,
+    ) -> Result<(), Fault> {
+        let Some(segment) = self.segment(index) else { return Ok(()) };
+        let Some(field) = path.field() else {
+            return Err(Fault::new(W2031).at(path).because("the path names no field"));
+        };
+        let is_header = path.id().is_header();
+        if is_header && field <= 2 {
+            return Err(Fault::new(W2031).at(path));
+        }
+        let below = path.component().is_some();
+        let repetitions = match path.repetition() {
+            Pick::Nth(n) => n as usize..n as usize + 1,
+            Pick::Open if !below => 0..1,
+            Pick::Open if !all => 1..2,
+            Pick::Open | Pick::All => {
+                1..segment.field(field).map_or(1, |value| value.repetitions().count() + 1)
+            }
+        };
+        let (delimiters, charset) = (self.base.delimiters, self.base.charset);
+        let mut content = segment.raw().to_vec();
+        for repetition in repetitions {
+            let levels = Levels {
+                part: if is_header { field - 1 } else { field },
+                repetition,
+                component: path.component().unwrap_or(0),
+                subcomponent: path.subcomponent().unwrap_or(0),
+            };
+            let spot =
+                locate(&content, &levels, &delimiters, charset).map_err(|fault| fault.at(path))?;
+            if spot.fill.is_empty() || make {
+                let new: Vec<u8> = spot.fill.iter().chain(raw).copied().collect();
+                content.splice(spot.range, new);
+            }
+        }
+        let piece = self.overlay().pieces.get_mut(index);
+        match piece {
+            Some(Piece::Edited(edited)) => edited.content = content,
+            Some(piece @ Piece::Kept(_)) => {
+                let origin = if let Piece::Kept(at) = piece { Some(*at) } else { None };
+                *piece = Piece::Edited(Edited { content, id: path.id(), origin });
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+/// The numbers of a place in a segment; 0 stands for the whole of what is above.
+struct Levels {
+    /// Place among the parts that the field separator divides, from 0.
+    part: usize,
+    repetition: usize,
+    component: usize,
+    subcomponent: usize,
+}
+
+/// Finds a place in a segment, and the delimiters that have to be put before it.
+fn locate(
+    content: &[u8],
+    levels: &Levels,
+    delimiters: &Delimiters,
+    charset: Charset,
+) -> Result<Spot, Fault> {
+    let mut spot = Spot { range: 0..content.len(), fill: Vec::new() };
+    let steps = [
+        (levels.part + 1, Some(delimiters.field)),
+        (levels.repetition, Some(delimiters.repetition)),
+        (levels.component, Some(delimiters.component)),
+        (levels.subcomponent, delimiters.subcomponent),
+    ];
+    for (n, mark) in steps {
+        let Some(n) = n.checked_sub(1) else { continue };
+        if n > EDIT_NUMBER_MAX {
+            return Err(Fault::new(W2032));
+        }
+        let Some(mark) = mark else {
+            if n == 0 {
+                continue;
+            }
+            return Err(Fault::new(W2034).because("no subcomponent separator is declared"));
+        };
+        if !spot.fill.is_empty() {
+            spot.fill.resize(spot.fill.len() + n, mark);
+            continue;
+        }
+        let start = spot.range.start;
+        let within = content.get(spot.range.clone()).unwrap_or_default();
+        if let Some(range) = scan::part(within, mark, n, charset) {
+            spot.range = start + range.start..start + range.end;
+        } else {
+            let missing = n + 1 - scan::count(within, mark, charset);
+            spot.fill.resize(missing, mark);
+            spot.range = spot.range.end..spot.range.end;
+        }
+    }
+    Ok(spot)
+}
+
+/// Writes the segments of an edited message in order, copying runs of kept ones at once.
+fn merge(base: &Base, pieces: &[Piece]) -> Vec<u8> {
+    let added: usize = pieces
+        .iter()
+        .map(|piece| if let Piece::Edited(edited) = piece { edited.content.len() + 2 } else { 0 })
+        .sum();
+    let mut out = Vec::with_capacity(base.bytes.len() + added);
+    let start = base.entries.first().map_or(0, |entry| entry.start as usize);
+    out.extend_from_slice(base.bytes.get(..start).unwrap_or_default());
+    let terminator = terminator(base);
+    // Bytes of the original not yet copied.
+    let mut run = start..start;
+    for (at, piece) in pieces.iter().enumerate() {
+        let (gap, kept) = match piece {
+            Piece::Kept(i) => (after(base, *i), Some(base.start_of(*i))),
+            Piece::Edited(Edited { origin: Some(i), .. }) => (after(base, *i), None),
+            Piece::Edited(_) => (0..0, None),
+        };
+        match (piece, kept) {
+            (Piece::Kept(_), Some(start)) if run.end == start => run.end = gap.end,
+            (Piece::Kept(_), Some(start)) => {
+                out.extend_from_slice(base.bytes.get(run).unwrap_or_default());
+                run = start..gap.end;
+            }
+            (Piece::Kept(_), None) => {}
+            (Piece::Edited(edited), _) => {
+                out.extend_from_slice(base.bytes.get(run).unwrap_or_default());
+                out.extend_from_slice(&edited.content);
+                run = gap.clone();
+            }
+        }
+        let is_added = matches!(piece, Piece::Edited(Edited { origin: None, .. }));
+        if gap.is_empty() && (at + 1 < pieces.len() || is_added) {
+            out.extend_from_slice(base.bytes.get(run).unwrap_or_default());
+            out.extend_from_slice(terminator);
+            run = gap.end..gap.end;
+        }
+    }
+    out.extend_from_slice(base.bytes.get(run).unwrap_or_default());
+    out
+}
+
+/// The bytes between a segment of the original and the next: its terminator.
+fn after(base: &Base, i: u32) -> Range<usize> {
+    let Some(entry) = base.entries.get(i as usize) else { return 0..0 };
+    let next = base.entries.get(i as usize + 1);
+    entry.end as usize..next.map_or(base.bytes.len(), |next| next.start as usize)
+}
+
+/// What ends the first segment, so what an added one should end with.
+fn terminator(base: &Base) -> &'static [u8] {
+    match base.bytes.get(after(base, 0)) {
+        Some([b'\r', b'\n', ..]) => b"\r\n",
+        Some([b'\n', ..]) => b"\n",
+        _ => b"\r",
+    }
+}
+
+impl Base {
+    fn start_of(&self, i: u32) -> usize {
+        self.entries.get(i as usize).map_or(0, |entry| entry.start as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TEXT: &str = "MSH|^~\\&|A|B\rPID|1||5^^^H~6||Doe^Jo\rNTE|1\rNTE|2||x\r";
+
+    fn message(text: &str) -> Message {
+        Message::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap()
+    }
+
+    fn path(text: &str) -> Path {
+        Path::parse(text).unwrap()
+    }
+
+    #[test]
+    fn sets_and_makes_what_is_missing() {
+        let check = |place: &str, value: &str, from: &str, to: &str| {
+            let mut edited = message(TEXT);
+            edited.set(&path(place), value).unwrap();
+            assert_eq!(
+                String::from_utf8(edited.write().to_vec()).unwrap(),
+                TEXT.replace(from, to),
+                "{place}"
+            );
+        };
+        check("PID-5.2", "Al", "Doe^Jo", "Doe^Al");
+        check("PID-5.3", "Q", "Doe^Jo", "Doe^Jo^Q");
+        check("PID-5[2].1", "Roe", "Doe^Jo", "Doe^Jo~Roe");
+        check("PID-5[3].2.2", "x", "Doe^Jo", "Doe^Jo~~^&x");
+        check("PID-3", "7", "5^^^H~6", "7");
+        check("PID-3.1", "7", "5^", "7^");
+        check("PID-3[2]", "7", "~6", "~7");
+        check("PID-3[*].1", "0", "5^^^H~6", "0^^^H~0");
+        check("PID-8", "F", "Doe^Jo", "Doe^Jo|||F");
+        check("NTE[2]-3", "a|b", "||x", r"||a\F\b");
+        check("NTE[*]-1", "9", "NTE|1\rNTE|2", "NTE|9\rNTE|9");
+        check("MSH-10", "77", "|A|B", "|A|B||||||77");
+        check("ZB1-2", "v", "||x\r", "||x\rZB1||v\r");
+        check("NTE[3]-1", "3", "||x\r", "||x\rNTE|3\r");
+        check("PID-5", "", "Doe^Jo", "");
+    }
+
+    #[test]
+    fn refuses_places_that_cannot_be_changed() {
+        let check = |place: &str, code: &str| {
+            let fault = message(TEXT).set(&path(place), "v").unwrap_err();
+            assert_eq!(fault.code().as_str(), code, "{place}");
+        };
+        check("MSH-1", "W2031");
+        check("MSH-2", "W2031");
+        check("PID", "W2031");
+        check("NTE[4]-1", "W2033");
+        check("PID-20000", "W2032");
+        for raw in ["a|b", "a\rb", "a\nb"] {
+            assert_eq!(
+                message(TEXT).set_raw(&path("PID-5"), raw.as_bytes()).unwrap_err().code(),
+                W2034
+            );
+        }
+    }
+
+    #[test]
+    fn clears_only_what_is_there() {
+        let check = |place: &str, all: bool, from: &str, to: &str| {
+            let mut edited = message(TEXT);
+            let path = path(place);
+            if all {
+                edited.clear_all(&path).unwrap()
+            } else {
+                edited.clear(&path).unwrap()
+            }
+            assert_eq!(
+                String::from_utf8(edited.write().to_vec()).unwrap(),
+                TEXT.replace(from, to),
+                "{place}"
+            );
+        };
+        check("PID-3", false, "5^^^H~6", "");
+        check("PID-3.1", false, "5^", "^");
+        check("PID-3.1", true, "5^^^H~6", "^^^H~");
+        check("PID-30", false, "", "");
+        check("NTE-1", true, "NTE|1\rNTE|2", "NTE|\rNTE|");
+        check("ZZ9-1", true, "", "");
+    }
+
+    #[test]
+    fn segments_come_and_go_with_the_terminator_of_the_message() {
+        for end in ["\r", "\n", "\r\n"] {
+            let text = ["MSH|^~\\&|A", "PID|1", "PV1|1"].join(end);
+            let mut edited = message(&text);
+            edited.insert_segment(2, b"ZB1|x").unwrap();
+            edited.insert_segment(9, b"ZB2|y").unwrap();
+            edited.remove_segment(1).unwrap();
+            let expected = ["MSH|^~\\&|A", "ZB1|x", "PV1|1", "ZB2|y", ""].join(end);
+            assert_eq!(edited.write(), expected.as_bytes());
+            assert_eq!(edited.segment(1).unwrap().id(), "ZB1");
+        }
+        let mut edited = message(TEXT);
+        assert!(edited.insert_segment(0, b"ZB1|x").is_err());
+        assert!(edited.insert_segment(1, b"x").is_err());
+        assert!(edited.remove_segment(0).is_err());
+        assert!(edited.remove_segment(9).is_err());
+    }
+
+    #[test]
+    fn unedited_messages_are_written_without_a_copy() {
+        let original = message(TEXT);
+        assert_eq!(original.write().as_ptr(), original.bytes().as_ptr());
+    }
+
+    #[test]
+    fn an_edit_of_a_clone_leaves_the_other_alone() {
+        let original = message(TEXT);
+        let mut first = original.clone();
+        first.set(&path("PID-5"), "X").unwrap();
+        let mut second = first.clone();
+        second.set(&path("PID-5"), "Y").unwrap();
+        assert_eq!(original.read(&path("PID-5.1")).unwrap().text(), "Doe");
+        assert_eq!(first.read(&path("PID-5")).unwrap().text(), "X");
+        assert_eq!(second.read(&path("PID-5")).unwrap().text(), "Y");
+        assert_eq!(second.read(&path("PID-5")).unwrap().range(), 0..0);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_set_is_read(
+            field in 1usize..12, repetition in 1usize..4, component in 1usize..5,
+            subcomponent in 1usize..3, text in "\\PC{1,12}"
+        ) {
+            let place = path(&format!("PID-{field}[{repetition}].{component}.{subcomponent}"));
+            let mut edited = message(TEXT);
+            edited.set(&place, &text).unwrap();
+            let again = Message::parse(edited.write()).unwrap();
+            prop_assert_eq!(edited.read(&place).unwrap().text(), text.as_str());
+            prop_assert_eq!(again.read(&place).unwrap().text(), text.as_str());
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! The message: its bytes, the list of its segments, and an overlay of edits.
+//!
+//! Invariant: `bytes` never change after parsing; what was not edited is written back
+//! byte for byte. Below segments nothing is stored, so what is not read costs nothing.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use super::charset::Charset;
+use super::delimiters::Delimiters;
+use super::edit::{Overlay, Piece};
+use super::header::Header;
+use super::path::{Path, Pick};
+use super::scan::{self, Entry, SegmentId};
+use super::segment::Segment;
+use super::structure::Tree;
+use super::tolerance::{Tolerance, Tolerances};
+use super::value::Value;
+use crate::fault::codes::{W2001, W2002, W2005, W2010, W2011, W2060, W2061};
+use crate::fault::{Fault, Place};
+
+/// An HL7 v2 message: its bytes and an index of its segments, with edits laid over.
+///
+/// Cheap to clone: the parts are shared. `Debug` prints `<phi>`.
+#[derive(Clone)]
+pub struct Message {
+    pub(super) base: Arc<Base>,
+    pub(super) edits: Option<Arc<Overlay>>,
+}
+
+/// What was read from the bytes; never changes.
+pub(super) struct Base {
+    pub bytes: Bytes,
+    pub delimiters: Delimiters,
+    pub charset: Charset,
+    pub entries: Vec<Entry>,
+    pub tolerances: Tolerances,
+    is_utf8: OnceLock<bool>,
+    tree: OnceLock<Tree>,
+}
+
+impl Base {
+    /// The set to read text in: the declared one, or what the bytes tell.
+    pub fn text_charset(&self) -> Charset {
+        match self.charset {
+            Charset::Unstated | Charset::Unknown | Charset::Ascii => {
+                let is_utf8 =
+                    *self.is_utf8.get_or_init(|| std::str::from_utf8(&self.bytes).is_ok());
+                if is_utf8 { Charset::Utf8 } else { Charset::Latin1 }
+            }
+            stated => stated,
+        }
+    }
+}
+
+/// What stands before the header: its length, noting what it is.
+fn skip_leading(bytes: &[u8], tolerances: &mut Tolerances) -> usize {
+    let mut at = 0;
+    loop {
+        let rest = &bytes[at..];
+        if rest.starts_with(b"\xef\xbb\xbf") {
+            tolerances.insert(Tolerance::ByteOrderMark);
+            at += 3;
+        } else if rest.first().is_some_and(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | 0)) {
+            tolerances.insert(Tolerance::LeadingBlank);
+            at += 1;
+        } else {
+            return at;
+        }
+    }
+}
+
+/// What content without MSH looks like, in our own words.
+fn likeness(content: &[u8]) -> &'static str {
+    match content {
+        [b'{' | b'[', ..] => "it looks like JSON",
+        [b'<', ..] => "it looks like XML",
+        [b'P', b'K', 3, 4, ..] | [0x1f, 0x8b, ..] => "it looks like a compressed file",
+        [b'%', b'P', b'D', b'F', ..] => "it looks like a PDF document",
+        _ if content.get(..3).is_some_and(|id| id.eq_ignore_ascii_case(b"MSH")) => {
+            "the name of the first segment is in lower case"
+        }
+        _ if content.iter().take(64).any(|b| *b < 9) => "it is not text",
+        _ => "the first segment is another one or none",
+    }
+}
+
+impl Message {
+    /// Indexes the bytes of one message.
+    ///
+    /// Reads past a byte order mark and blanks before MSH, LF and CR LF as terminators,
+    /// a missing last terminator and segment names in lower case: see
+    /// [`Message::tolerances`].
+    ///
+    /// # Errors
+    /// `W2001` empty, `W2002` no MSH, `W2003` and `W2004` unusable delimiters, `W2005` a
+    /// batch, `W2006` too many segments, `W2007` too long.
+    pub fn parse(bytes: Bytes) -> Result<Self, Fault> {
+        let mut tolerances = Tolerances::default();
+        let start = skip_leading(&bytes, &mut tolerances);
+        let content = &bytes[start..];
+        match content.get(..3) {
+            Some(b"MSH") => {}
+            Some(b"FHS" | b"BHS") => return Err(Fault::new(W2005)),
+            _ if content.is_empty() => return Err(Fault::new(W2001)),
+            _ => return Err(Fault::new(W2002).because(likeness(content))),
+        }
+        let delimiters = Delimiters::read(content)?;
+        if delimiters.subcomponent.is_none() {
+            tolerances.insert(Tolerance::FewDelimiters);
+        }
+        let entries = scan::segments(&bytes, start, delimiters.field, &mut tolerances)?;
+        let header = entries.first().map_or(&[][..], |e| &bytes[e.start as usize..e.end as usize]);
+        let charset = scan::part(header, delimiters.field, 17, Charset::Latin1).map_or(
+            Charset::Unstated,
+            |range| {
+                let first = header[range].split(|b| *b == delimiters.repetition).next();
+                Charset::named(first.unwrap_or_default())
+            },
+        );
+        Ok(Self {
+            base: Arc::new(Base {
+                delimiters,
+                charset,
+                entries,
+                tolerances,
+                is_utf8: OnceLock::new(),
+                tree: OnceLock::new(),
+                bytes,
+            }),
+            edits: None,
+        })
+    }
+
+    /// Starts a new message: MSH with the delimiters, then an empty segment for each name.
+    ///
+    /// Values are put in by [`Message::set`]; MSH-18 is filled where the set has a name.
+    ///
+    /// # Errors
+    /// `W2033` when a name is not three letters or digits.
+    pub fn build(
+        delimiters: Delimiters,
+        charset: Charset,
+        segments: &[&str],
+    ) -> Result<Self, Fault> {
+        let mut bytes = b"MSH".to_vec();
+        bytes.push(delimiters.field);
+        bytes.extend_from_slice(&delimiters.encoding_characters());
+        if !charset.name().is_empty() {
+            bytes.resize(bytes.len() + 16, delimiters.field);
+            bytes.extend_from_slice(charset.name().as_bytes());
+        }
+        bytes.push(b'\r');
+        for id in segments {
+            super::edit::check_id(id)?;
+            bytes.extend_from_slice(id.as_bytes());
+            bytes.push(b'\r');
+        }
+        Self::parse(Bytes::from(bytes))
+    }
+
+    /// The bytes as they came, without edits.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.base.bytes
+    }
+
+    /// The delimiters that MSH-1 and MSH-2 declare.
+    #[must_use]
+    pub fn delimiters(&self) -> &Delimiters {
+        &self.base.delimiters
+    }
+
+    /// The character set that MSH-18 of the original names.
+    #[must_use]
+    pub fn charset(&self) -> Charset {
+        self.base.charset
+    }
+
+    /// What was read past while indexing.
+    #[must_use]
+    pub fn tolerances(&self) -> Tolerances {
+        self.base.tolerances
+    }
+
+    /// MSH.
+    #[must_use]
+    pub fn header(&self) -> Header<'_> {
+        Header::new(self.segment(0).unwrap_or_else(|| Segment::empty(&self.base)))
+    }
+
+    /// Number of segments, lines without a name included.
+    #[must_use]
+    pub fn segment_count(&self) -> usize {
+        self.edits.as_ref().map_or(self.base.entries.len(), |edits| edits.pieces.len())
+    }
+
+    /// Segment by its place in the message, from 0.
+    #[must_use]
+    pub fn segment(&self, index: usize) -> Option<Segment<'_>> {
+        let entry = match &self.edits {
+            None => *self.base.entries.get(index)?,
+            Some(edits) => match edits.pieces.get(index)? {
+                Piece::Kept(at) => *self.base.entries.get(*at as usize)?,
+                Piece::Edited(edited) => {
+                    return Some(Segment::new(
+                        &self.base,
+                        &edited.content,
+                        index,
+                        edited.id_ref(),
+                        u32::MAX,
+                    ));
+                }
+            },
+        };
+        let raw = self.base.bytes.get(entry.start as usize..entry.end as usize)?;
+        let id = match &self.edits {
+            None => &self.base.entries.get(index)?.id,
+            Some(edits) => match edits.pieces.get(index)? {
+                Piece::Kept(at) => &self.base.entries.get(*at as usize)?.id,
+                Piece::Edited(edited) => edited.id_ref(),
+            },
+        };
+        Some(Segment::new(&self.base, raw, index, id, entry.start))
+    }
+
+    /// The segments in order.
+    pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> + '_ {
+        (0..self.segment_count()).filter_map(|index| self.segment(index))
+    }
+
+    /// Name of a segment by its place, without reading it.
+    pub(super) fn segment_id(&self, index: usize) -> Option<SegmentId> {
+        match &self.edits {
+            None => self.base.entries.get(index).map(|e| e.id),
+            Some(edits) => match edits.pieces.get(index)? {
+                Piece::Kept(at) => self.base.entries.get(*at as usize).map(|e| e.id),
+                Piece::Edited(edited) => Some(*edited.id_ref()),
+            },
+        }
+    }
+
+    /// Places of the segments that a path means, in order.
+    pub(super) fn places_of<'a>(&'a self, path: &'a Path) -> impl Iterator<Item = usize> + 'a {
+        let scoped = (!path.groups().is_empty()).then(|| self.tree().places(path));
+        let count = if scoped.is_some() { 0 } else { self.segment_count() };
+        let plain = (0..count).filter(|i| self.segment_id(*i) == Some(path.id()));
+        let (skip, take) = match path.occurrence() {
+            Pick::Open | Pick::All => (0, usize::MAX),
+            Pick::Nth(n) => (n as usize - 1, 1),
+        };
+        // Inside of groups the tree has already picked the occurrence in each group.
+        let (skip, take) = if scoped.is_some() { (0, usize::MAX) } else { (skip, take) };
+        scoped.into_iter().flatten().chain(plain).skip(skip).take(take)
+    }
+
+    /// First value at the path: first segment and first repetition unless the path says
+    /// otherwise. A path to a segment gives the whole segment.
+    #[must_use]
+    pub fn read(&self, path: &Path) -> Option<Value<'_>> {
+        self.places_of(path).find_map(|index| {
+            let segment = self.segment(index)?;
+            segment.descend(path).next()
+        })
+    }
+
+    /// All values at the path: of every segment and repetition the path leaves open.
+    #[must_use]
+    pub fn read_all(&self, path: &Path) -> Vec<Value<'_>> {
+        self.places_of(path)
+            .filter_map(|index| self.segment(index))
+            .flat_map(|segment| segment.descend(path))
+            .collect()
+    }
+
+    /// Concrete paths of all values at a path that are there, such as `OBX[3]-5[1]`.
+    #[must_use]
+    pub fn places(&self, path: &Path) -> Vec<Path> {
+        let mut out = Vec::new();
+        for index in self.places_of(path) {
+            let Some(segment) = self.segment(index) else { continue };
+            let before = (0..=index).filter(|i| self.segment_id(*i) == Some(path.id())).count();
+            let here = path.in_occurrence(before);
+            let Some(field) = path.field().and_then(|n| segment.field(n)) else {
+                if path.field().is_none() {
+                    out.push(here);
+                }
+                continue;
+            };
+            match path.repetition() {
+                Pick::Nth(_) => out.push(here),
+                Pick::Open | Pick::All => {
+                    let count = field.repetitions().count();
+                    out.extend((1..=count).map(|n| here.in_repetition(n)));
+                }
+            }
+        }
+        out.retain(|path| self.read(path).is_some());
+        out
+    }
+
+    /// The groups of the message by its structure, read once.
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        match &self.edits {
+            None => self.base.tree.get_or_init(|| Tree::read(self)),
+            Some(edits) => edits.tree.get_or_init(|| Tree::read(self)),
+        }
+    }
+
+    /// Name of the field that a path means, by the version of the message, such as
+    /// `Patient Identifier List`; of the segment where the path has no field.
+    #[must_use]
+    pub fn describe(&self, path: &Path) -> Option<String> {
+        let (version, _) = super::tables::version(&self.header().version());
+        let segment = version.segment(path.segment())?;
+        match path.field() {
+            None => Some(segment.name.to_owned()),
+            Some(n) => segment.field(n).map(|field| field.name.to_owned()),
+        }
+    }
+
+    /// Whether this answers another message: type `ACK` or `MCF`, or an MSA segment.
+    ///
+    /// Such a message is never acknowledged. Source: HL7 v2.5.1 §2.9.
+    #[must_use]
+    pub fn is_acknowledgment(&self) -> bool {
+        let msa = SegmentId::new(b"MSA");
+        matches!(self.header().message_code().as_ref(), "ACK" | "MCF")
+            || (0..self.segment_count()).any(|i| self.segment_id(i) == msa)
+    }
+
+    /// Number of MSH segments: more than one in one frame is a batch without envelope.
+    #[must_use]
+    pub fn header_count(&self) -> usize {
+        let msh = SegmentId::new(b"MSH");
+        (0..self.segment_count()).filter(|i| self.segment_id(*i) == msh).count()
+    }
+
+    /// Checks what every message needs to be processed and answered: MSH-9 and MSH-10.
+    ///
+    /// # Errors
+    /// `W2010` without a message type, `W2011` without a control ID.
+    pub fn check_header(&self) -> Result<(), Fault> {
+        let header = self.header();
+        if header.message_code().trim().is_empty() {
+            return Err(Fault::new(W2010).at(Place::path("MSH-9")));
+        }
+        if !header.control_id().is_valued() {
+            return Err(Fault::new(W2011).at(Place::path("MSH-10")));
+        }
+        Ok(())
+    }
+
+    /// Checks that the bytes fit the character set that MSH-18 names.
+    ///
+    /// # Errors
+    /// `W2060` with the segment where it does not, `W2061` for an unknown set.
+    pub fn check_charset(&self) -> Result<(), Fault> {
+        if self.base.charset == Charset::Unknown {
+            return Err(Fault::new(W2061).at(Place::path("MSH-18")));
+        }
+        for (index, segment) in self.segments().enumerate() {
+            if self.base.charset.misfit(segment.raw()).is_some() {
+                let id = segment.id();
+                let before = self.segments().take(index + 1).filter(|s| s.id() == id).count();
+                return Err(Fault::new(W2060).at(Place::path(format!("{id}[{before}]"))));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message(<phi> {} segments)", self.segment_count())
+    }
+}
+
+/// Whether content begins with a file or batch header instead of a message.
+#[must_use]
+pub fn is_batch(bytes: &[u8]) -> bool {
+    let start = skip_leading(bytes, &mut Tolerances::default());
+    matches!(bytes.get(start..start + 3), Some(b"FHS" | b"BHS"))
+}

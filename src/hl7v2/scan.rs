@@ -1,0 +1,290 @@
+//! The scan: where segments begin and end, and where the n-th part of a piece lies.
+//!
+//! Segments are found once, by one pass of `memchr` over their terminators; parts below
+//! are found on demand, by a pass over their own segment. Nothing here allocates but the
+//! list of segments. In character sets whose second bytes look like delimiters, parts
+//! are found by a slower walk over whole characters.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr2_iter};
+
+use super::charset::Charset;
+use super::tolerance::{Tolerance, Tolerances};
+use crate::base::limits::SEGMENTS_MAX;
+use crate::fault::Fault;
+use crate::fault::codes::{W2006, W2007};
+
+/// One segment: its bytes without terminator, and its name in capitals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub start: u32,
+    pub end: u32,
+    pub id: SegmentId,
+}
+
+/// A segment name in capitals: three letters or digits, or nothing for a line without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct SegmentId([u8; 3]);
+
+impl SegmentId {
+    pub const NONE: Self = Self([0; 3]);
+
+    /// Takes exactly three ASCII letters or digits, the first a letter; capitals them.
+    pub fn new(name: &[u8]) -> Option<Self> {
+        let &[a, b, c] = name else { return None };
+        let fits =
+            a.is_ascii_alphabetic() && b.is_ascii_alphanumeric() && c.is_ascii_alphanumeric();
+        fits.then(|| Self([a, b, c].map(|b| b.to_ascii_uppercase())))
+    }
+
+    /// Name at the begin of a segment, which a field separator or nothing follows.
+    pub fn of(segment: &[u8], separator: u8) -> Self {
+        match segment {
+            [a, b, c] => Self::new(&[*a, *b, *c]).unwrap_or(Self::NONE),
+            [a, b, c, s, ..] if *s == separator => Self::new(&[*a, *b, *c]).unwrap_or(Self::NONE),
+            _ => Self::NONE,
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        if *self == Self::NONE { "" } else { std::str::from_utf8(&self.0).unwrap_or("") }
+    }
+
+    /// Whether MSH, FHS or BHS: segments whose first field is the separator itself.
+    pub fn is_header(self) -> bool {
+        matches!(&self.0, b"MSH" | b"FHS" | b"BHS")
+    }
+}
+
+/// Finds the segments of a message from `from` on.
+///
+/// CR always ends a segment; LF does after CR, where a segment name and a separator
+/// follow, and where the message has no CR at all. Any other LF is text.
+pub(super) fn segments(
+    bytes: &[u8],
+    from: usize,
+    separator: u8,
+    tolerances: &mut Tolerances,
+) -> Result<Vec<Entry>, Fault> {
+    if u32::try_from(bytes.len()).is_err() {
+        return Err(Fault::new(W2007));
+    }
+    let has_cr = memchr(b'\r', bytes).is_some();
+    let mut entries = Vec::with_capacity(16);
+    let mut start = from;
+    for found in memchr2_iter(b'\r', b'\n', &bytes[from..]) {
+        let at = from + found;
+        if at < start {
+            continue;
+        }
+        let mut next = at + 1;
+        if bytes[at] == b'\r' {
+            if bytes.get(next) == Some(&b'\n') {
+                next += 1;
+                tolerances.insert(Tolerance::CarriageReturnLineFeed);
+            }
+        } else if has_cr && !begins_segment(&bytes[next..], separator) {
+            tolerances.insert(Tolerance::LineFeedInText);
+            continue;
+        } else {
+            tolerances.insert(Tolerance::LineFeed);
+        }
+        push(&mut entries, bytes, start..at, separator, tolerances)?;
+        start = next;
+    }
+    if start < bytes.len() {
+        tolerances.insert(Tolerance::NoFinalTerminator);
+        push(&mut entries, bytes, start..bytes.len(), separator, tolerances)?;
+    }
+    Ok(entries)
+}
+
+/// Notes one segment, or that it is a blank line.
+#[expect(clippy::cast_possible_truncation, reason = "the length was checked to fit 32 bits")]
+fn push(
+    entries: &mut Vec<Entry>,
+    bytes: &[u8],
+    range: Range<usize>,
+    separator: u8,
+    tolerances: &mut Tolerances,
+) -> Result<(), Fault> {
+    let segment = &bytes[range.clone()];
+    if segment.is_empty() {
+        tolerances.insert(Tolerance::BlankLine);
+        return Ok(());
+    }
+    if entries.len() >= SEGMENTS_MAX {
+        return Err(Fault::new(W2006));
+    }
+    let id = SegmentId::of(segment, separator);
+    if id == SegmentId::NONE {
+        tolerances.insert(Tolerance::UnnamedSegment);
+    } else if segment[..3].iter().any(u8::is_ascii_lowercase) {
+        tolerances.insert(Tolerance::LowerCaseName);
+    }
+    entries.push(Entry { start: range.start as u32, end: range.end as u32, id });
+    Ok(())
+}
+
+/// Whether a segment name and a separator stand here.
+pub(super) fn begins_segment(bytes: &[u8], separator: u8) -> bool {
+    bytes.get(3) == Some(&separator) && bytes.get(..3).and_then(SegmentId::new).is_some()
+}
+
+/// Position of the first `mark` at or after `from`.
+pub(super) fn find(bytes: &[u8], from: usize, mark: u8, charset: Charset) -> Option<usize> {
+    let rest = bytes.get(from..)?;
+    if charset.hides_delimiters() && !rest.is_ascii() {
+        return find_wide(bytes, from, mark, charset);
+    }
+    memchr(mark, rest).map(|at| from + at)
+}
+
+/// Like [`find`], stepping over the second bytes of characters.
+#[cold]
+fn find_wide(bytes: &[u8], from: usize, mark: u8, charset: Charset) -> Option<usize> {
+    let mut at = from;
+    while let Some(&byte) = bytes.get(at) {
+        if byte == mark {
+            return Some(at);
+        }
+        at += if charset.is_lead(byte) { 2 } else { 1 };
+    }
+    None
+}
+
+/// Range of the part number `n`, from 0, of bytes divided by `mark`.
+pub(super) fn part(bytes: &[u8], mark: u8, n: usize, charset: Charset) -> Option<Range<usize>> {
+    let start = match n {
+        0 => 0,
+        _ if charset.hides_delimiters() && !bytes.is_ascii() => {
+            let mut start = 0;
+            for _ in 0..n {
+                start = find_wide(bytes, start, mark, charset)? + 1;
+            }
+            start
+        }
+        _ => nth(bytes, mark, n - 1)? + 1,
+    };
+    let end = find(bytes, start, mark, charset).unwrap_or(bytes.len());
+    Some(start..end)
+}
+
+/// Number of parts of bytes divided by `mark`: at least one.
+pub(super) fn count(bytes: &[u8], mark: u8, charset: Charset) -> usize {
+    if charset.hides_delimiters() && !bytes.is_ascii() {
+        return Parts::new(bytes, Some(mark), charset).count();
+    }
+    memchr::memchr_iter(mark, bytes).count() + 1
+}
+
+/// Position of the mark number `n`, from 0.
+///
+/// Counts eight bytes at a time: a call of `memchr` for each mark would cost more than
+/// the few bytes between two marks.
+fn nth(bytes: &[u8], mark: u8, n: usize) -> Option<usize> {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let pattern = u64::from_ne_bytes([mark; 8]);
+    let mut left = n;
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    for (i, chunk) in chunks.iter().enumerate() {
+        let word = u64::from_le_bytes(*chunk) ^ pattern;
+        // High bit set exactly in the bytes that are zero, so equal to the mark.
+        let mut hits = !(((word & LOW) + LOW) | word | LOW);
+        let found = hits.count_ones() as usize;
+        if found > left {
+            for _ in 0..left {
+                hits &= hits - 1;
+            }
+            return Some(i * 8 + hits.trailing_zeros() as usize / 8);
+        }
+        left -= found;
+    }
+    let base = chunks.len() * 8;
+    rest.iter().enumerate().filter(|(_, b)| **b == mark).nth(left).map(|(i, _)| base + i)
+}
+
+/// Ranges of the parts of bytes divided by a mark; one part where no mark is declared.
+#[derive(Clone)]
+pub(super) struct Parts<'a> {
+    bytes: &'a [u8],
+    mark: Option<u8>,
+    charset: Charset,
+    next: Option<usize>,
+}
+
+impl<'a> Parts<'a> {
+    pub fn new(bytes: &'a [u8], mark: Option<u8>, charset: Charset) -> Self {
+        Self { bytes, mark, charset, next: Some(0) }
+    }
+}
+
+impl Iterator for Parts<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        let start = self.next?;
+        let end = self.mark.and_then(|mark| find(self.bytes, start, mark, self.charset));
+        self.next = end.map(|end| end + 1);
+        Some(start..end.unwrap_or(self.bytes.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminators() {
+        let check = |text: &str, expected: &[&str]| {
+            let entries = segments(text.as_bytes(), 0, b'|', &mut Tolerances::default()).unwrap();
+            let found: Vec<&str> =
+                entries.iter().map(|e| &text[e.start as usize..e.end as usize]).collect();
+            assert_eq!(found, expected, "{text:?}");
+        };
+        check("MSH|1\rPID|2\r", &["MSH|1", "PID|2"]);
+        check("MSH|1\rPID|2", &["MSH|1", "PID|2"]);
+        check("MSH|1\nPID|2\n", &["MSH|1", "PID|2"]);
+        check("MSH|1\r\nPID|2\r\n", &["MSH|1", "PID|2"]);
+        check("MSH|1\r\n\r\n\rPID|2\r\n", &["MSH|1", "PID|2"]);
+        check("MSH|1\rNTE|a\nb\nOBX|1\r", &["MSH|1", "NTE|a\nb", "OBX|1"]);
+        check("MSH|1\rNTE|a\n\rOBX|1", &["MSH|1", "NTE|a\n", "OBX|1"]);
+        check("MSH|1\na b\nPID|2", &["MSH|1", "a b", "PID|2"]);
+        check("", &[]);
+    }
+
+    #[test]
+    fn nth_mark_agrees_with_a_plain_count() {
+        for text in ["", "|", "||||||||||||", "a|bb|ccc|dddd|eeeee|f|\u{fc}|", "abcdefghij"] {
+            let bytes = text.as_bytes();
+            let plain: Vec<usize> = memchr::memchr_iter(b'|', bytes).collect();
+            for n in 0..plain.len() + 2 {
+                assert_eq!(nth(bytes, b'|', n), plain.get(n).copied(), "{text:?} {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn second_bytes_of_characters_do_not_divide() {
+        let set = Charset::Table(encoding_rs::GB18030);
+        let bytes = b"a|\x83\x7c\x83|b";
+        assert_eq!(part(bytes, b'|', 1, set), Some(2..7));
+        assert_eq!(part(bytes, b'|', 1, Charset::Latin1), Some(2..3));
+        assert_eq!(count(b"\x83\x7c|b", b'|', set), 2);
+    }
+
+    #[test]
+    fn names() {
+        let check = |segment: &str, name: &str| {
+            assert_eq!(SegmentId::of(segment.as_bytes(), b'|').as_str(), name, "{segment}");
+        };
+        check("PID|1", "PID");
+        check("pid|1", "PID");
+        check("ZB1", "ZB1");
+        check("PIDX|1", "");
+        check("PI|1", "");
+        check("1ID|1", "");
+        check(" PID|1", "");
+    }
+}

@@ -1,0 +1,740 @@
+//! The groups of a message: its segments laid into the tree of its structure.
+//!
+//! Real messages deviate from their structure; so segments are placed by tolerant rules,
+//! each segment is placed exactly once, and what deviates is listed. Time is linear in
+//! the number of segments. Without a known structure all segments stand under the root.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::message::Message;
+use super::path::{Path, Pick};
+use super::scan::SegmentId;
+use super::tables::{self, NodeKind, StructureDef};
+use crate::fault::codes::{W2100, W2101};
+use crate::fault::{Fault, Place};
+
+/// Most deviations that are listed; further ones are counted. A message of a million
+/// misplaced segments must not make a list of a million.
+pub const DEVIATIONS_MAX: usize = 100;
+
+/// How many children of a group are looked at for where a misplaced segment belongs.
+const RECENT_MAX: usize = 64;
+
+/// Marks a node that is a group, not a segment.
+const GROUP: u32 = u32::MAX;
+
+/// The tree of groups and segments of one message.
+#[derive(Clone, Debug)]
+pub struct Tree {
+    nodes: Vec<Node>,
+    /// Node of each segment of the message.
+    places: Vec<u32>,
+    structure: Option<Arc<str>>,
+    deviations: Vec<Deviation>,
+    deviation_count: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Node {
+    /// Group name; segments have theirs in `id`.
+    name: &'static str,
+    id: SegmentId,
+    /// Place of the segment in the message, or `GROUP`.
+    segment: u32,
+    /// Place in the definition, for groups.
+    def: u16,
+    parent: u32,
+    children: Vec<u32>,
+}
+
+/// A group or a segment of a tree: a view, cheap to copy.
+#[derive(Clone, Copy)]
+pub struct NodeRef<'t> {
+    tree: &'t Tree,
+    at: u32,
+}
+
+/// How a message deviates from its structure at one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deviation {
+    /// What is wrong.
+    pub kind: DeviationKind,
+    /// ID of the segment, or name of the group where a whole one is missing.
+    pub name: String,
+    /// Which segment of that name, from 1; 0 where it is missing.
+    pub occurrence: usize,
+    /// Name of the group it stands in or is missing in; empty for the message itself.
+    pub group: &'static str,
+}
+
+/// Kinds of deviations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviationKind {
+    /// The structure has no such segment.
+    Unexpected,
+    /// The segment stands after others that it should stand before.
+    OutOfOrder,
+    /// The segment stands more often than the structure allows.
+    TooMany,
+    /// A required segment or group is not there.
+    Missing,
+}
+
+impl Deviation {
+    /// The deviation as a fault: `W2100` for order, `W2101` for what is missing.
+    #[must_use]
+    pub fn to_fault(&self) -> Fault {
+        let group = if self.group.is_empty() { "the message" } else { self.group };
+        let (code, cause) = match self.kind {
+            DeviationKind::Unexpected => (W2100, "the structure has no such segment".to_owned()),
+            DeviationKind::OutOfOrder => (W2100, format!("it should stand earlier in {group}")),
+            DeviationKind::TooMany => (W2100, format!("it stands too often in {group}")),
+            DeviationKind::Missing => (W2101, format!("{group} needs it")),
+        };
+        let place = match self.occurrence {
+            0 | 1 => self.name.clone(),
+            n => format!("{}[{n}]", self.name),
+        };
+        Fault::new(code).at(Place::path(place)).because(cause)
+    }
+}
+
+impl Tree {
+    /// Lays the segments of a message into the structure that MSH-9 names.
+    #[must_use]
+    pub fn read(message: &Message) -> Self {
+        let header = message.header();
+        let (version, _) = tables::version(&header.version());
+        let (code, event) = (header.message_code(), header.trigger_event());
+        let named = header.structure();
+        let by_event = version.event(&code, &event).unwrap_or("");
+        let joined = format!("{code}_{event}");
+        let found = [named.as_ref(), by_event, &joined, code.as_ref()]
+            .into_iter()
+            .find_map(|id| version.structure(id).map(|def| (id, def)));
+        let mut builder = Builder::new(found.map(|(_, def)| def));
+        for index in 0..message.segment_count() {
+            builder.place(index, message.segment_id(index).unwrap_or(SegmentId::NONE));
+        }
+        builder.close_to(0);
+        builder.tree.structure = found.map(|(id, _)| Arc::from(id));
+        builder.tree
+    }
+
+    /// Name of the structure it was read by; `None` where none is known.
+    #[must_use]
+    pub fn structure(&self) -> Option<&str> {
+        self.structure.as_deref()
+    }
+
+    /// The message as a group without a name.
+    #[must_use]
+    pub fn root(&self) -> NodeRef<'_> {
+        NodeRef { tree: self, at: 0 }
+    }
+
+    /// The node of a segment by its place in the message, from 0.
+    #[must_use]
+    pub fn node(&self, segment: usize) -> Option<NodeRef<'_>> {
+        self.places.get(segment).map(|at| NodeRef { tree: self, at: *at })
+    }
+
+    /// Where the message deviates from its structure: the first [`DEVIATIONS_MAX`].
+    #[must_use]
+    pub fn deviations(&self) -> &[Deviation] {
+        &self.deviations
+    }
+
+    /// How many deviations there are, those not listed included.
+    #[must_use]
+    pub fn deviation_count(&self) -> usize {
+        self.deviation_count
+    }
+
+    /// Groups of a name anywhere in the message, in order.
+    pub fn groups<'t>(&'t self, name: &'t str) -> impl Iterator<Item = NodeRef<'t>> + 't {
+        self.root().groups(name)
+    }
+
+    /// Places of the segments that a path with groups means.
+    pub(super) fn places(&self, path: &Path) -> Vec<usize> {
+        let mut groups = vec![self.root()];
+        for step in path.groups() {
+            groups = groups
+                .into_iter()
+                .flat_map(|group| {
+                    let (skip, take) = range_of(step.pick);
+                    group.groups(&step.name).skip(skip).take(take).collect::<Vec<_>>()
+                })
+                .collect();
+        }
+        let (skip, take) = range_of(path.occurrence());
+        groups
+            .into_iter()
+            .flat_map(|group| {
+                group.segments(path.segment()).skip(skip).take(take).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+}
+
+/// How many to leave out and to take for a pick.
+fn range_of(pick: Pick) -> (usize, usize) {
+    match pick {
+        Pick::Open | Pick::All => (0, usize::MAX),
+        Pick::Nth(n) => ((n as usize).saturating_sub(1), 1),
+    }
+}
+
+impl<'t> NodeRef<'t> {
+    fn node(self) -> Option<&'t Node> {
+        self.tree.nodes.get(self.at as usize)
+    }
+
+    /// Group name or segment ID; empty for the root and for a line without a name.
+    #[must_use]
+    pub fn name(self) -> &'t str {
+        self.node().map_or("", |n| if n.segment == GROUP { n.name } else { n.id.as_str() })
+    }
+
+    /// Place of the segment in the message, from 0; `None` for a group.
+    #[must_use]
+    pub fn segment(self) -> Option<usize> {
+        self.node().filter(|node| node.segment != GROUP).map(|node| node.segment as usize)
+    }
+
+    /// Whether it is a group.
+    #[must_use]
+    pub fn is_group(self) -> bool {
+        self.segment().is_none()
+    }
+
+    /// The group it stands in; `None` for the root.
+    #[must_use]
+    pub fn parent(self) -> Option<NodeRef<'t>> {
+        if self.at == 0 {
+            return None;
+        }
+        self.node().map(|node| NodeRef { tree: self.tree, at: node.parent })
+    }
+
+    /// Children in the order of the message.
+    pub fn children(self) -> impl Iterator<Item = NodeRef<'t>> + 't {
+        let children = self.node().map_or(&[][..], |node| node.children.as_slice());
+        children.iter().map(move |at| NodeRef { tree: self.tree, at: *at })
+    }
+
+    /// The innermost group of a name around it, itself included.
+    #[must_use]
+    pub fn enclosing(self, name: &str) -> Option<NodeRef<'t>> {
+        let mut node = Some(self);
+        while let Some(here) = node {
+            if here.is_group() && here.name() == name {
+                return Some(here);
+            }
+            node = here.parent();
+        }
+        None
+    }
+
+    /// Groups of a name below it, in order; those inside of one of them are left out.
+    pub fn groups(self, name: &str) -> impl Iterator<Item = NodeRef<'t>> {
+        self.walk(move |node| node.is_group() && node.name() == name)
+    }
+
+    /// Segments of an ID directly in this group, by their places in the message.
+    pub fn child_segments(self, id: &str) -> impl Iterator<Item = usize> {
+        self.children().filter(move |node| node.name() == id).filter_map(NodeRef::segment)
+    }
+
+    /// Segments of an ID anywhere below, by their places in the message.
+    pub fn segments(self, id: &str) -> impl Iterator<Item = usize> {
+        self.walk(move |node| !node.is_group() && node.name() == id).filter_map(NodeRef::segment)
+    }
+
+    /// All segments below, by their places in the message, in the order of the tree.
+    pub fn all_segments(self) -> impl Iterator<Item = usize> {
+        self.walk(|node| !node.is_group()).filter_map(NodeRef::segment)
+    }
+
+    /// Nodes below that are wanted, depth first, not going below one that is.
+    fn walk(self, wanted: impl Fn(NodeRef<'t>) -> bool) -> impl Iterator<Item = NodeRef<'t>> {
+        let mut stack: Vec<NodeRef<'t>> = self.children().collect();
+        stack.reverse();
+        std::iter::from_fn(move || {
+            while let Some(node) = stack.pop() {
+                if wanted(node) {
+                    return Some(node);
+                }
+                let from = stack.len();
+                stack.extend(node.children());
+                stack[from..].reverse();
+            }
+            None
+        })
+    }
+}
+
+/// A group that is open while segments are placed.
+struct Open {
+    /// Place in the definition.
+    def: u16,
+    /// Place in the tree.
+    node: u32,
+    /// The child of the definition where the last segment went.
+    child: usize,
+    /// How often each child of the definition was seen.
+    counts: Vec<u32>,
+    /// Segment that opened the group.
+    opener: SegmentId,
+}
+
+struct Builder {
+    tree: Tree,
+    def: Option<&'static StructureDef>,
+    /// Places of the segments in the definition, by ID.
+    where_is: BTreeMap<&'static str, Vec<u16>>,
+    /// For each node of the definition, the place after its last descendant.
+    ends: Vec<u16>,
+    takes_any: bool,
+    open: Vec<Open>,
+    seen: BTreeMap<SegmentId, usize>,
+}
+
+impl Builder {
+    fn new(def: Option<&'static StructureDef>) -> Self {
+        let root = Node {
+            name: "",
+            id: SegmentId::NONE,
+            segment: GROUP,
+            def: 0,
+            parent: 0,
+            children: Vec::new(),
+        };
+        let tree = Tree {
+            nodes: vec![root],
+            places: Vec::new(),
+            structure: None,
+            deviations: Vec::new(),
+            deviation_count: 0,
+        };
+        let mut where_is: BTreeMap<&'static str, Vec<u16>> = BTreeMap::new();
+        let mut ends = Vec::new();
+        if let Some(def) = def {
+            ends = (1..=def.nodes.len()).map(|n| u16::try_from(n).unwrap_or(u16::MAX)).collect();
+            for (at, node) in def.nodes.iter().enumerate().rev() {
+                if let Some(last) = node.children.last() {
+                    ends[at] = ends[usize::from(*last)];
+                }
+            }
+            for (at, node) in def.nodes.iter().enumerate() {
+                if node.kind == NodeKind::Segment {
+                    let at = u16::try_from(at).unwrap_or(u16::MAX);
+                    where_is.entry(node.name).or_default().push(at);
+                }
+            }
+        }
+        let counts = def.map_or(0, |def| def.nodes[0].children.len());
+        let takes_any = where_is.keys().any(|id| id.len() != 3 || *id == "Hxx");
+        let open =
+            Open { def: 0, node: 0, child: 0, counts: vec![0; counts], opener: SegmentId::NONE };
+        Self { tree, def, where_is, ends, takes_any, open: vec![open], seen: BTreeMap::new() }
+    }
+
+    fn place(&mut self, index: usize, id: SegmentId) {
+        *self.seen.entry(id).or_default() += 1;
+        let segment = u32::try_from(index).unwrap_or(GROUP - 1);
+        let Some(def) = self.def else {
+            self.attach(0, id, segment);
+            return;
+        };
+        if !self.where_is.contains_key(id.as_str()) {
+            let is_site = id.as_str().starts_with('Z');
+            if !is_site && !self.takes_any {
+                self.deviate(DeviationKind::Unexpected, id, "");
+            }
+            let innermost = self.open.last().map_or(0, |open| open.node);
+            self.attach(innermost, id, segment);
+            return;
+        }
+        for level in (0..self.open.len()).rev() {
+            if let Some(child) = self.forward(def, level, id) {
+                self.enter(def, level, child, id, segment);
+                return;
+            }
+            if let Some(child) = self.left_out(def, level, id) {
+                let open = &mut self.open[level];
+                open.counts[child] += 1;
+                let (node, name) = (open.node, def.nodes[usize::from(open.def)].name);
+                self.deviate(DeviationKind::OutOfOrder, id, name);
+                self.attach(node, id, segment);
+                return;
+            }
+        }
+        self.place_back(def, id, segment);
+    }
+
+    /// Places of a segment inside of a node of the definition.
+    fn within(&self, at: u16, id: SegmentId) -> Option<u16> {
+        let places = self.where_is.get(id.as_str())?;
+        let end = self.ends.get(usize::from(at)).copied().unwrap_or(0);
+        places.iter().copied().find(|place| (at..end).contains(place))
+    }
+
+    /// The child of an open group, at or after where it stands, that takes a segment.
+    fn forward(&self, def: &StructureDef, level: usize, id: SegmentId) -> Option<usize> {
+        let open = &self.open[level];
+        let group = &def.nodes[usize::from(open.def)];
+        let is_decided = group.kind == NodeKind::Choice && open.counts.iter().any(|n| *n > 0);
+        for (child, &at) in group.children.iter().enumerate().skip(open.child) {
+            if is_decided && child != open.child {
+                return None;
+            }
+            let node = &def.nodes[usize::from(at)];
+            let Some(place) = self.within(at, id) else { continue };
+            let count = open.counts[child];
+            let is_full = node.max != 0 && count >= node.max;
+            if is_full {
+                continue;
+            }
+            if node.kind == NodeKind::Segment {
+                return Some(child);
+            }
+            // A group begins again only by what may stand first in it.
+            if count > 0 && !begins(def, place, at) {
+                continue;
+            }
+            // What began an open group begins it again, rather than an optional group of
+            // another kind that has not begun: ORC in OML_O21 begins the next ORDER, not
+            // a PRIOR_RESULT.
+            if count == 0 && node.min == 0 && self.begins_open(def, level, id) {
+                return None;
+            }
+            return Some(child);
+        }
+        None
+    }
+
+    /// Whether a segment began an open group that may repeat.
+    fn begins_open(&self, def: &StructureDef, level: usize, id: SegmentId) -> bool {
+        self.open[..=level]
+            .iter()
+            .any(|open| open.opener == id && def.nodes[usize::from(open.def)].max != 1)
+    }
+
+    /// A required child before where the group stands, that is still missing.
+    fn left_out(&self, def: &StructureDef, level: usize, id: SegmentId) -> Option<usize> {
+        let open = &self.open[level];
+        let group = &def.nodes[usize::from(open.def)];
+        group.children.iter().take(open.child).enumerate().find_map(|(child, at)| {
+            let node = &def.nodes[usize::from(*at)];
+            let fits = node.kind == NodeKind::Segment && node.name == id.as_str();
+            (fits && node.min > 0 && open.counts[child] == 0).then_some(child)
+        })
+    }
+
+    /// Puts a segment into a child of an open group, opening the groups between.
+    fn enter(
+        &mut self,
+        def: &StructureDef,
+        level: usize,
+        child: usize,
+        id: SegmentId,
+        segment: u32,
+    ) {
+        self.close_to(level + 1);
+        let mut group = level;
+        let mut child = child;
+        loop {
+            let open = &mut self.open[group];
+            open.child = child;
+            open.counts[child] += 1;
+            let at = def.nodes[usize::from(open.def)].children[child];
+            let parent = open.node;
+            if def.nodes[usize::from(at)].kind == NodeKind::Segment {
+                self.attach(parent, id, segment);
+                return;
+            }
+            // A choice is no group of its own: what is chosen stands in the group around it.
+            let node = match def.nodes[usize::from(at)].kind {
+                NodeKind::Choice => parent,
+                _ => self.group(parent, def.nodes[usize::from(at)].name, at),
+            };
+            let children = &def.nodes[usize::from(at)].children;
+            let place = self.within(at, id).unwrap_or(at);
+            // The child in whose range the segment lies: children stand in order.
+            child = children.iter().rposition(|c| *c <= place).unwrap_or(0);
+            let counts = vec![0; children.len()];
+            self.open.push(Open { def: at, node, child: 0, counts, opener: id });
+            group += 1;
+        }
+    }
+
+    /// Places a segment that fits nowhere ahead: into an open group that has such a
+    /// segment, without moving on from where the message stands.
+    fn place_back(&mut self, def: &StructureDef, id: SegmentId, segment: u32) {
+        for level in (0..self.open.len()).rev() {
+            let open = &self.open[level];
+            let Some(place) = self.within(open.def, id) else { continue };
+            let mut chain = vec![];
+            let mut at = def.nodes[usize::from(place)].parent;
+            while at != open.def {
+                if def.nodes[usize::from(at)].kind == NodeKind::Group {
+                    chain.push(at);
+                }
+                at = def.nodes[usize::from(at)].parent;
+            }
+            let group = def.nodes[usize::from(def.nodes[usize::from(place)].parent)].name;
+            let mut node = open.node;
+            for at in chain.into_iter().rev() {
+                let last = self.recent(node).find(|c| {
+                    let child = &self.tree.nodes[*c as usize];
+                    child.segment == GROUP && child.def == at
+                });
+                node = match last {
+                    Some(last) => last,
+                    None => self.group(node, def.nodes[usize::from(at)].name, at),
+                };
+            }
+            let is_there = self.recent(node).any(|c| self.tree.nodes[c as usize].id == id);
+            let kind = if is_there { DeviationKind::TooMany } else { DeviationKind::OutOfOrder };
+            self.deviate(kind, id, group);
+            self.attach(node, id, segment);
+            return;
+        }
+        self.attach(0, id, segment);
+    }
+
+    /// The last children of a node, last first: as many as keep the time linear.
+    fn recent(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
+        self.tree.nodes[node as usize].children.iter().rev().take(RECENT_MAX).copied()
+    }
+
+    /// Closes open groups down to `level` of them, noting what they lack; 0 closes all.
+    fn close_to(&mut self, level: usize) {
+        while self.open.len() > level {
+            let (Some(open), Some(def)) = (self.open.pop(), self.def) else { return };
+            let group = &def.nodes[usize::from(open.def)];
+            if group.kind == NodeKind::Choice {
+                continue;
+            }
+            for (child, at) in group.children.iter().enumerate() {
+                let node = &def.nodes[usize::from(*at)];
+                if node.min > 0 && open.counts[child] == 0 {
+                    self.note(Deviation {
+                        kind: DeviationKind::Missing,
+                        name: node.name.to_owned(),
+                        occurrence: 0,
+                        group: group.name,
+                    });
+                }
+            }
+        }
+    }
+
+    fn attach(&mut self, parent: u32, id: SegmentId, segment: u32) {
+        let at = u32::try_from(self.tree.nodes.len()).unwrap_or(0);
+        self.tree.nodes.push(Node { name: "", id, segment, def: 0, parent, children: Vec::new() });
+        self.tree.nodes[parent as usize].children.push(at);
+        self.tree.places.push(at);
+    }
+
+    fn group(&mut self, parent: u32, name: &'static str, def: u16) -> u32 {
+        let at = u32::try_from(self.tree.nodes.len()).unwrap_or(0);
+        let (id, children) = (SegmentId::NONE, Vec::new());
+        self.tree.nodes.push(Node { name, id, segment: GROUP, def, parent, children });
+        self.tree.nodes[parent as usize].children.push(at);
+        at
+    }
+
+    fn deviate(&mut self, kind: DeviationKind, id: SegmentId, group: &'static str) {
+        let occurrence = self.seen.get(&id).copied().unwrap_or(1);
+        self.note(Deviation { kind, name: id.as_str().to_owned(), occurrence, group });
+    }
+
+    fn note(&mut self, deviation: Deviation) {
+        self.tree.deviation_count += 1;
+        if self.tree.deviations.len() < DEVIATIONS_MAX {
+            self.tree.deviations.push(deviation);
+        }
+    }
+}
+
+/// Whether a segment may stand first in a group: nothing required stands before it.
+fn begins(def: &StructureDef, place: u16, group: u16) -> bool {
+    let mut at = place;
+    while at != group {
+        let parent = def.nodes[usize::from(at)].parent;
+        let node = &def.nodes[usize::from(parent)];
+        let is_first = node.kind == NodeKind::Choice
+            || node
+                .children
+                .iter()
+                .take_while(|child| **child != at)
+                .all(|child| def.nodes[usize::from(*child)].min == 0);
+        if !is_first {
+            return false;
+        }
+        at = parent;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn message(kind: &str, segments: &str) -> Message {
+        let mut text = format!("MSH|^~\\&|||||||{kind}|1|P|2.5.1");
+        for id in segments.split_whitespace() {
+            text.push_str(&format!("\r{id}|1"));
+        }
+        Message::parse(Bytes::from(text)).unwrap()
+    }
+
+    fn draw(node: NodeRef<'_>) -> String {
+        let inside: Vec<String> = node.children().map(draw).collect();
+        match (node.is_group(), node.name()) {
+            (false, name) => name.to_owned(),
+            (true, "") => inside.join(" "),
+            (true, name) => format!("{name}({})", inside.join(" ")),
+        }
+    }
+
+    fn check(kind: &str, segments: &str, expected: &str, deviations: &[&str]) {
+        let message = message(kind, segments);
+        let tree = message.tree();
+        assert_eq!(draw(tree.root()), expected, "{kind} {segments}");
+        let found: Vec<String> = tree
+            .deviations()
+            .iter()
+            .map(|d| format!("{:?} {}", d.kind, d.to_fault().place()))
+            .collect();
+        assert_eq!(found, deviations, "{kind} {segments}");
+        let mut placed: Vec<usize> = tree.root().all_segments().collect();
+        placed.sort_unstable();
+        assert_eq!(placed, (0..message.segment_count()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn admissions() {
+        check("ADT^A01^ADT_A01", "EVN PID PV1 OBX OBX AL1", "MSH EVN PID PV1 OBX OBX AL1", &[]);
+        check(
+            "ADT^A04",
+            "EVN PID PV1 ZPI PR1 ROL PR1 GT1 IN1 IN2 IN1",
+            "MSH EVN PID PV1 ZPI PROCEDURE(PR1 ROL) PROCEDURE(PR1) GT1 INSURANCE(IN1 IN2) INSURANCE(IN1)",
+            &[],
+        );
+        check("ADT^A01", "PID EVN PV1", "MSH PID EVN PV1", &["OutOfOrder EVN"]);
+        check("ADT^A01", "EVN PID PID PV1", "MSH EVN PID PID PV1", &["TooMany PID[2]"]);
+        check("ADT^A01", "EVN PID", "MSH EVN PID", &["Missing PV1"]);
+        check("ADT^A01", "EVN PID PV1 SPM", "MSH EVN PID PV1 SPM", &["Unexpected SPM"]);
+    }
+
+    #[test]
+    fn results() {
+        check(
+            "ORU^R01^ORU_R01",
+            "PID PV1 ORC OBR NTE OBX NTE OBX OBR OBX SPM OBX PID OBR OBX",
+            "MSH PATIENT_RESULT(PATIENT(PID VISIT(PV1)) \
+             ORDER_OBSERVATION(ORC OBR NTE OBSERVATION(OBX NTE) OBSERVATION(OBX)) \
+             ORDER_OBSERVATION(OBR OBSERVATION(OBX) SPECIMEN(SPM OBX))) \
+             PATIENT_RESULT(PATIENT(PID) ORDER_OBSERVATION(OBR OBSERVATION(OBX)))",
+            &[],
+        );
+        check(
+            "ORU^R01",
+            "PID OBX",
+            "MSH PATIENT_RESULT(PATIENT(PID) ORDER_OBSERVATION(OBSERVATION(OBX)))",
+            &["Missing OBR"],
+        );
+        check(
+            "ORU^R01",
+            "PID OBR OBX PV1 OBX",
+            "MSH PATIENT_RESULT(PATIENT(PID VISIT(PV1)) \
+             ORDER_OBSERVATION(OBR OBSERVATION(OBX) OBSERVATION(OBX)))",
+            &["OutOfOrder PV1"],
+        );
+        check(
+            "ORU^R01",
+            "PV1 PID OBR",
+            "MSH PATIENT_RESULT(PATIENT(VISIT(PV1) PID) ORDER_OBSERVATION(OBR))",
+            &["OutOfOrder PID"],
+        );
+        check(
+            "ORU^R01",
+            "PID OBR OBX ZOB OBX",
+            "MSH PATIENT_RESULT(PATIENT(PID) \
+             ORDER_OBSERVATION(OBR OBSERVATION(OBX ZOB) OBSERVATION(OBX)))",
+            &[],
+        );
+    }
+
+    #[test]
+    fn orders_begin_again_with_orc() {
+        check(
+            "OML^O21^OML_O21",
+            "PID ORC OBR OBX ORC OBR OBX",
+            "MSH PATIENT(PID) ORDER(ORC OBSERVATION_REQUEST(OBR OBSERVATION(OBX))) \
+             ORDER(ORC OBSERVATION_REQUEST(OBR OBSERVATION(OBX)))",
+            &[],
+        );
+        check(
+            "ORM^O01",
+            "PID PV1 ORC OBR NTE ORC OBR",
+            "MSH PATIENT(PID PATIENT_VISIT(PV1)) ORDER(ORC ORDER_DETAIL(OBR NTE)) ORDER(ORC ORDER_DETAIL(OBR))",
+            &[],
+        );
+        check(
+            "VXU^V04",
+            "PID ORC RXA RXR OBX OBX ORC RXA",
+            "MSH PID ORDER(ORC RXA RXR OBSERVATION(OBX) OBSERVATION(OBX)) ORDER(ORC RXA)",
+            &[],
+        );
+    }
+
+    #[test]
+    fn without_a_structure_all_is_flat() {
+        check("XYZ^Z99", "PID OBX PID", "MSH PID OBX PID", &[]);
+        check("", "PID", "MSH PID", &[]);
+    }
+
+    #[test]
+    fn paths_through_groups() {
+        let message = message("ORU^R01", "PID OBR OBX OBX OBR OBX PID OBR OBX OBX");
+        let check = |path: &str, expected: &[usize]| {
+            let path = Path::parse(path).unwrap();
+            let found: Vec<usize> =
+                message.read_all(&path).iter().map(|v| v.range().start).collect();
+            let starts: Vec<usize> = expected
+                .iter()
+                .map(|i| message.segment(*i).unwrap().field(1).unwrap().range().start)
+                .collect();
+            assert_eq!(found, starts, "{path}");
+        };
+        check("OBX-1", &[3, 4, 6, 9, 10]);
+        check("OBX[3]-1", &[6]);
+        check("ORDER_OBSERVATION[2].OBX-1", &[6]);
+        check("ORDER_OBSERVATION[3].OBX[2]-1", &[10]);
+        check("ORDER_OBSERVATION.OBX[1]-1", &[3, 6, 9]);
+        check("PATIENT_RESULT[2].ORDER_OBSERVATION[1].OBX-1", &[9, 10]);
+        check("OBSERVATION[2].OBX-1", &[4]);
+        check("ORDER_OBSERVATION[9].OBX-1", &[]);
+        check("NOWHERE.OBX-1", &[]);
+        let node = message.tree().node(6).unwrap();
+        let order = node.enclosing("ORDER_OBSERVATION").unwrap();
+        assert_eq!(order.child_segments("OBR").collect::<Vec<_>>(), [5]);
+        assert_eq!(order.segments("OBX").collect::<Vec<_>>(), [6]);
+        assert!(node.enclosing("SPECIMEN").is_none());
+    }
+
+    #[test]
+    fn many_segments_take_linear_time() {
+        let message = message("ORU^R01", &"OBX PV1 NTE XXX ".repeat(20_000));
+        assert_eq!(message.tree().root().all_segments().count(), 80_001);
+        assert_eq!(message.tree().deviations().len(), DEVIATIONS_MAX);
+        assert!(message.tree().deviation_count() > DEVIATIONS_MAX);
+    }
+}
