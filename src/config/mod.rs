@@ -1,1 +1,60 @@
-//! config
+//! Configuration: the tree of files to a checked [`Plan`], and the difference of two plans.
+//!
+//! `check`, `run` and `reload` all call [`load`], so what one accepts the others start.
+//! Loading reads files and nothing else: it opens no socket, resolves no name and starts
+//! nothing; the keyring is read only for the names of its keys.
+//!
+//! Invariant: a plan exists only when no error was found, and never changes afterwards.
+//! Two plans are equal when the settings, mappings, code maps and policies they were made
+//! of are, whatever their layout and comments.
+
+mod across;
+mod cases;
+mod channel;
+mod destination;
+mod diff;
+mod keys;
+mod plan;
+mod revision;
+mod schemas;
+mod server;
+mod tree;
+mod watch;
+mod words;
+
+use std::path::Path;
+
+use crate::fault::{Problems, Severity};
+
+pub use diff::{Changes, ChannelChange, Gone, diff};
+pub use plan::*;
+pub use schemas::{reference, schemas};
+pub use tree::Sources;
+
+/// Loads the configuration under `root` as `site` sees it (else as `[weir] site` says).
+///
+/// Gives the plan when there is no error; every problem found, in order of file and line;
+/// and the texts of the files, to draw them with.
+#[must_use]
+pub fn load(root: &Path, site: Option<&str>) -> (Option<Plan>, Problems, Sources) {
+    let mut problems = Problems::new();
+    let tree = tree::Tree::new(root);
+    let plan = read(&tree, site, &mut problems);
+    problems.sort();
+    let sources = tree.into_sources(&problems);
+    (plan.filter(|_| !problems.any(Severity::Error)), problems, sources)
+}
+
+fn read(tree: &tree::Tree, site: Option<&str>, problems: &mut Problems) -> Option<Plan> {
+    let mut files = server::Files::open(tree, site, problems)?;
+    let server = server::read(tree, &files, problems);
+    let mut channels = Vec::new();
+    let mut maker = channel::Maker::new(tree, &server);
+    for file in &files.channels {
+        let document = files.channel(tree, file, problems);
+        channels.extend(document.and_then(|d| maker.channel(&d, problems)));
+    }
+    files.finish(tree, &channels, problems);
+    across::check(&server, &channels, problems);
+    Some(Plan::new(tree.root(), server, channels))
+}

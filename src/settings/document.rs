@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::DeTable;
@@ -41,6 +42,8 @@ pub struct Document {
     root: Node,
     /// Where the syntax is wrong.
     mistakes: Vec<Range<usize>>,
+    /// Where relative paths start; empty: the working directory.
+    directory: PathBuf,
 }
 
 /// A table cut out of a document, to lay over another one.
@@ -64,7 +67,12 @@ impl Document {
             let at = scanned.too_deep.unwrap_or(0);
             problems.error(Fault::new(W1005).at(place(at..at)));
             let root = Node { span: 0..0, kind: Kind::Table(Vec::new()) };
-            return Self { files: vec![(0, file)], root, mistakes: vec![at..at] };
+            return Self {
+                files: vec![(0, file)],
+                root,
+                mistakes: std::iter::once(at..at).collect(),
+                directory: PathBuf::new(),
+            };
         }
         let (table, errors) = DeTable::parse_recoverable(&file.text);
         for error in errors {
@@ -79,7 +87,33 @@ impl Document {
             problems.error(Fault::new(W1003).at(place(span)).because(what));
         }
         let root = Node::root(table.get_ref());
-        Self { files: vec![(0, file)], root, mistakes }
+        Self { files: vec![(0, file)], root, mistakes, directory: PathBuf::new() }
+    }
+
+    /// Lets relative paths in it start at a directory instead of the working directory.
+    #[must_use]
+    pub fn under(mut self, directory: &Path) -> Self {
+        let here = directory == Path::new(".");
+        self.directory = if here { PathBuf::new() } else { directory.to_owned() };
+        self
+    }
+
+    /// Where relative paths start.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// All values, parts laid over it included, as one text that is the same for the same
+    /// settings: no comments, no layout, tables sorted by key. Without the tables named.
+    #[must_use]
+    pub fn canonical(&self, leaving_out: &[&str]) -> String {
+        let mut text = String::new();
+        for entry in self.root.sorted() {
+            if !leaving_out.contains(&entry.key.as_str()) {
+                entry.canonical(&mut text);
+            }
+        }
+        text
     }
 
     /// The root table. Problems found while reading are noted in `problems`.

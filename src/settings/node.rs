@@ -118,9 +118,51 @@ impl Node {
         }
     }
 
+    /// The entries in the order of their names.
+    pub(super) fn sorted(&self) -> Vec<&Entry> {
+        let mut entries: Vec<&Entry> = self.entries().iter().collect();
+        entries.sort_by(|a, b| a.key.cmp(&b.key));
+        entries
+    }
+
+    fn canonical(&self, text: &mut String) {
+        use std::fmt::Write;
+        let _ = match &self.kind {
+            Kind::Text(value) => write!(text, "{value:?}"),
+            Kind::Integer(value) => write!(text, "{value:?}"),
+            Kind::Float(value) => write!(text, "{value:?}"),
+            Kind::Boolean(value) => write!(text, "{value}"),
+            Kind::Time => write!(text, "time"),
+            Kind::Array(items) => {
+                text.push('[');
+                for item in items {
+                    item.canonical(text);
+                    text.push(',');
+                }
+                write!(text, "]")
+            }
+            Kind::Table(_) => {
+                text.push('{');
+                for entry in self.sorted() {
+                    entry.canonical(text);
+                }
+                write!(text, "}}")
+            }
+        };
+    }
+
     /// The value of a key.
     pub(super) fn child(&self, key: &str) -> Option<&Self> {
         self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.node)
+    }
+}
+
+impl Entry {
+    pub(super) fn canonical(&self, text: &mut String) {
+        use std::fmt::Write;
+        let _ = write!(text, "{:?}=", self.key);
+        self.node.canonical(text);
+        text.push('\n');
     }
 }
 

@@ -85,7 +85,7 @@ impl Setting for PathBuf {
         match text(value)? {
             "" => Err(Wrong::new(W1011, "a path cannot be empty")),
             path if path.contains('\0') => Err(Wrong::new(W1011, "a path cannot hold NUL")),
-            path => Ok(path.into()),
+            path => Ok(value.path(path)),
         }
     }
 }
@@ -144,7 +144,13 @@ impl Setting for SecretRef {
     fn read(value: &Value<'_>) -> Result<Self, Wrong> {
         // The text itself is never repeated: it may be the secret.
         let wrong = || Wrong::new(W1031, "expected a reference, never the secret itself");
-        Self::parse(text(value)?).ok_or_else(wrong)
+        match Self::parse(text(value)?).ok_or_else(wrong)? {
+            Self::File(path) => match value.path(&path).into_os_string().into_string() {
+                Ok(path) => Ok(Self::File(path)),
+                Err(_) => Err(Wrong::new(W1011, "the path of the configuration is not UTF-8")),
+            },
+            other => Ok(other),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use serde_json::Value as Json;
 
@@ -229,6 +230,12 @@ impl<'d> Value<'d> {
             return whole;
         }
         whole.start + open + inside.start..whole.start + open + inside.end
+    }
+
+    /// A path as this value gives it: relative ones start at the document's directory.
+    #[must_use]
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.document.directory().join(path)
     }
 
     /// Notes an error at a span of the document.

@@ -21,7 +21,7 @@ codes! {
         "Add the key.";
     W1011 Operator "a value of another kind is expected",
         "weir guesses nothing from values of another kind.",
-        "Write a value like the example.";
+        "Write a value of the kind named.";
     W1012 Operator "unknown key",
         "A misspelled key would otherwise be ignored, and its default used unnoticed.",
         "Remove the key, or see the reference of settings for its name.";
@@ -94,6 +94,12 @@ codes! {
     W1056 Operator "unknown notification",
         "The alert would reach nobody.",
         "Use the name of a `[notify.NAME]` of config.toml.";
+    W1057 Operator "a destination gets a form it cannot send",
+        "Every message would end as a dead letter.",
+        "Give the destination a mapping to its form with `map`, or the channel with `[map]`.";
+    W1058 Operator "a rule of [[encrypt]] protects nothing",
+        "What it should protect would leave in clear.",
+        "Write the path in the form in which messages leave the channel.";
     W1060 Operator "a channel or destination with waiting messages is gone",
         "Its waiting messages would have nowhere to go.",
         "Reload with `--adopt NEW` or `--drop` and a reason.";

@@ -1,0 +1,63 @@
+//! What can only be seen over all channels.
+
+use std::net::SocketAddr;
+
+use super::plan::{ChannelPlan, ServerPlan};
+use crate::fault::codes::{W1041, W1042};
+use crate::fault::{Fault, Place, Problems};
+
+/// Notes names used twice and addresses two listeners would share.
+pub(super) fn check(server: &ServerPlan, channels: &[ChannelPlan], problems: &mut Problems) {
+    for (at, channel) in channels.iter().enumerate() {
+        let before = channels.iter().take(at).find(|other| other.name() == channel.name());
+        if let Some(other) = before {
+            let fault = Fault::new(W1041).at(Place::file(channel.file.clone()));
+            let cause = format!("`{}` is also the channel of {}", channel.name(), other.file);
+            problems.error(fault.because(cause));
+        }
+    }
+    listeners(server, channels, problems);
+}
+
+fn listeners(server: &ServerPlan, channels: &[ChannelPlan], problems: &mut Problems) {
+    let mut taken: Vec<(SocketAddr, String)> = Vec::new();
+    taken.extend(server.admin.listen.map(|at| (at, "[admin] of config.toml".to_owned())));
+    if let Some(metrics) = server.metrics {
+        if let Some((_, other)) = taken.iter().find(|(at, _)| clash(*at, metrics)) {
+            let fault = Fault::new(W1042).at(Place::file("config.toml"));
+            problems.error(fault.because(format!("[metrics] and {other} both use {metrics}")));
+        }
+        taken.push((metrics, "[metrics] of config.toml".to_owned()));
+    }
+    for channel in channels.iter().filter(|channel| channel.enabled) {
+        let Some(listen) = channel.source.listen() else { continue };
+        if let Some((_, other)) = taken.iter().find(|(at, _)| clash(*at, listen)) {
+            let fault = Fault::new(W1042).at(channel.source_place.clone());
+            problems.error(fault.because(format!("{listen} is also used by {other}")));
+        }
+        taken.push((listen, format!("{} of {}", channel.name(), channel.file)));
+    }
+}
+
+/// Whether two listeners cannot both have their addresses; port 0 never clashes.
+fn clash(a: SocketAddr, b: SocketAddr) -> bool {
+    let all = a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() != 0 && a.port() == b.port() && (all || a.ip() == b.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_clash_by_port_and_address() {
+        let check = |a: &str, b: &str, expected: bool| {
+            assert_eq!(clash(a.parse().unwrap(), b.parse().unwrap()), expected, "{a} {b}");
+        };
+        check("127.0.0.1:2575", "127.0.0.1:2575", true);
+        check("127.0.0.1:2575", "127.0.0.1:2576", false);
+        check("127.0.0.1:2575", "127.0.0.2:2575", false);
+        check("0.0.0.0:2575", "127.0.0.1:2575", true);
+        check("127.0.0.1:0", "127.0.0.1:0", false);
+    }
+}

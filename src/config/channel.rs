@@ -1,0 +1,591 @@
+//! One channel file to its plan.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::plan::*;
+use super::revision::Digest;
+use super::server::suggest;
+use super::tree::Tree;
+use super::words::{Hours, condition, path};
+use super::{cases, destination};
+use crate::base::ChannelName;
+use crate::channel::{Accept, AckMode, ChannelRules, ConsentRules, OnDeny, OnUnknown};
+use crate::fault::codes::{W1010, W1011, W1043, W1046, W1047, W1048, W1049, W1050, W1054};
+use crate::fault::{Fault, FilePlace, Problems};
+use crate::mapping::{Mapping, ValuePath};
+use crate::message::{ContentKind, Revision};
+use crate::seal::{How, Keyring};
+use crate::settings::{Document, Key, KeyRow, Setting, Shape, Spanned, Table};
+use crate::source::{self, SourceKind, SourcePlan};
+
+const NAME: Key<ChannelName> =
+    Key::new("name", "a name such as `adt-main`", "Name of the channel.")
+        .default("the file's name");
+const ABOUT: Key<Arc<str>> = Key::new("about", "a sentence", "What the channel is for.");
+const OWNER: Key<Arc<str>> =
+    Key::new("owner", "an address such as `integration@example.org`", "Who answers for it.");
+const TAGS: Key<Vec<Arc<str>>> = Key::new(
+    "tags",
+    "a list such as `[\"adt\", \"tier1\"]`",
+    "Groups it belongs to in dashboard, filters, alerts and roles.",
+);
+const ENABLED: Key<bool> = Key::new(
+    "enabled",
+    "true or false",
+    "Whether it is started; a disabled channel is still checked and tested.",
+)
+.default("true");
+const ORDER_BY: Key<Arc<str>> = Key::new(
+    "order_by",
+    "a path such as `PID-3.1`",
+    "Messages with the same value here keep their order; others may pass them.",
+)
+.default("one lane for all");
+const EXTENDS: Key<String> = Key::new(
+    "extends",
+    "a path such as `templates/lab.toml`",
+    "A file whose settings hold where this one says nothing.",
+);
+const EVERY: Key<Duration> =
+    Key::new("every", "a duration such as `10m`", "Longest silence that is normal.").required();
+const BETWEEN: Key<Hours> = Key::new(
+    "between",
+    "hours such as `06:00-22:00`",
+    "Part of the local day in which silence counts.",
+)
+.default("all day");
+
+const WHEN: Key<Arc<str>> = Key::new(
+    "when",
+    "a condition such as `PV1-2 = 'I'`",
+    "Messages that do not meet it go nowhere and are recorded as filtered.",
+)
+.required();
+
+const POLICY: Key<Arc<str>> = Key::new(
+    "policy",
+    "a name such as `hie-default`, or `\"none\"`",
+    "The policy that decides; `none` for a channel without a gate.",
+)
+.required();
+const WHY: Key<Arc<str>> =
+    Key::new("why", "a sentence", "Why the channel has no gate, where `policy = \"none\"`.");
+const PATIENT: Key<Arc<str>> =
+    Key::new("patient", "a path such as `PID-3.1`", "Where the patient's identifier stands.");
+const ON_DENY: Key<OnDeny> = Key::new(
+    "on_deny",
+    "`\"record\"`, `\"hold\"` or `\"nak\"`",
+    "Whether a denied message is acknowledged and recorded, held, or refused.",
+)
+.default("`record`");
+const ON_UNKNOWN: Key<OnUnknown> = Key::new(
+    "on_unknown",
+    "`\"deny\"` or `\"permit\"`",
+    "What counts where no directive and no rule binds.",
+)
+.default("`deny`");
+
+const USE: Key<Arc<str>> =
+    Key::new("use", "a path such as `mappings/adt-to-fhir.toml`", "The mapping.").required();
+
+const AT: Key<Arc<str>> = Key::new(
+    "at",
+    "a path such as `PID-19` or `Patient.identifier.value`",
+    "What is protected, in the form in which it leaves.",
+)
+.required();
+const AS: Key<How> = Key::new(
+    "as",
+    "`\"seal\"`, `\"token\"` or `\"drop\"`",
+    "Sealed for holders of the key, replaced by the same token each time, or removed.",
+)
+.required();
+const KEY: Key<Arc<str>> =
+    Key::new("key", "the name of a key in the keyring", "The key; `drop` needs none.");
+
+const MAX_MESSAGES: Key<u64> =
+    Key::new("max_messages", "a whole number", "Most messages that may wait for one destination.")
+        .default("no limit");
+const MAX_AGE: Key<Duration> = Key::new(
+    "max_age",
+    "a duration such as `24h`",
+    "Age of the oldest waiting message at which the queue counts as full.",
+)
+.default("no limit");
+const ON_FULL: Key<OnFull> = Key::new(
+    "on_full",
+    "`\"slow\"` or `\"nak\"`",
+    "Whether senders are slowed down or refused when the queue is full.",
+)
+.default("`slow`");
+
+/// Tables of a channel file; in a site's `[channel.NAME]` all else belongs to `[channel]`.
+pub(super) const TABLES: &[&str] = &[
+    "source",
+    "filter",
+    "validate",
+    "consent",
+    "map",
+    "deidentify",
+    "encrypt",
+    "queue",
+    "destination",
+    "test",
+];
+
+const ENCRYPT_KEYS: &[KeyRow] = &[AT.row(), AS.row(), KEY.row()];
+
+/// The keys of a channel file.
+pub(super) const KEYS: &[KeyRow] = &[
+    KeyRow::of(
+        "channel",
+        "The channel as a whole.",
+        Shape::Table(&[
+            NAME.row(),
+            ABOUT.row(),
+            OWNER.row(),
+            TAGS.row(),
+            ENABLED.row(),
+            ORDER_BY.row(),
+            KeyRow::of(
+                "expect",
+                "When silence is worth an alert.",
+                Shape::Table(&[EVERY.row(), BETWEEN.row()]),
+            ),
+            EXTENDS.row(),
+            KeyRow::of(
+                "index",
+                "Search keys of its own: name and path, such as `visit = \"PV1-19\"`.",
+                Shape::Map(<String as Setting>::schema),
+            ),
+        ]),
+    ),
+    KeyRow::of(
+        "source",
+        "Where messages come from.",
+        Shape::Kinds(super::schemas::SOURCE_COMMON, super::schemas::SOURCE_KINDS),
+    )
+    .required(),
+    KeyRow::of("filter", "Which messages go on.", Shape::Table(&[WHEN.row()])),
+    KeyRow::of(
+        "consent",
+        "The consent gate; a channel without one says why.",
+        Shape::Table(&[POLICY.row(), WHY.row(), PATIENT.row(), ON_DENY.row(), ON_UNKNOWN.row()]),
+    )
+    .required(),
+    KeyRow::of("map", "How messages are changed.", Shape::Table(&[USE.row()])),
+    KeyRow::of("encrypt", "What leaves only under protection.", Shape::List(ENCRYPT_KEYS)),
+    KeyRow::of(
+        "queue",
+        "Limits of what waits.",
+        Shape::Table(&[MAX_MESSAGES.row(), MAX_AGE.row(), ON_FULL.row()]),
+    ),
+    KeyRow::of(
+        "destination",
+        "Where messages go.",
+        Shape::NamedKinds(destination::COMMON, super::schemas::DESTINATION_KINDS),
+    )
+    .required(),
+    KeyRow::of("test", "What the channel does with one message.", Shape::List(cases::KEYS)),
+];
+
+/// Name of the channel in a file (else of the file), and its template, parsed.
+pub(super) fn name_and_base(
+    document: &Document,
+    tree: &Tree,
+    problems: &mut Problems,
+) -> (String, Option<Document>) {
+    let mut unread = Problems::new();
+    let mut root = document.root(&mut unread);
+    let mut channel = root.table("channel");
+    let name = channel.as_mut().and_then(|t| t.optional(&NAME)).map(|name| name.to_string());
+    let name = name.unwrap_or_else(|| stem(&document.file().path));
+    let base = channel.as_mut().and_then(|t| t.spanned(&EXTENDS)).and_then(|path| {
+        let Some(file) = tree.read(&path.value) else {
+            problems.error(Fault::new(W1043).at(document.place(&path.span)));
+            return None;
+        };
+        Some(tree.document(file, problems))
+    });
+    (name, base)
+}
+
+fn stem(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.strip_suffix(".toml").unwrap_or(name).to_owned()
+}
+
+/// A mapping that was loaded, and what it was made of.
+#[derive(Clone)]
+pub(super) struct Loaded {
+    pub mapping: Arc<Mapping>,
+    pub output: ContentKind,
+    /// Path and text of every file of it.
+    pub text: Arc<str>,
+}
+
+/// An `[[encrypt]]` rule before its destination is known.
+pub(super) struct Protect {
+    pub at: Spanned<Arc<str>>,
+    pub how: How,
+    pub key: Arc<str>,
+    pub hl7: bool,
+    pub place: FilePlace,
+}
+
+/// Makes the plans of channels; loads each mapping once.
+pub(super) struct Maker<'t> {
+    pub tree: &'t Tree,
+    pub server: &'t ServerPlan,
+    mappings: BTreeMap<Arc<str>, Option<Loaded>>,
+    /// The keyring, once it was looked for.
+    keyring: Option<Option<Keyring>>,
+}
+
+/// What a channel says about messages as a whole, for its destinations.
+pub(super) struct About {
+    pub input: ContentKind,
+    pub map: Option<Loaded>,
+    pub gated: bool,
+    pub protect: Vec<Protect>,
+}
+
+impl<'t> Maker<'t> {
+    pub(super) fn new(tree: &'t Tree, server: &'t ServerPlan) -> Self {
+        Self { tree, server, mappings: BTreeMap::new(), keyring: None }
+    }
+
+    /// Reads a channel; none when something of it is wrong.
+    pub(super) fn channel(
+        &mut self,
+        document: &Document,
+        problems: &mut Problems,
+    ) -> Option<ChannelPlan> {
+        let mut digest = Digest::default();
+        digest.add(&document.canonical(&["test"]));
+        let mut root = document.root(problems);
+        let head = head(&mut root, document);
+        let source_place = root.key_span("source").map(|span| root.place(&span));
+        let source = root.required_table("source").and_then(source::read);
+        let filter = root.table("filter").and_then(|mut table| {
+            let _ = (!table.has("when")).then(|| table.required(&WHEN));
+            let filter = condition(&mut table, &WHEN);
+            table.finish();
+            filter
+        });
+        not_yet(&mut root, "validate", "checks of messages against a profile");
+        not_yet(&mut root, "deidentify", "de-identification by a profile");
+        let consent = self.consent(&mut root);
+        let map = self.map(&mut root, &mut digest);
+        let input = source.as_ref().map_or(ContentKind::Hl7, input);
+        let protect = self.protect(&mut root);
+        let gated = consent.as_ref().is_none_or(|consent| consent.rules.policy.is_some());
+        let about = About { input, map, gated, protect };
+        let queue = queue(root.table("queue"));
+        let destinations = destination::read_all(self, &mut root, &about, &mut digest);
+        destination::unused_rules(&mut root, &about, &destinations);
+        let names: Vec<_> = destinations.iter().map(|d| d.plan.name.clone()).collect();
+        if destinations.is_empty() && root.tables("destination").is_empty() {
+            let fault = Fault::new(W1054);
+            root.error(fault, &(0..0));
+        }
+        let tests = cases::read(self.tree, &mut root, &names);
+        root.finish();
+        let (source, consent, head) = (source?, consent?, head?);
+        digest.add(&consent.text);
+        let rules = ChannelRules {
+            name: head.name,
+            revision: Revision("".into()),
+            site: self.server.site.clone(),
+            input,
+            accept: Accept(source.common.accept.clone()),
+            filter,
+            consent: consent.rules,
+            destinations: destinations
+                .iter()
+                .filter(|d| d.plan.enabled)
+                .map(|d| d.rules.clone())
+                .collect(),
+            order_by: head.order_by,
+            index: head.index,
+            ack_mode: ack_mode(&source),
+        };
+        digest.add(&self.server.site);
+        Some(ChannelPlan {
+            rules,
+            about: head.about,
+            owner: head.owner,
+            tags: head.tags,
+            enabled: head.enabled,
+            expect: head.expect,
+            source,
+            queue,
+            ungated: consent.why,
+            destinations: destinations.into_iter().map(|d| d.plan).collect(),
+            tests,
+            file: document.file().path.clone(),
+            source_place: source_place?,
+            digest: digest.finish(),
+        })
+    }
+
+    fn map(&mut self, root: &mut Table<'_>, digest: &mut Digest) -> Option<Loaded> {
+        let mut table = root.table("map")?;
+        let file = table.required_spanned(&USE);
+        let loaded = file.and_then(|file| self.mapping(&mut table, &file));
+        table.finish();
+        digest.add(loaded.as_ref().map_or("", |loaded| &loaded.text));
+        loaded
+    }
+
+    /// Loads a mapping; its problems are noted once, however many channels use it.
+    pub(super) fn mapping(
+        &mut self,
+        table: &mut Table<'_>,
+        file: &Spanned<Arc<str>>,
+    ) -> Option<Loaded> {
+        if let Some(known) = self.mappings.get(&file.value) {
+            return known.clone();
+        }
+        let Some(source) = self.tree.read(&file.value) else {
+            table.error(Fault::new(W1043).because("no such mapping"), &file.span);
+            return None;
+        };
+        self.tree.begin();
+        let loaded = table.with_problems(|problems| {
+            let mapping = Mapping::load(source.clone(), self.tree, problems)?;
+            let mut text = format!("{}\n{}", source.path, source.text);
+            for used in self.tree.asked() {
+                text.push_str(&format!("\n{}\n{}", used.path, used.text));
+            }
+            let output = super::schemas::output_of(&source, self.tree);
+            Some(Loaded { mapping: Arc::new(mapping), output, text: text.into() })
+        });
+        self.mappings.insert(file.value.clone(), loaded.clone());
+        loaded
+    }
+
+    fn consent(&self, root: &mut Table<'_>) -> Option<Consent> {
+        let mut table = root.required_table("consent")?;
+        let name = table.required_spanned(&POLICY);
+        let why = table.optional(&WHY);
+        let patient = path(&mut table, &PATIENT);
+        let on_deny = table.or(&ON_DENY, OnDeny::Record);
+        let on_unknown = table.or(&ON_UNKNOWN, OnUnknown::Deny);
+        let mut text = String::new();
+        let mut policy = None;
+        let mut good = name.is_some();
+        if let Some(name) = &name {
+            if &*name.value == "none" {
+                if why.as_ref().is_none_or(|why| why.trim().is_empty()) {
+                    table.error(Fault::new(W1049), &name.span);
+                    good = false;
+                }
+            } else if let Some(found) = self.server.consent.policies.get(&name.value) {
+                policy = Some(found.policy.clone());
+                text = format!("{} {}", found.file, found.text);
+            } else {
+                let known = self.server.consent.policies.keys().map(|name| &**name);
+                table.error(suggest(Fault::new(W1046), &name.value, known), &name.span);
+                good = false;
+            }
+            if &*name.value != "none" && !table.has("patient") {
+                let fault = Fault::new(W1010)
+                    .because("[consent] needs `patient`, a path such as `PID-3.1`")
+                    .remedy("Add `patient = ..`: where the patient's identifier stands.");
+                let span = table.span();
+                table.error(fault, &span);
+            }
+        }
+        table.finish();
+        let rules = ConsentRules { policy, patient, on_deny, on_unknown };
+        good.then_some(Consent { rules, why, text })
+    }
+
+    fn protect(&mut self, root: &mut Table<'_>) -> Vec<Protect> {
+        let mut rules = Vec::new();
+        for mut table in root.array("encrypt") {
+            let at = table.required_spanned(&AT);
+            let how = table.required(&AS);
+            let key = table.spanned(&KEY);
+            if let (Some(how), None) = (how, &key)
+                && how != How::Drop
+                && !table.has("key")
+            {
+                let fault = Fault::new(W1010)
+                    .because("[[encrypt]] needs `key`, the name of a key in the keyring");
+                let span = table.span();
+                table.error(fault.remedy("Add `key = ..`, or use `as = \"drop\"`."), &span);
+            }
+            if let Some(key) = &key {
+                self.check_key(&mut table, key);
+            }
+            // A path only tells the form; what it protects is checked per destination.
+            let hl7 = at.as_ref().map(|at| ValuePath::parse(&at.value).is_ok_and(|p| p.is_hl7()));
+            let place = at.as_ref().map(|at| table.place(&at.span));
+            table.finish();
+            if let (Some(at), Some(how), Some(hl7), Some(place)) = (at, how, hl7, place) {
+                let key = key.map_or_else(|| "".into(), |key| key.value);
+                rules.push(Protect { at, how, key, hl7, place });
+            }
+        }
+        rules
+    }
+
+    fn check_key(&mut self, table: &mut Table<'_>, key: &Spanned<Arc<str>>) {
+        if self.keyring.is_none() {
+            self.keyring = Some(self.load_keyring(table));
+        }
+        if let Some(Some(keyring)) = &self.keyring
+            && !keyring.has(&key.value)
+        {
+            let cause = format!("there is no `{}` in it", key.value);
+            table.error(Fault::new(W1047).because(cause), &key.span);
+        }
+    }
+
+    /// The keyring, where it can be read now; else a warning.
+    fn load_keyring(&self, table: &mut Table<'_>) -> Option<Keyring> {
+        let Some(reference) = &self.server.keys.keyring else {
+            let fault = Fault::new(W1047).because("config.toml names no keyring").remedy(
+                "Add `[keys]` with `keyring = \"file:..\"` or `\"cred:..\"` to config.toml.",
+            );
+            let span = table.span();
+            table.error(fault, &span);
+            return None;
+        };
+        let keyring =
+            crate::ports::secrets::resolve(reference).and_then(|bytes| Keyring::parse(&bytes));
+        match keyring {
+            Ok(keyring) => Some(keyring),
+            Err(fault) => {
+                let cause = fault.cause().unwrap_or("it cannot be read").to_owned();
+                let warning = Fault::new(W1048).because(format!("`{reference}`: {cause}"));
+                table.with_problems(|problems| problems.warning(warning));
+                None
+            }
+        }
+    }
+}
+
+struct Consent {
+    rules: ConsentRules,
+    why: Option<Arc<str>>,
+    text: String,
+}
+
+struct Head {
+    name: ChannelName,
+    about: Option<Arc<str>>,
+    owner: Option<Arc<str>>,
+    tags: Vec<Arc<str>>,
+    enabled: bool,
+    order_by: Option<ValuePath>,
+    expect: Option<Expect>,
+    index: Vec<(Arc<str>, ValuePath)>,
+}
+
+fn head(root: &mut Table<'_>, document: &Document) -> Option<Head> {
+    let stem = stem(&document.file().path);
+    let table = root.table("channel");
+    let Some(mut table) = table else {
+        let name = ChannelName::parse(&stem).ok()?;
+        let (about, owner, order_by, expect) = (None, None, None, None);
+        let (tags, index) = (Vec::new(), Vec::new());
+        return Some(Head { name, about, owner, tags, enabled: true, order_by, expect, index });
+    };
+    let name = if table.has("name") {
+        table.optional(&NAME)
+    } else {
+        table.ask("name");
+        let name = ChannelName::parse(&stem);
+        if let Err(error) = &name {
+            let span = table.span();
+            let fault =
+                Fault::new(W1011).because(format!("the file's name is no channel: {error}"));
+            table.error(fault.remedy("Rename the file, or add `name = ..`."), &span);
+        }
+        name.ok()
+    };
+    let about = table.optional(&ABOUT);
+    let owner = table.optional(&OWNER);
+    let tags = table.or(&TAGS, Vec::new());
+    let enabled = table.or(&ENABLED, true);
+    let order_by = path(&mut table, &ORDER_BY);
+    let _ = table.optional(&EXTENDS);
+    let expect = table.table("expect").and_then(|mut expect| {
+        let every = expect.required(&EVERY);
+        let between = expect.optional(&BETWEEN).map(|Hours(from, to)| (from, to));
+        expect.finish();
+        Some(Expect { every: every?, between })
+    });
+    let index = table.table("index").map(index).unwrap_or_default();
+    table.finish();
+    Some(Head { name: name?, about, owner, tags, enabled, order_by, expect, index })
+}
+
+/// `index = { visit = "PV1-19" }`.
+fn index(mut table: Table<'_>) -> Vec<(Arc<str>, ValuePath)> {
+    /// Names that mean something in every filter.
+    const TAKEN: &[&str] = &[
+        "channel", "dest", "state", "type", "code", "since", "until", "tag", "id", "control",
+        "patient",
+    ];
+    let mut index = Vec::new();
+    for (name, text) in table.pairs::<Arc<str>>("a path such as `PV1-19`") {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+        if !name.value.bytes().all(plain) || name.value.is_empty() {
+            let cause = "the name of a search key has a-z, 0-9, `-` and `_`";
+            table.error(Fault::new(W1011).because(cause), &name.span);
+        } else if TAKEN.contains(&name.value.as_str()) {
+            let cause = format!("`{}:` means something else in every filter", name.value);
+            table.error(Fault::new(W1011).because(cause), &name.span);
+        }
+        match ValuePath::parse(&text.value) {
+            Ok(path) => index.push((name.value.into(), path)),
+            Err(fault) => table.error(fault, &text.span),
+        }
+    }
+    index
+}
+
+fn queue(table: Option<Table<'_>>) -> QueuePlan {
+    let Some(mut table) = table else { return QueuePlan::default() };
+    let plan = QueuePlan {
+        max_messages: table.optional(&MAX_MESSAGES),
+        max_age: table.optional(&MAX_AGE),
+        on_full: table.or(&ON_FULL, OnFull::Slow),
+    };
+    table.finish();
+    plan
+}
+
+/// Refuses a table of the specification that nothing runs yet.
+fn not_yet(root: &mut Table<'_>, name: &str, what: &str) {
+    let Some(mut table) = root.table(name) else { return };
+    let _ = table.entries();
+    let span = table.span();
+    table.error(Fault::new(W1050).because(format!("this version has no {what}")), &span);
+}
+
+/// The form in which a source gives messages.
+fn input(source: &SourcePlan) -> ContentKind {
+    match &source.kind {
+        SourceKind::Mllp(_) => ContentKind::Hl7,
+        SourceKind::File(plan) if plan.split == source::Split::Ndjson => ContentKind::FhirJson,
+        SourceKind::File(_) => ContentKind::Hl7,
+    }
+}
+
+fn ack_mode(source: &SourcePlan) -> AckMode {
+    match &source.kind {
+        SourceKind::Mllp(plan) => match plan.ack_mode {
+            source::AckMode::Auto => AckMode::Auto,
+            source::AckMode::Original => AckMode::Original,
+            source::AckMode::Enhanced => AckMode::Enhanced,
+        },
+        SourceKind::File(_) => AckMode::Auto,
+    }
+}

@@ -1,0 +1,262 @@
+//! JSON Schemas and reference of every kind of file, made from the rows of keys; and the
+//! two small kinds of files that only the configuration reads: segments of a site, and the
+//! head of a mapping.
+
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::plan::SegmentPlan;
+use super::tree::Tree;
+use super::{channel, keys, server};
+use crate::fault::Fault;
+use crate::fault::Problems;
+use crate::fault::codes::W1011;
+use crate::message::ContentKind;
+use crate::settings::{
+    Document, Key, KeyRow, KindRow, Shape, SourceFile, Table, reference as page, schema,
+};
+use crate::{destination, source};
+
+/// The common keys of sources.
+pub(super) const SOURCE_COMMON: &[KeyRow] = source::KEYS;
+/// The kinds of sources.
+pub(super) const SOURCE_KINDS: &[KindRow] = source::KIND_ROWS;
+/// The kinds of destinations.
+pub(super) const DESTINATION_KINDS: &[KindRow] = &{
+    let none = KindRow { name: "", about: "", keys: &[] };
+    let mut rows = [none; destination::KINDS.len()];
+    let mut at = 0;
+    while at < rows.len() {
+        let kind = &destination::KINDS[at];
+        rows[at] = KindRow { name: kind.name, about: kind.about, keys: &[] };
+        at += 1;
+    }
+    rows
+};
+
+const SEGMENT_NAME: Key<Arc<str>> =
+    Key::new("name", "a text such as `Lab Bench`", "What the segment is called.").required();
+const AFTER: Key<Arc<str>> =
+    Key::new("after", "a segment such as `OBX`", "The segment it follows in messages.");
+const FIELDS: Key<Vec<String>> = Key::new(
+    "fields",
+    "a list such as `[\"Set ID:SI\", \"Bench:ST\"]`",
+    "Name and data type of each field, in order.",
+)
+.required();
+
+const HL7_KEYS: &[KeyRow] = &[KeyRow::of(
+    "segment",
+    "A segment of this site, such as `[segment.ZLB]`.",
+    Shape::Named(&[SEGMENT_NAME.row(), AFTER.row(), FIELDS.row()]),
+)];
+
+const TO: Key<Arc<str>> =
+    Key::new("to", "`\"fhir-r4\"` or `\"hl7v2\"`", "The form that is made.").default("`fhir-r4`");
+const EXTENDS: Key<Arc<str>> = Key::new(
+    "extends",
+    "a path such as `oru-to-fhir.toml`",
+    "A mapping whose rules hold where this one says nothing.",
+);
+
+fn anything() -> Json {
+    json!({ "type": "object" })
+}
+
+const MAPPING_KEYS: &[KeyRow] = &[
+    KeyRow::of("mapping", "The mapping as a whole.", Shape::Value(anything)),
+    KeyRow::of("codes", "Code maps by name.", Shape::Value(anything)),
+    KeyRow::of("rule", "Rules by name.", Shape::Map(anything)),
+    KeyRow::of("test", "Tests of the mapping.", Shape::Value(tests)),
+];
+
+fn tests() -> Json {
+    json!({ "type": "array", "items": { "type": "object" } })
+}
+
+const POLICY_KEYS: &[KeyRow] = &[
+    KeyRow::of("policy", "The policy as a whole.", Shape::Value(anything)),
+    KeyRow::of("rule", "Its rules.", Shape::Value(tests)),
+];
+
+/// The JSON Schemas for editors: file name and schema, to be written to `.weir/schema/`.
+#[must_use]
+pub fn schemas() -> Vec<(String, Json)> {
+    let channel_schema = schema::file("weir channel", channel::KEYS);
+    let site = site(&channel_schema);
+    vec![
+        ("config.json".to_owned(), schema::file("weir server", keys::KEYS)),
+        ("channel.json".to_owned(), channel_schema),
+        ("mapping.json".to_owned(), schema::file("weir mapping", MAPPING_KEYS)),
+        ("policy.json".to_owned(), schema::file("weir consent policy", POLICY_KEYS)),
+        ("hl7.json".to_owned(), schema::file("weir segments of a site", HL7_KEYS)),
+        ("site.json".to_owned(), site),
+    ]
+}
+
+/// A site holds the tables of config.toml and, by channel, those of channel files; nothing
+/// is required of it.
+fn site(channel_schema: &Json) -> Json {
+    let mut channel = channel_schema.clone();
+    let mut site = schema::file("weir site", keys::KEYS);
+    // The keys of `[channel]` stand directly in `[channel.NAME]`.
+    let head = channel.pointer("/properties/channel/properties").cloned();
+    if let Some(properties) = channel.get_mut("properties").and_then(Json::as_object_mut) {
+        properties.shift_remove("channel");
+        for (key, schema) in head.as_ref().and_then(Json::as_object).into_iter().flatten() {
+            properties.insert(key.clone(), schema.clone());
+        }
+    }
+    if let Some(members) = channel.as_object_mut() {
+        members.shift_remove("$schema");
+        members.shift_remove("title");
+    }
+    let by_name = json!({
+        "type": "object",
+        "description": "What differs in channels, by their names.",
+        "additionalProperties": channel,
+    });
+    if let Some(properties) = site.get_mut("properties").and_then(Json::as_object_mut) {
+        properties.insert("channel".to_owned(), by_name);
+    }
+    relax(&mut site);
+    site
+}
+
+/// Takes back what is required, at any depth.
+fn relax(schema: &mut Json) {
+    match schema {
+        Json::Object(members) => {
+            if members.get("required").is_some_and(Json::is_array) {
+                members.shift_remove("required");
+            }
+            members.values_mut().for_each(relax);
+        }
+        Json::Array(items) => items.iter_mut().for_each(relax),
+        _ => {}
+    }
+}
+
+/// The reference of all settings, in Markdown.
+#[must_use]
+pub fn reference() -> String {
+    let mut text = "# Reference of settings\n\nMade from the declarations of the keys by \
+                    `weir schema --write`.\n\n"
+        .to_owned();
+    text.push_str(&page::section("config.toml", keys::KEYS));
+    text.push_str(&page::section("channels/*.toml", channel::KEYS));
+    text.push_str(&page::section("hl7/*.toml", HL7_KEYS));
+    text
+}
+
+/// Reads the files of segments that a key's patterns match.
+pub(super) fn segments(
+    tree: &Tree,
+    table: &mut Table<'_>,
+    key: &Key<Vec<String>>,
+) -> Vec<SegmentPlan> {
+    let mut all = Vec::new();
+    for path in server::matching(tree, table, key) {
+        table.with_problems(|problems| {
+            let Some(file) = problems.take(tree.open(&path)) else { return };
+            let document = tree.document(file, problems);
+            let mut root = document.root(problems);
+            for (id, mut segment) in root.tables("segment") {
+                let z = id.value.len() == 3
+                    && id.value.starts_with('Z')
+                    && id.value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+                if !z {
+                    let cause = "a segment of a site has three letters and begins with Z";
+                    segment.error(Fault::new(W1011).because(cause), &id.span);
+                }
+                let name = segment.required(&SEGMENT_NAME);
+                let after = segment.optional(&AFTER);
+                let fields = fields(&mut segment);
+                segment.finish();
+                if let (Some(name), Some(fields)) = (name, fields) {
+                    all.push(SegmentPlan { id: id.value.into(), name, after, fields });
+                }
+            }
+            root.finish();
+        });
+    }
+    all
+}
+
+fn fields(table: &mut Table<'_>) -> Option<Vec<(Arc<str>, Arc<str>)>> {
+    table.required(&FIELDS)?;
+    let items = table.value(FIELDS.name).and_then(|value| value.items()).unwrap_or_default();
+    let mut fields = Vec::new();
+    for item in items {
+        let pair = item.as_str().and_then(|text| text.rsplit_once(':'));
+        let typed = |kind: &str| {
+            (2..=3).contains(&kind.len()) && kind.bytes().all(|b| b.is_ascii_uppercase())
+        };
+        match pair {
+            Some((name, kind)) if typed(kind) => fields.push((name.trim().into(), kind.into())),
+            _ => {
+                let cause = "a field is a name and a data type, such as `Bench:ST`";
+                item.error(Fault::new(W1011).because(cause), &item.span());
+            }
+        }
+    }
+    Some(fields)
+}
+
+/// The form a mapping makes, by its head or that of the mapping it extends.
+pub(super) fn output_of(file: &SourceFile, tree: &Tree) -> ContentKind {
+    /// A mapping extends another a few times at most; a circle must end.
+    const STEPS_MAX: usize = 8;
+    let mut file = file.clone();
+    for _ in 0..STEPS_MAX {
+        let mut unread = Problems::new();
+        let document = Document::parse(file.clone(), &mut unread);
+        let mut root = document.root(&mut unread);
+        let Some(mut table) = root.table("mapping") else { break };
+        if let Some(to) = table.optional(&TO) {
+            return if to.starts_with("hl7v2") { ContentKind::Hl7 } else { ContentKind::FhirJson };
+        }
+        let Some(extends) = table.optional(&EXTENDS) else { break };
+        let beside = file.path.rsplit_once('/').map(|(dir, _)| format!("{dir}/{extends}"));
+        let next = beside.and_then(|path| tree.read(&path)).or_else(|| tree.read(&extends));
+        let Some(next) = next else { break };
+        file = next;
+    }
+    ContentKind::FhirJson
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_describes_every_key() {
+        fn check(name: &str, schema: &Json) {
+            if let Some(properties) = schema.get("properties").and_then(Json::as_object) {
+                for (key, inner) in properties {
+                    let told = inner.get("description").and_then(Json::as_str).is_some();
+                    assert!(told || inner.get("const").is_some(), "{name}: {key}");
+                    check(name, inner);
+                }
+            }
+            for inner in ["items", "additionalProperties", "then"] {
+                schema.get(inner).into_iter().for_each(|inner| check(name, inner));
+            }
+            for case in schema.get("allOf").and_then(Json::as_array).into_iter().flatten() {
+                check(name, case);
+            }
+        }
+        for (name, schema) in schemas() {
+            check(&name, &schema);
+        }
+    }
+
+    #[test]
+    fn the_reference_names_every_table() {
+        let text = reference();
+        for title in ["[weir]", "[store.keep]", "[source]", "[destination.NAME]", "[[test]]"] {
+            assert!(text.contains(&format!("### `{title}`")), "{title}");
+        }
+    }
+}
