@@ -9,17 +9,18 @@ mod fhir;
 mod file;
 mod mllp;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::fault::Fault;
+use crate::fault::{Fault, codes::W1040};
 use crate::message::{Delivery, Receipt};
 use crate::ports::Ports;
-use crate::settings::Table;
+use crate::settings::{Key, KeyRow, KindRow, Table, nearest};
 
 pub use fhir::{Auth, FhirPlan};
-pub use file::FilePlan;
+pub use file::{FilePlan, NamePattern};
 pub use mllp::MllpPlan;
 
 /// What `[destination.X]` says of its own kind, checked; keys of every kind (retry, rate,
@@ -36,32 +37,35 @@ pub enum DestinationPlan {
 
 /// One kind of destination, as help, schema and tests know it.
 pub struct Kind {
-    /// Its `type`.
-    pub name: &'static str,
-    /// What it is: one sentence.
-    pub about: &'static str,
+    /// Its `type`, its sentence and its keys besides those of every destination.
+    pub row: KindRow,
     /// Reads its own keys.
     pub read: fn(&mut Table<'_>) -> Option<DestinationPlan>,
 }
 
 /// Every kind of destination.
 pub const KINDS: &[Kind] = &[
-    Kind {
-        name: "mllp",
-        about: "Sends HL7 v2 messages over TCP in MLLP frames and waits for each answer.",
-        read: |table| mllp::read(table).map(DestinationPlan::Mllp),
-    },
-    Kind {
-        name: "fhir",
-        about: "Posts FHIR R4 bundles and resources to a server.",
-        read: |table| fhir::read(table).map(DestinationPlan::Fhir),
-    },
-    Kind {
-        name: "file",
-        about: "Writes each message to a file of its own.",
-        read: |table| file::read(table).map(DestinationPlan::File),
-    },
+    Kind { row: mllp::ROW, read: |t| mllp::read(t).map(DestinationPlan::Mllp) },
+    Kind { row: fhir::ROW, read: |t| fhir::read(t).map(DestinationPlan::Fhir) },
+    Kind { row: file::ROW, read: |t| file::read(t).map(DestinationPlan::File) },
 ];
+
+/// The rows of [`KINDS`], for schema and reference.
+pub const KIND_ROWS: &[KindRow] = &{
+    let mut rows = [KINDS[0].row; KINDS.len()];
+    let mut at = 0;
+    while at < KINDS.len() {
+        rows[at] = KINDS[at].row;
+        at += 1;
+    }
+    rows
+};
+
+const TYPE: Key<Arc<str>> =
+    Key::new("type", "the name of a kind of destination", "Kind of destination.");
+
+/// Row of the key `type`.
+pub const TYPE_ROW: KeyRow = TYPE.required().row();
 
 /// Why a delivery failed.
 ///
@@ -139,7 +143,47 @@ impl DestinationPlan {
 }
 
 /// Reads the keys of a `[destination.X]` that belong to its kind (`type` included);
-/// problems are noted in the table.
-pub fn read(_table: &mut Table<'_>) -> Option<DestinationPlan> {
+/// problems are noted in the table, which the caller finishes.
+#[must_use]
+pub fn read(table: &mut Table<'_>) -> Option<DestinationPlan> {
+    let wanted = table.required_spanned(&TYPE)?;
+    if let Some(kind) = KINDS.iter().find(|kind| *kind.row.name == *wanted.value) {
+        return (kind.read)(table);
+    }
+    let names = || KINDS.iter().map(|kind| kind.row.name);
+    let known = names().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    let fault = Fault::new(W1040).because(format!("destinations are {known}"));
+    let fault = match nearest(&wanted.value, names()) {
+        Some(near) => fault.remedy(format!("did you mean `{near}`?")),
+        None => fault,
+    };
+    table.error(fault, &wanted.span);
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{ChannelName, DestinationName, MessageId, Timestamp};
+    use crate::message::{Body, ContentKind, LaneKey, Revision};
+
+    /// A delivery of some bytes.
+    pub(super) fn delivery(bytes: &str, kind: ContentKind) -> Delivery {
+        let received = Timestamp::from_millis(1_767_323_045_678);
+        Delivery {
+            message: MessageId::new(received, 7),
+            channel: ChannelName::parse("adt-main").unwrap(),
+            destination: DestinationName::parse("ehr").unwrap(),
+            lane: LaneKey(0),
+            position: 1,
+            attempts: 0,
+            received,
+            next_try: received,
+            replay: false,
+            revision: Revision("r1".into()),
+            body: Body { kind, bytes: bytes::Bytes::copy_from_slice(bytes.as_bytes()) },
+            patient: None,
+            message_type: "ADT^A08".into(),
+        }
+    }
 }

@@ -9,6 +9,7 @@ pub mod certificate;
 mod clock;
 mod entropy;
 mod files;
+pub mod http;
 mod net;
 pub mod secrets;
 pub mod sim;

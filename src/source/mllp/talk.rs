@@ -42,6 +42,9 @@ const JUNK_BYTES_MAX: u64 = 64 << 10;
 /// answer on its way.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// Silence after which an FS without CR ends a frame: the sender waits for its answer.
+const LOOSE_END: Duration = Duration::from_millis(100);
+
 /// Bytes of refused input that are handed over: enough to read MSH for the answer.
 const REFUSED_BYTES: usize = 64 << 10;
 
@@ -182,11 +185,7 @@ impl Talk<'_> {
         while self.open() && self.flight.len() < IN_FLIGHT_MAX {
             match self.decoder.next() {
                 Ok(Some(Event::Frame(bytes))) => {
-                    self.junk.run = 0;
-                    self.frame_began = None;
-                    self.messages += 1;
-                    let arrival = self.arrival(bytes);
-                    self.flight.push(self.shared.intake.take(arrival));
+                    self.take(bytes);
                     if now == Command::Stop {
                         self.end = End::Stopped;
                     }
@@ -194,7 +193,9 @@ impl Talk<'_> {
                 Ok(Some(Event::Junk(bytes))) => self.note_junk(bytes as u64),
                 Ok(None) => break,
                 Err(fault) => {
-                    let arrival = self.arrival(Bytes::new());
+                    let begin = self.decoder.remains();
+                    let begin = begin.get(..REFUSED_BYTES).unwrap_or(begin);
+                    let arrival = self.arrival(Bytes::copy_from_slice(begin));
                     self.flight.push(self.shared.intake.refuse(arrival, fault.clone()));
                     self.end = End::Broken(fault);
                 }
@@ -207,13 +208,17 @@ impl Talk<'_> {
         }
     }
 
+    fn take(&mut self, bytes: Bytes) {
+        self.junk.run = 0;
+        self.frame_began = None;
+        self.messages += 1;
+        let arrival = self.arrival(bytes);
+        self.flight.push(self.shared.intake.take(arrival));
+    }
+
     fn arrival(&self, bytes: Bytes) -> Arrival {
         Arrival {
-            bytes: if bytes.len() > self.shared.common.max_size.as_usize() {
-                bytes.slice(..REFUSED_BYTES.min(bytes.len()))
-            } else {
-                bytes
-            },
+            bytes,
             peer: self.peer.clone(),
             received: self.shared.clock.now(),
             parent: None,
@@ -253,6 +258,9 @@ impl Talk<'_> {
     }
 
     fn peer_closed(&mut self) {
+        if let Some(Event::Frame(bytes)) = self.decoder.release() {
+            self.take(bytes);
+        }
         self.end =
             if self.decoder.in_frame() { End::Broken(Fault::new(W2307)) } else { End::PeerClosed };
     }
@@ -266,6 +274,7 @@ impl Talk<'_> {
     fn deadline(&self) -> Option<Instant> {
         let plan = &self.shared.plan;
         match self.frame_began {
+            Some(_) if self.decoder.awaits_end() => Some(self.active + LOOSE_END),
             Some(began) => Some(began + plan.frame_timeout),
             None if !self.flight.is_empty() => None,
             None => plan.idle_timeout.map(|idle| self.active + idle),
@@ -275,7 +284,11 @@ impl Talk<'_> {
     /// The alarm may ring early, because it is only ever moved forward.
     fn alarm(&mut self) {
         let late = self.deadline().is_some_and(|deadline| deadline <= Instant::now());
-        if late && self.open() {
+        if late && self.decoder.awaits_end() {
+            if let Some(Event::Frame(bytes)) = self.decoder.release() {
+                self.take(bytes);
+            }
+        } else if late && self.open() {
             let code = if self.frame_began.is_some() { W2304 } else { W2305 };
             self.end = End::Broken(Fault::new(code));
         }
