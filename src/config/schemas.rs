@@ -23,17 +23,7 @@ pub(super) const SOURCE_COMMON: &[KeyRow] = source::KEYS;
 /// The kinds of sources.
 pub(super) const SOURCE_KINDS: &[KindRow] = source::KIND_ROWS;
 /// The kinds of destinations.
-pub(super) const DESTINATION_KINDS: &[KindRow] = &{
-    let none = KindRow { name: "", about: "", keys: &[] };
-    let mut rows = [none; destination::KINDS.len()];
-    let mut at = 0;
-    while at < rows.len() {
-        let kind = &destination::KINDS[at];
-        rows[at] = KindRow { name: kind.name, about: kind.about, keys: &[] };
-        at += 1;
-    }
-    rows
-};
+pub(super) const DESTINATION_KINDS: &[KindRow] = destination::KIND_ROWS;
 
 const SEGMENT_NAME: Key<Arc<str>> =
     Key::new("name", "a text such as `Lab Bench`", "What the segment is called.").required();
