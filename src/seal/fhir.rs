@@ -214,7 +214,7 @@ pub(super) fn apply(
     for rule in rules {
         let At::Fhir(path) = &rule.at else { return Err(misfit(Some(rule))) };
         let mut nodes = Vec::new();
-        for node in path.select(doc.root()) {
+        for node in path.try_select(doc.root())? {
             match rule.how {
                 How::Drop => dropped.push(node.id()),
                 How::Seal | How::Token => primitives(node, &mut nodes),

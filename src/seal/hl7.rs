@@ -6,9 +6,9 @@
 use zeroize::Zeroizing;
 
 use super::apply::{Tools, misfit};
-use super::rule::{At, How, SealRule};
+use super::rule::{At, How, SealRule, is_typed};
 use super::value::{Letters, MARK, NO_ENTRY, Opener, Spot};
-use crate::fault::codes::W5013;
+use crate::fault::codes::W5011;
 use crate::fault::{Fault, Place};
 use crate::hl7v2::{Delimiters, Message, Path, Pick, Value};
 
@@ -76,13 +76,10 @@ fn targets<'r>(rules: &'r [SealRule], message: &Message) -> Result<Vec<Target<'r
         let At::Hl7(path) = &rule.at else { return Err(misfit(Some(rule))) };
         for path in message.places(path) {
             let numbers = Numbers::of(&path);
-            let covered = |t: &Target<'_>| {
-                t.path.segment() == path.segment() && t.numbers.covers(&numbers)
-            };
+            let covered =
+                |t: &Target<'_>| t.path.segment() == path.segment() && t.numbers.covers(&numbers);
             if !all.iter().any(covered) {
-                all.retain(|t| {
-                    t.path.segment() != path.segment() || !numbers.covers(&t.numbers)
-                });
+                all.retain(|t| t.path.segment() != path.segment() || !numbers.covers(&t.numbers));
                 all.push(Target { rule, path, numbers });
             }
         }
@@ -91,11 +88,25 @@ fn targets<'r>(rules: &'r [SealRule], message: &Message) -> Result<Vec<Target<'r
 }
 
 /// Letters for sealed values in a message with these delimiters.
-fn letters(delimiters: &Delimiters) -> Option<Letters> {
+fn letters(delimiters: &Delimiters) -> Letters {
     let always = [delimiters.field, delimiters.component, delimiters.repetition];
     let maybe = [delimiters.escape, delimiters.subcomponent, delimiters.truncation];
     let all: Vec<u8> = always.into_iter().chain(maybe.into_iter().flatten()).collect();
     Letters::for_delimiters(&all)
+}
+
+/// Refuses OBX-5 where OBX-2 says that it is a number or a date.
+fn check_value_type(message: &Message, target: &Target<'_>) -> Result<(), Fault> {
+    if target.path.segment() != "OBX" || target.numbers.field != 5 {
+        return Ok(());
+    }
+    let kind = Path::to_field("OBX", 2)?.in_occurrence(target.numbers.segment);
+    match message.read(&kind).map(|kind| kind.text()) {
+        Some(kind) if is_typed(&kind) => Err(Fault::new(W5011)
+            .at(Place::path(target.path.to_string()))
+            .because("OBX-2 says that it is a number, date or time")),
+        _ => Ok(()),
+    }
 }
 
 /// Applies rules to a message.
@@ -109,13 +120,11 @@ pub(super) fn apply(
     for target in targets(rules, &message)? {
         let Some(value) = message.read(&target.path).filter(Value::is_valued) else { continue };
         let shown = target.path.to_string();
+        if target.rule.how != How::Drop {
+            check_value_type(&message, &target)?;
+        }
         match target.rule.how {
             How::Seal => {
-                let letters = letters.ok_or_else(|| {
-                    Fault::new(W5013)
-                        .at(Place::path(shown.as_str()))
-                        .because("the delimiters of the message are letters or digits")
-                })?;
                 let plain = Zeroizing::new(value.raw().to_vec());
                 let spot = target.numbers.spot(target.path.segment(), shown.clone());
                 let sealed = tools.seal(target.rule, &plain, &spot, letters)?;

@@ -375,7 +375,7 @@ pub(super) mod tests {
         check(String::new(), "W5001: the keyring cannot be read: line 1 is not");
         check("version = 2".into(), "of a version");
         check("version = 1\nkeys = 3".into(), "line 2");
-        check(good.replacen("secret = ", "secret ", 1), "line 9");
+        check(good.replacen("secret = ", "secret ", 1), "line 8");
         check(" ".repeat(KEYRING_BYTES_MAX + 1), "larger");
         check(good.replacen("\"rest\"", "\"Rest\"", 1), "W5002");
         check(good.replacen("\"rest\"", "\"Rest\"", 1), "key number 1: a name");
@@ -389,7 +389,7 @@ pub(super) mod tests {
         let (head, keys) = good.split_once("[[key]]").unwrap();
         check(format!("{head}[[key]]{keys}[[key]]{keys}"), "the same key");
         let many: String = format!("{head}key = [{}]", "{},".repeat(3));
-        check(many, "line 3");
+        check(many, "line 4");
         assert_eq!(Keyring::parse(&[0xff]).unwrap_err().cause(), Some("not text"));
     }
 

@@ -25,6 +25,8 @@ mod hl7;
 mod keyring;
 mod open;
 mod rule;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use apply::apply;

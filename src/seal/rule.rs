@@ -59,9 +59,26 @@ fn refused(text: &str, cause: &'static str) -> Fault {
     Fault::new(W5010).at(Place::path(text)).because(cause)
 }
 
-/// The data type that stands at a path, where the tables know it.
+/// The data type that stands at a path in version 2.5.1, where the tables know it.
 fn hl7_type(path: &hl7v2::Path) -> Option<&'static str> {
-    hl7v2::tables::type_at(path)
+    let (version, _) = hl7v2::tables::version("2.5.1");
+    let field = path.field()?;
+    let mut kind = version.segment(path.segment())?.field(field)?.datatype;
+    for number in [path.component(), path.subcomponent()].into_iter().flatten() {
+        let parts = &version.datatype(kind)?.components;
+        match parts.get(number.checked_sub(1)?) {
+            Some(part) => kind = part.datatype,
+            // The first part of a primitive is itself.
+            None if parts.is_empty() && number == 1 => {}
+            None => return None,
+        }
+    }
+    Some(kind)
+}
+
+/// Whether values of a data type of HL7 v2 have a form that no sealed value fits.
+pub(super) fn is_typed(kind: &str) -> bool {
+    TYPED.contains(&kind)
 }
 
 fn check_hl7(text: &str, how: How) -> Result<At, Fault> {
@@ -73,9 +90,9 @@ fn check_hl7(text: &str, how: How) -> Result<At, Fault> {
         return Err(refused(text, "no message can be read or answered without it"));
     }
     match hl7_type(&path) {
-        Some(kind) if how != How::Drop && TYPED.contains(&kind) => Err(Fault::new(W5011)
-            .at(Place::path(text))
-            .because(format!("its data type is {kind}"))),
+        Some(kind) if how != How::Drop && is_typed(kind) => {
+            Err(Fault::new(W5011).at(Place::path(text)).because(format!("its data type is {kind}")))
+        }
         _ => Ok(At::Hl7(path)),
     }
 }
@@ -98,27 +115,16 @@ fn plain_steps(text: &str) -> Option<Vec<String>> {
     steps.first().is_some_and(|first| tables::is_resource(first)).then_some(steps)
 }
 
-/// The element that a FHIR path names, where the tables of R4 lead to it.
-fn element_at(text: &str) -> Option<&'static tables::Element> {
-    let steps = plain_steps(text)?;
-    let (first, rest) = steps.split_first()?;
-    let mut here = first.clone();
-    let mut found = None;
-    for step in rest {
-        let element = tables::element(&format!("{here}.{step}"))?;
-        found = Some(element);
-        here = match (element.content_ref, element.types) {
-            (Some(path), _) => path.trim_start_matches('#').to_owned(),
-            (None, ["BackboneElement" | "Element"]) => element.path.to_owned(),
-            (None, [kind]) => (*kind).to_owned(),
-            (None, _) => String::new(),
-        };
-    }
-    found
+/// The element that a FHIR path names and its type, where the tables of R4 lead to it.
+fn element_at(text: &str) -> Option<(&'static tables::Element, &'static str)> {
+    tables::walk(&plain_steps(text)?.join("."))
 }
 
 fn check_fhir(text: &str, how: How) -> Result<At, Fault> {
     let path = FhirPath::parse(text)?;
+    if let Err(error) = path.check(None) {
+        return Err(Fault::new(W5010).at(Place::path(text)).because(error.what));
+    }
     let steps = plain_steps(text);
     if let Some([_]) = steps.as_deref() {
         return Err(refused(text, "a whole resource cannot be sealed, name its elements"));
@@ -127,9 +133,8 @@ fn check_fhir(text: &str, how: How) -> Result<At, Fault> {
     if last.is_some_and(|last| last == "resourceType") {
         return Err(refused(text, "no resource can be read without it"));
     }
-    let types = element_at(text).map_or(&[][..], |element| element.types);
-    let other = |kind: &&&str| tables::is_primitive(kind) && !TEXTUAL.contains(*kind);
-    match types.iter().find(other) {
+    let other = |kind: &&str| tables::is_primitive(kind) && !TEXTUAL.contains(kind);
+    match element_at(text).map(|(_, kind)| kind).filter(other) {
         Some(kind) if how == How::Token => {
             Err(Fault::new(W5011).at(Place::path(text)).because(format!("its type is {kind}")))
         }
@@ -185,7 +190,7 @@ impl SealRule {
     #[must_use]
     pub fn warning(&self) -> Option<Fault> {
         let fhir = self.how == How::Drop && matches!(self.at, At::Fhir(_));
-        let element = element_at(&self.text).filter(|element| fhir && element.min > 0)?;
+        let (element, _) = element_at(&self.text).filter(|(el, _)| fhir && el.min > 0)?;
         let cause = format!("{} has at least {}", element.path, element.min);
         Some(Fault::new(W5014).at(Place::path(self.text.as_str())).because(cause))
     }

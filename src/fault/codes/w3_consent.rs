@@ -40,4 +40,7 @@ codes! {
     W3020 Permanent "the content cannot be redacted as consent asks",
         "It is not sent, since it would say what must be left out.",
         "Give the rule a path of the form that the channel takes: `PID-19` for HL7 v2, `Patient.address` for FHIR.";
+    W3901 Permanent "consent lets the message go to none of its destinations",
+        "The channel refuses such messages (`on_deny = \"nak\"`), so the sender keeps it.",
+        "See which rule decided with `weir trace ID`, and record the patient's consent if there is one.";
 }
