@@ -410,23 +410,23 @@ impl<'t> Maker<'t> {
             let at = table.required_spanned(&AT);
             let how = table.required(&AS);
             let key = table.spanned(&KEY);
-            if let (Some(how), None) = (how, &key)
-                && how != How::Drop
-                && !table.has("key")
-            {
+            let mut good = true;
+            if how.is_some_and(|how| how != How::Drop) && !table.has("key") {
                 let fault = Fault::new(W1010)
                     .because("[[encrypt]] needs `key`, the name of a key in the keyring");
                 let span = table.span();
                 table.error(fault.remedy("Add `key = ..`, or use `as = \"drop\"`."), &span);
+                good = false;
             }
             if let Some(key) = &key {
-                self.check_key(&mut table, key);
+                good &= self.check_key(&mut table, key);
             }
             // A path only tells the form; what it protects is checked per destination.
             let hl7 = at.as_ref().map(|at| ValuePath::parse(&at.value).is_ok_and(|p| p.is_hl7()));
             let place = at.as_ref().map(|at| table.place(&at.span));
             table.finish();
-            if let (Some(at), Some(how), Some(hl7), Some(place)) = (at, how, hl7, place) {
+            if let (true, Some(at), Some(how), Some(hl7), Some(place)) = (good, at, how, hl7, place)
+            {
                 let key = key.map_or_else(|| "".into(), |key| key.value);
                 rules.push(Protect { at, how, key, hl7, place });
             }
@@ -434,7 +434,8 @@ impl<'t> Maker<'t> {
         rules
     }
 
-    fn check_key(&mut self, table: &mut Table<'_>, key: &Spanned<Arc<str>>) {
+    /// Whether a key is in the keyring, or may be because it cannot be read now.
+    fn check_key(&mut self, table: &mut Table<'_>, key: &Spanned<Arc<str>>) -> bool {
         if self.keyring.is_none() {
             self.keyring = Some(self.load_keyring(table));
         }
@@ -443,7 +444,9 @@ impl<'t> Maker<'t> {
         {
             let cause = format!("there is no `{}` in it", key.value);
             table.error(Fault::new(W1047).because(cause), &key.span);
+            return false;
         }
+        self.server.keys.keyring.is_some()
     }
 
     /// The keyring, where it can be read now; else a warning.

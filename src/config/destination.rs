@@ -125,6 +125,13 @@ fn read(
     shared: &mut Shared,
 ) -> Option<Read> {
     let kind = destination::read(table);
+    let known = table.value("type").is_none_or(|value| {
+        value.as_str().is_some_and(|name| destination::KINDS.iter().any(|k| k.row.name == name))
+    });
+    if !known {
+        // Nothing can be said of the other keys then.
+        let _ = table.entries();
+    }
     let recipient = gated_key(table, &RECIPIENT, about.gated);
     let purpose = gated_key(table, &PURPOSE, about.gated);
     let when = condition(table, &WHEN);

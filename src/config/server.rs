@@ -100,10 +100,7 @@ impl Files {
         let own = tree.document(file, problems);
         let (name, base) = super::channel::name_and_base(&own, tree, problems);
         let mut document = match base {
-            Some(mut base) => {
-                base.overlay(own.part(&[])?);
-                base
-            }
+            Some(base) => own.upon(base),
             None => own,
         };
         let site = self.site.as_ref().and_then(|site| site.part(&["channel", &name]));

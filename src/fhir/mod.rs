@@ -5,7 +5,6 @@
 
 mod doc;
 mod path;
-pub mod resources;
 pub mod tables;
 pub mod validate;
 

@@ -39,6 +39,8 @@ impl SourceFile {
 pub struct Document {
     /// Where the spans of each file begin, rising; never empty.
     files: Vec<(usize, SourceFile)>,
+    /// Place in `files` of the file it is named after.
+    main: usize,
     root: Node,
     /// Where the syntax is wrong.
     mistakes: Vec<Range<usize>>,
@@ -69,6 +71,7 @@ impl Document {
             let root = Node { span: 0..0, kind: Kind::Table(Vec::new()) };
             return Self {
                 files: vec![(0, file)],
+                main: 0,
                 root,
                 mistakes: std::iter::once(at..at).collect(),
                 directory: PathBuf::new(),
@@ -87,7 +90,7 @@ impl Document {
             problems.error(Fault::new(W1003).at(place(span)).because(what));
         }
         let root = Node::root(table.get_ref());
-        Self { files: vec![(0, file)], root, mistakes, directory: PathBuf::new() }
+        Self { files: vec![(0, file)], main: 0, root, mistakes, directory: PathBuf::new() }
     }
 
     /// Lets relative paths in it start at a directory instead of the working directory.
@@ -129,11 +132,22 @@ impl Document {
         FilePlace::find(file.path.clone(), &file.text, local)
     }
 
-    /// The file this document began with.
+    /// The file it is named after: the one parsed, whatever lies under or over it.
     #[must_use]
     #[expect(clippy::indexing_slicing, reason = "a document is made of at least one file")]
     pub fn file(&self) -> &SourceFile {
-        &self.files[0].1
+        &self.files[self.main].1
+    }
+
+    /// Lays this document over a template, whose settings then hold where this one is
+    /// silent. It keeps the name of its file.
+    #[must_use]
+    pub fn upon(self, mut template: Self) -> Self {
+        if let Some(part) = self.part(&[]) {
+            template.overlay(part);
+            template.main = template.files.len() - 1;
+        }
+        template
     }
 
     /// Whether mistakes in the syntax may have hidden parts of it.

@@ -5,4 +5,3 @@
 
 mod architecture;
 mod settings;
-mod fhir_corpus;

@@ -1,8 +1,10 @@
 //! Settings as users meet them: every key with a valid and an invalid value, the drawing
 //! of many mistakes at once, sites, and the difference of two plans.
 
+mod keys;
 mod mistakes;
 mod never_panics;
+mod plans;
 
 use std::path::Path;
 
