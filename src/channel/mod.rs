@@ -26,7 +26,7 @@ pub use breaker::{Breaker, BreakerPlan, BreakerState};
 pub use keys::{SearchName, search_hash_domain};
 pub use parse::{Parsed, parse};
 pub use prepare::remake;
-pub use process::{Arrival, Processed, Surroundings, process, wreck};
+pub use process::{Arrival, Processed, Surroundings, process, reject, wreck};
 pub use redecide::{Redecision, redecide, same_decision};
 pub use reply::{Reply, refuse};
 pub use retry::{RetryPlan, Settlement, settle};

@@ -226,10 +226,16 @@ fn accepted(rules: &ChannelRules, arrival: &Arrival, digest: [u8; 32]) -> Leaf {
 /// letter, so that the message is kept and can be sent again after a repair, and the
 /// sender hears that weir has it.
 ///
-/// Touches the content as little as it can, since something in it made weir panic; the
-/// engine calls it under a guard all the same.
+/// Touches the content as little as it can, since something in it made weir panic; with
+/// `answer` unset not at all, and the sender hears nothing.
 #[must_use]
-pub fn wreck(rules: &ChannelRules, arrival: &Arrival, fault: Fault, now: Timestamp) -> Processed {
+pub fn wreck(
+    rules: &ChannelRules,
+    arrival: &Arrival,
+    fault: Fault,
+    now: Timestamp,
+    answer: bool,
+) -> Processed {
     let fault = fault.at(Place::channel(rules.name.shared()));
     let digest: [u8; 32] = Sha256::digest(&arrival.bytes).into();
     let mut record = blank(rules, arrival, digest);
@@ -237,8 +243,24 @@ pub fn wreck(rules: &ChannelRules, arrival: &Arrival, fault: Fault, now: Timesta
     record.fault = Some(FaultRecord::from(&fault));
     record.leaves.push(accepted(rules, arrival, digest));
     let stamp = (arrival.id, now);
-    let reply = reply::unparsed(rules.input, &arrival.bytes, AckCode::AA, fault, stamp);
+    let reply = match answer {
+        true => reply::unparsed(rules.input, &arrival.bytes, AckCode::AA, fault, stamp),
+        false => Reply::silent(true, Some(fault)),
+    };
     record.ack = Arc::from(reply.code_text());
+    Processed { record, reply }
+}
+
+/// The record of input that never became a message: too large, or framing that cannot be
+/// followed. Refused; it owes nothing.
+#[must_use]
+pub fn reject(rules: &ChannelRules, arrival: &Arrival, fault: Fault, now: Timestamp) -> Processed {
+    let fault = fault.at(Place::channel(rules.name.shared()));
+    let digest: [u8; 32] = Sha256::digest(&arrival.bytes).into();
+    let mut record = blank(rules, arrival, digest);
+    let stamp = (arrival.id, now);
+    let reply = reply::unparsed(rules.input, &arrival.bytes, AckCode::AR, fault.clone(), stamp);
+    refused(&mut record, rules, arrival, &fault, &reply);
     Processed { record, reply }
 }
 
@@ -343,7 +365,7 @@ mod tests {
     fn a_wreck_is_kept_as_dead() {
         let rules = rules(ContentKind::Raw);
         let fault = Fault::new(W9002);
-        let processed = wreck(&rules, &arrival(b"x"), fault, Timestamp::from_millis(2));
+        let processed = wreck(&rules, &arrival(b"x"), fault, Timestamp::from_millis(2), true);
         assert_eq!(states(&processed.record), [State::Dead, State::Dead]);
         assert!(processed.reply.accepted);
         assert_eq!(processed.record.original.bytes.as_ref(), b"x");

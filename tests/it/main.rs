@@ -5,3 +5,4 @@
 
 mod architecture;
 mod settings;
+mod fhir_corpus;

@@ -91,4 +91,7 @@ codes! {
     W7505 Operator "an address of a destination cannot be used",
         "Nothing can be sent to it.",
         "Write `host:port` or a URL such as `https://fhir.example/r4`.";
+    W7901 Transient "the destination did not answer in time",
+        "Without an answer weir cannot know whether the peer has the message, so it is sent again.",
+        "See whether the peer is slow; raise `timeout` of the destination if it needs longer.";
 }

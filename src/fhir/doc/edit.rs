@@ -223,10 +223,10 @@ impl Tree {
             *raw = Raw { parent: container, next: NONE, ..value };
         }
         let mut at = self.copy(container).first;
-        if at == NONE {
-            if let Some(raw) = self.nodes.get_mut(container as usize) {
-                raw.first = number;
-            }
+        if at == NONE
+            && let Some(raw) = self.nodes.get_mut(container as usize)
+        {
+            raw.first = number;
         }
         while let Some(raw) = self.nodes.get_mut(at as usize) {
             if raw.next == NONE {

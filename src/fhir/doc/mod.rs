@@ -28,7 +28,6 @@ pub use builder::Builder;
 pub(crate) use node::doc;
 pub(super) use node::shown;
 pub use node::{Items, Members, Node};
-pub(super) use text::quote;
 
 /// Largest document, text and edits each: offsets are 32 bits, and frames end here too.
 pub const DOC_BYTES_MAX: usize = limits::FRAME_BYTES_MAX.0 as usize;

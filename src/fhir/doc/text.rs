@@ -85,7 +85,7 @@ pub(super) fn unescape(raw: &[u8]) -> Cow<'_, str> {
 /// Appends a text as a JSON string; true when it needed escapes.
 ///
 /// Escapes only what JSON demands, so that the same text always gives the same bytes.
-pub(in crate::fhir) fn quote(text: &str, out: &mut Vec<u8>) -> bool {
+pub(super) fn quote(text: &str, out: &mut Vec<u8>) -> bool {
     let mut rest = text.as_bytes();
     let mut escaped = false;
     out.push(b'"');

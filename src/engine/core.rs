@@ -1,0 +1,192 @@
+//! What every part of the engine works with.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::book::Book;
+use super::task::Supervisor;
+use crate::base::{MessageId, Timestamp};
+use crate::channel::Surroundings;
+use crate::fault::Fault;
+use crate::message::{ActionRecord, Entry, Leaf};
+use crate::observe::{Counter, Event, EventRow, Histogram, Observer, Registry};
+use crate::ports::Ports;
+use crate::seal::Keyring;
+use crate::store::Store;
+
+/// Shared by all tasks of one engine.
+pub(crate) struct Core {
+    pub(crate) ports: Ports,
+    pub(crate) store: Store,
+    pub(crate) observer: Arc<Observer>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) book: Book,
+    pub(crate) keyring: Option<Keyring>,
+    pub(crate) supervisor: Supervisor,
+    /// Set when everything stops.
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) waiters: Waiters,
+    pub(crate) commit_duration: Histogram,
+    pub(crate) commits: Counter,
+    disk: AtomicU8,
+}
+
+/// How full the disk of the store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Disk {
+    /// Enough room.
+    Free,
+    /// Below `min_free`: senders are slowed.
+    Low,
+    /// Below half of it: senders are refused.
+    Full,
+}
+
+impl Core {
+    /// Puts the parts together.
+    pub(crate) fn new(
+        ports: Ports,
+        store: Store,
+        observer: Arc<Observer>,
+        registry: Arc<Registry>,
+        keyring: Option<Keyring>,
+    ) -> Self {
+        use crate::observe::meter;
+        let supervisor =
+            Supervisor { observer: observer.clone(), clock: ports.clock.clone() };
+        Self {
+            book: Book::new(store.clone()),
+            commit_duration: registry.histogram(&meter::COMMIT_DURATION, &[]),
+            commits: registry.counter(&meter::COMMIT_MESSAGES, &[]),
+            stop: watch::Sender::new(false),
+            waiters: Waiters::default(),
+            disk: AtomicU8::new(0),
+            ports,
+            store,
+            observer,
+            registry,
+            keyring,
+            supervisor,
+        }
+    }
+
+    /// The time of day.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.ports.clock.now()
+    }
+
+    /// A new message id.
+    pub(crate) fn new_id(&self, now: Timestamp) -> MessageId {
+        MessageId::new(now, self.ports.entropy.bits())
+    }
+
+    /// An event of now.
+    pub(crate) fn event(&self, row: &'static EventRow) -> Event {
+        Event::new(row, self.now())
+    }
+
+    /// Whether the engine is stopping.
+    pub(crate) fn stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Calls `act` with what pure steps may look at.
+    pub(crate) fn surrounded<T>(
+        &self,
+        now: Timestamp,
+        act: impl FnOnce(&mut Surroundings<'_>) -> T,
+    ) -> T {
+        let mut entropy = |buffer: &mut [u8]| self.ports.entropy.fill(buffer);
+        let hash = |domain: &str, value: &[u8]| self.store.keyed_hash(domain, value);
+        let monotonic = || self.ports.clock.monotonic();
+        act(&mut Surroundings {
+            now,
+            entropy: &mut entropy,
+            consents: &self.book,
+            keyring: self.keyring.as_ref(),
+            hash: &hash,
+            monotonic: &monotonic,
+        })
+    }
+
+    /// Commits something a person or the engine did.
+    pub(crate) async fn act(
+        &self,
+        settings: Vec<(Arc<str>, Arc<str>)>,
+        leaves: Vec<Leaf>,
+    ) -> Result<(), Fault> {
+        let record = ActionRecord { at: self.now(), settings, leaves };
+        self.store.commit(Entry::Action(Box::new(record))).await.map(|_| ())
+    }
+
+    /// How full the disk was when last looked at.
+    pub(crate) fn disk(&self) -> Disk {
+        match self.disk.load(Ordering::Relaxed) {
+            0 => Disk::Free,
+            1 => Disk::Low,
+            _ => Disk::Full,
+        }
+    }
+
+    /// Notes how full the disk is; gives what it was.
+    pub(crate) fn set_disk(&self, disk: Disk) -> Disk {
+        let was = self.disk();
+        self.disk.store(disk as u8, Ordering::Relaxed);
+        was
+    }
+
+    /// Waits, unless the engine stops first. Whether it did wait to the end.
+    pub(crate) async fn pause_for(&self, duration: Duration) -> bool {
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            () = self.ports.clock.sleep(duration) => true,
+            _ = stop.wait_for(|stop| *stop) => false,
+        }
+    }
+}
+
+/// Those who wait until a message is delivered everywhere (`ack = "after-delivery"`).
+#[derive(Default)]
+pub(crate) struct Waiters(Mutex<HashMap<MessageId, Waiting>>);
+
+struct Waiting {
+    left: usize,
+    all_delivered: bool,
+    tell: oneshot::Sender<bool>,
+}
+
+impl Waiters {
+    /// Waits for `left` deliveries of a message; resolves to whether the peers have it.
+    pub(crate) fn expect(&self, message: MessageId, left: usize) -> oneshot::Receiver<bool> {
+        let (tell, told) = oneshot::channel();
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.insert(message, Waiting { left, all_delivered: true, tell });
+        told
+    }
+
+    /// Stops waiting.
+    pub(crate) fn forget(&self, message: MessageId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&message);
+    }
+
+    /// Notes that one delivery of a message came to its end.
+    pub(crate) fn settled(&self, message: MessageId, delivered: bool) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.is_empty() {
+            return;
+        }
+        let Some(waiting) = all.get_mut(&message) else { return };
+        waiting.left = waiting.left.saturating_sub(1);
+        waiting.all_delivered &= delivered;
+        if (waiting.left == 0 || !delivered)
+            && let Some(waiting) = all.remove(&message)
+        {
+            // The one who waited may have given up.
+            let _ = waiting.tell.send(waiting.all_delivered);
+        }
+    }
+}

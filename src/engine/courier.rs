@@ -1,0 +1,436 @@
+//! The courier of one destination: takes deliveries from the queue, asks consent again,
+//! sends, and writes down what became of it.
+//!
+//! `parallel` workers share one queue and one breaker; each owns a connection. A lane is
+//! leased by one worker at a time, so order within it holds whatever the number of workers.
+//! Outcomes are settled without waiting for the disk; after a crash the last of them are
+//! sent again (DESIGN D3).
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::channel::{Channel, Live, Outlet, Target};
+use super::panics;
+use super::task::Guarded;
+use crate::audit::{self, Subject};
+use crate::base::Timestamp;
+use crate::channel::{self, DestinationRules, Redecision, Settlement};
+use crate::destination::{DeliveryError, Destination};
+use crate::fault::codes::{W6904, W7901, W9002};
+use crate::fault::{Class, Fault, Place};
+use crate::message::{
+    Delivery, Fate, FaultRecord, Leaf, Outcome, OutcomeRecord, Receipt,
+};
+use crate::observe::{Event, Level, happened};
+
+/// Deliveries a lone worker takes at a time, each of another lane: spares calls of the
+/// store; few enough that a pause takes hold soon.
+const BATCH: usize = 16;
+
+/// Longest sleep of a worker with nothing to do: bounds how late it notices what no event
+/// told it of.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// One worker of a destination.
+pub(crate) struct Worker {
+    pub(crate) channel: Arc<Channel>,
+    pub(crate) outlet: Arc<Outlet>,
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+impl Worker {
+    /// Works until told to stop.
+    pub(crate) async fn run(mut self) {
+        let ports = self.channel.core.ports.clone();
+        let mut destination = self.outlet.plan.kind.build(&ports);
+        while !*self.stop.borrow() {
+            let now = self.channel.core.now();
+            let allowed = self.allowance(now);
+            let leased = match allowed {
+                0 => Vec::new(),
+                _ => self.lease(now, allowed).await,
+            };
+            if leased.is_empty() {
+                self.idle(now).await;
+                continue;
+            }
+            if self.outlet.plan.parallel > 1 {
+                // There may be more for those who sleep.
+                self.outlet.wake.notify_one();
+            }
+            self.work_off(leased, &mut destination).await;
+        }
+        destination.close().await;
+    }
+
+    fn target(&self) -> Target {
+        Target::Destination(self.outlet.name.clone())
+    }
+
+    /// How many deliveries may be taken now.
+    fn allowance(&self, now: Timestamp) -> usize {
+        if self.channel.pause_reason(&self.target()).is_some() {
+            return 0;
+        }
+        let batch = if self.outlet.plan.parallel > 1 { 1 } else { BATCH };
+        let running = self.outlet.running.load(Ordering::Acquire);
+        let mut breaker = self.outlet.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+        let allowed = breaker.allowance(now, batch, running);
+        if allowed > 0 {
+            // Counted before the lease, so that two workers do not both probe.
+            self.outlet.running.fetch_add(1, Ordering::AcqRel);
+        }
+        allowed
+    }
+
+    async fn lease(&self, now: Timestamp, max: usize) -> Vec<Delivery> {
+        let core = &self.channel.core;
+        let leased = core.store.lease(&self.channel.name, &self.outlet.name, now, max).await;
+        match leased {
+            Ok(leased) if !leased.is_empty() => leased,
+            Ok(_) => {
+                self.outlet.running.fetch_sub(1, Ordering::AcqRel);
+                Vec::new()
+            }
+            Err(fault) => {
+                self.outlet.running.fetch_sub(1, Ordering::AcqRel);
+                let event = core.event(&happened::STORE_TROUBLE);
+                let event = event.channel(self.channel.name.shared());
+                core.observer.emit(event.destination(self.outlet.name.shared()).fault(&fault));
+                core.pause_for(Duration::from_secs(1)).await;
+                Vec::new()
+            }
+        }
+    }
+
+    /// Sleeps until something may be ready.
+    async fn idle(&mut self, now: Timestamp) {
+        let core = &self.channel.core;
+        let (channel, to) = (&self.channel.name, &self.outlet.name);
+        let paused = self.channel.pause_reason(&self.target()).is_some();
+        let probe = {
+            let mut breaker = self.outlet.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+            match breaker.at(now) {
+                channel::BreakerState::Open { until } => Some(until),
+                // Another worker probes; its end wakes us.
+                channel::BreakerState::Probing | channel::BreakerState::Closed => None,
+            }
+        };
+        let due = match (paused, probe) {
+            (true, _) => None,
+            (false, Some(until)) => Some(until),
+            (false, None) => core.store.next_due(channel, to),
+        };
+        // A due time in the past belongs to a lane that is leased; its settling wakes us.
+        let wait = due
+            .filter(|due| *due > now)
+            .map_or(IDLE_MAX, |due| due.since(now).min(IDLE_MAX))
+            .max(Duration::from_millis(1));
+        let listening = !paused && probe.is_none();
+        tokio::select! {
+            () = core.store.ready(channel, to), if listening => {}
+            () = self.outlet.wake.notified() => {}
+            () = core.ports.clock.sleep(wait) => {}
+            _ = self.stop.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    /// Sends what was leased, one after another; gives back what may not be sent now.
+    async fn work_off(&mut self, leased: Vec<Delivery>, destination: &mut Box<dyn Destination>) {
+        let mut halted = false;
+        for delivery in leased {
+            let paused = self.channel.pause_reason(&self.target()).is_some();
+            halted = halted || paused || *self.stop.borrow();
+            if halted {
+                self.channel.core.store.release(&delivery).await;
+                continue;
+            }
+            let mut stop = self.stop.clone();
+            let attempt = Guarded::new(self.attempt(&delivery, destination));
+            let outcome = tokio::select! {
+                outcome = attempt => outcome,
+                () = stopped_for_good(&mut stop, &self.channel) => {
+                    self.channel.core.store.release(&delivery).await;
+                    halted = true;
+                    continue;
+                }
+            };
+            let (outcome, leaves) = outcome.unwrap_or_else(|_| {
+                // The connection is in an unknown state after a panic.
+                *destination = self.outlet.plan.kind.build(&self.channel.core.ports);
+                let fault = Fault::new(W9002).because(panics::last_place());
+                (Outcome::Dead(FaultRecord::from(&self.place(fault))), Vec::new())
+            });
+            let failed = matches!(outcome, Outcome::Retry { .. });
+            self.settle(&delivery, outcome, leaves).await;
+            // After a failure the breaker is asked again before the next attempt.
+            halted = failed && self.outlet.down_since().is_some();
+        }
+        self.outlet.running.fetch_sub(1, Ordering::AcqRel);
+        if self.outlet.plan.parallel > 1 {
+            self.outlet.wake.notify_one();
+        }
+    }
+
+    fn place(&self, fault: Fault) -> Fault {
+        fault.at(Place::destination(self.channel.name.shared(), self.outlet.name.shared()))
+    }
+
+    /// One attempt: what it leads to, with the leaves of what was decided on the way.
+    async fn attempt(
+        &self,
+        delivery: &Delivery,
+        destination: &mut Box<dyn Destination>,
+    ) -> (Outcome, Vec<Leaf>) {
+        let core = &self.channel.core;
+        let live = self.channel.live();
+        let Some(rules) = live.plan.rules.destination(&self.outlet.name).cloned() else {
+            // Removed while the delivery was on its way; the queue keeps it.
+            let fault = self.place(Fault::new(W6904));
+            let next_try = core.now().after(IDLE_MAX);
+            return (Outcome::Retry { next_try, fault: FaultRecord::from(&fault) }, Vec::new());
+        };
+        let (remade, leaves) = match self.redecide(&live, &rules, delivery) {
+            Ok(Go::AsItIs) => (None, Vec::new()),
+            Ok(Go::Remade(delivery, leaves)) => (Some(delivery), leaves),
+            Ok(Go::Not(outcome, leaves)) => return (outcome, leaves),
+            Err(fault) => return (self.failed(&rules, delivery, fault.into()), Vec::new()),
+        };
+        let delivery = remade.as_deref().unwrap_or(delivery);
+        if let Some(bucket) = &self.outlet.bucket {
+            let wait = bucket.take(core.ports.clock.monotonic());
+            if !wait.is_zero() {
+                core.ports.clock.sleep(wait).await;
+            }
+        }
+        let begin = core.ports.clock.monotonic();
+        let result = tokio::select! {
+            result = destination.deliver(delivery) => result,
+            () = core.ports.clock.sleep(self.outlet.plan.timeout) => {
+                Err(DeliveryError::from(Fault::new(W7901)))
+            }
+        };
+        self.outlet.meters.duration.observe(core.ports.clock.monotonic().saturating_sub(begin));
+        match result {
+            Ok(receipt) => (self.delivered(delivery, receipt), leaves),
+            Err(error) => (self.failed(&rules, delivery, error), leaves),
+        }
+    }
+
+    /// Asks consent again.
+    fn redecide(
+        &self,
+        live: &Live,
+        rules: &DestinationRules,
+        delivery: &Delivery,
+    ) -> Result<Go, Fault> {
+        let core = &self.channel.core;
+        let now = core.now();
+        let said = channel::redecide(&live.plan.rules, rules, delivery, &core.book, now)?;
+        let subject = Subject::delivery(delivery.message, &self.channel.name, &self.outlet.name);
+        match said {
+            Redecision::Go => Ok(Go::AsItIs),
+            Redecision::Denied(decision) => {
+                self.outlet.meters.decided(decision.verdict.name());
+                let leaf = audit::consent_decided(now, subject, &decision);
+                Ok(Go::Not(Outcome::Denied(decision), vec![leaf]))
+            }
+            Redecision::Held(decision) => {
+                self.outlet.meters.decided(decision.verdict.name());
+                let leaf = audit::consent_decided(now, subject, &decision);
+                Ok(Go::Not(Outcome::Held, vec![leaf]))
+            }
+            Redecision::Redact(decision) => {
+                let Some(record) = core.store.message(delivery.message)? else {
+                    return Ok(Go::AsItIs);
+                };
+                if channel::same_decision(&record, &self.outlet.name, &decision) {
+                    return Ok(Go::AsItIs);
+                }
+                let (fate, leaves) = core.surrounded(now, |around| {
+                    channel::remake(&live.plan.rules, rules, &record, around)
+                })?;
+                Ok(match fate {
+                    Fate::Deliver(body) => {
+                        Go::Remade(Box::new(Delivery { body, ..delivery.clone() }), leaves)
+                    }
+                    Fate::Denied(decision) => Go::Not(Outcome::Denied(decision), leaves),
+                    Fate::Held(_) => Go::Not(Outcome::Held, leaves),
+                    Fate::Dead(fault) => Go::Not(Outcome::Dead(fault), leaves),
+                    // The condition was true when the message came; only its rules changed.
+                    Fate::Filtered(_) => Go::AsItIs,
+                })
+            }
+        }
+    }
+
+    fn delivered(&self, delivery: &Delivery, receipt: Receipt) -> Outcome {
+        let core = &self.channel.core;
+        let now = core.now();
+        let meters = &self.outlet.meters;
+        meters.attempts_ok.increment();
+        meters.delivered.increment();
+        meters.end_to_end.observe(now.since(delivery.received));
+        meters.last_delivered.set(now.seconds());
+        self.outlet.last_delivered.store(now.micros(), Ordering::Relaxed);
+        self.answered();
+        Outcome::Delivered(receipt)
+    }
+
+    /// Notes that the peer answered, whatever it said.
+    fn answered(&self) {
+        let core = &self.channel.core;
+        let back = {
+            let mut breaker = self.outlet.breaker.lock().unwrap_or_else(PoisonError::into_inner);
+            breaker.answered()
+        };
+        if back {
+            self.outlet.meters.up.set(1.0);
+            let event = core.event(&happened::DESTINATION_UP).channel(self.channel.name.shared());
+            core.observer.emit(event.destination(self.outlet.name.shared()));
+            self.outlet.wake.notify_waiters();
+        }
+    }
+
+    fn failed(
+        &self,
+        rules: &DestinationRules,
+        delivery: &Delivery,
+        error: DeliveryError,
+    ) -> Outcome {
+        let core = &self.channel.core;
+        let now = core.now();
+        let fault = self.place(error.fault);
+        self.outlet.meters.attempts_failed.increment();
+        let random = u64::try_from(core.ports.entropy.bits() >> 64).unwrap_or(0);
+        let Settlement { outcome, counts_against_destination } = channel::settle(
+            &rules.retry,
+            rules.on_reject,
+            (&fault, error.retry_after),
+            delivery.attempts + 1,
+            (now, random),
+        );
+        *self.outlet.last_fault.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((now, FaultRecord::from(&fault)));
+        if !counts_against_destination {
+            self.answered();
+        } else if self.down(now) {
+            self.outlet.meters.up.set(0.0);
+            let event =
+                core.event(&happened::DESTINATION_DOWN).channel(self.channel.name.shared());
+            core.observer.emit(event.destination(self.outlet.name.shared()).fault(&fault));
+        }
+        if fault.class() == Class::Permanent && matches!(outcome, Outcome::Retry { .. }) {
+            core.observer.emit(self.told(&happened::DELIVERY_BLOCKED, delivery).fault(&fault));
+        }
+        outcome
+    }
+
+    /// Tells the breaker of a failure; whether an outage began.
+    fn down(&self, now: Timestamp) -> bool {
+        self.outlet.breaker.lock().unwrap_or_else(PoisonError::into_inner).failed(now)
+    }
+
+    fn told(&self, row: &'static crate::observe::EventRow, delivery: &Delivery) -> Event {
+        let mut event = self.channel.core.event(row).channel(self.channel.name.shared());
+        event.attempt = Some(delivery.attempts + 1);
+        event.message_type = Some(delivery.message_type.clone());
+        event.destination(self.outlet.name.shared()).message(delivery.message)
+    }
+
+    /// Writes down what became of an attempt.
+    async fn settle(&self, delivery: &Delivery, outcome: Outcome, mut leaves: Vec<Leaf>) {
+        let core = &self.channel.core;
+        let now = core.now();
+        let subject = Subject::delivery(delivery.message, &self.channel.name, &self.outlet.name);
+        let state = outcome.state();
+        match &outcome {
+            Outcome::Delivered(receipt) => {
+                leaves.push(audit::delivery_delivered(now, subject, receipt));
+            }
+            Outcome::Dead(fault) => {
+                leaves.push(audit::delivery_dead(now, subject, fault));
+                self.outlet.meters.dead(&fault.code);
+            }
+            Outcome::Denied(_) => self.outlet.meters.denied.increment(),
+            Outcome::Retry { .. }
+            | Outcome::Skipped
+            | Outcome::Held
+            | Outcome::Released
+            | Outcome::Requeued { .. } => {}
+        }
+        if state != crate::message::State::Waiting {
+            self.outlet.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.report(delivery, &outcome);
+        let attempts = match outcome {
+            // Consent kept it before anything was tried.
+            Outcome::Denied(_) | Outcome::Held => delivery.attempts,
+            _ => delivery.attempts + 1,
+        };
+        let delivered = matches!(outcome, Outcome::Delivered(_));
+        let record = OutcomeRecord {
+            message: delivery.message,
+            channel: self.channel.name.clone(),
+            destination: self.outlet.name.clone(),
+            at: now,
+            attempts,
+            outcome,
+            leaves,
+        };
+        if let Err(fault) = core.store.settle(record).await {
+            // Not written: the delivery is sent again, which at-least-once allows.
+            let event = self.told(&happened::STORE_TROUBLE, delivery);
+            core.observer.emit(event.fault(&fault));
+            core.store.release(delivery).await;
+            core.pause_for(Duration::from_secs(1)).await;
+        }
+        if state.is_final() {
+            core.waiters.settled(delivery.message, delivered);
+        }
+    }
+
+    fn report(&self, delivery: &Delivery, outcome: &Outcome) {
+        let observer = &self.channel.core.observer;
+        let row = match outcome {
+            Outcome::Delivered(_) => &happened::DELIVERY_DELIVERED,
+            Outcome::Retry { .. } => &happened::DELIVERY_RETRY,
+            Outcome::Dead(_) => &happened::DELIVERY_DEAD,
+            Outcome::Denied(_) => &happened::DELIVERY_DENIED,
+            Outcome::Held => &happened::DELIVERY_HELD,
+            Outcome::Skipped => &happened::DELIVERY_SKIPPED,
+            Outcome::Released => &happened::DELIVERY_RELEASED,
+            Outcome::Requeued { .. } => &happened::DELIVERY_REQUEUED,
+        };
+        if !observer.wants(row.level.min(Level::Debug)) {
+            return;
+        }
+        let mut event = self.told(row, delivery);
+        event.state = Some(outcome.state());
+        if let Outcome::Retry { fault, .. } | Outcome::Dead(fault) = outcome {
+            event = event.fault_record(fault);
+        }
+        observer.emit(event);
+    }
+}
+
+/// Whether and how a delivery leaves.
+enum Go {
+    AsItIs,
+    /// With a body made anew.
+    Remade(Box<Delivery>, Vec<Leaf>),
+    Not(Outcome, Vec<Leaf>),
+}
+
+/// Longest time an attempt may go on after the stop was asked for: the peer's answer is
+/// worth more than a quick stop, since without it the message is sent twice.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+async fn stopped_for_good(stop: &mut watch::Receiver<bool>, channel: &Channel) {
+    // A dropped sender means stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+    channel.core.ports.clock.sleep(STOP_PATIENCE).await;
+}

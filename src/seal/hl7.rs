@@ -1,0 +1,221 @@
+//! Sealing and opening in HL7 v2.
+//!
+//! What is sealed is the bytes as they stand, so opening gives the same bytes back in any
+//! character set. Finer delimiters within the place are sealed with it.
+
+use zeroize::Zeroizing;
+
+use super::apply::{Tools, misfit};
+use super::rule::{At, How, SealRule, is_typed};
+use super::value::{Letters, MARK, NO_ENTRY, Opener, Spot};
+use crate::fault::codes::W5011;
+use crate::fault::{Fault, Place};
+use crate::hl7v2::{Delimiters, Message, Path, Pick, Value};
+
+/// A place as numbers; 0 for what it leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Numbers {
+    segment: usize,
+    field: usize,
+    repetition: usize,
+    component: usize,
+    subcomponent: usize,
+}
+
+fn nth(pick: Pick) -> usize {
+    match pick {
+        Pick::Nth(n) => n as usize,
+        Pick::Open | Pick::All => 1,
+    }
+}
+
+impl Numbers {
+    fn of(path: &Path) -> Self {
+        Self {
+            segment: nth(path.occurrence()),
+            field: path.field().unwrap_or(0),
+            repetition: nth(path.repetition()),
+            component: path.component().unwrap_or(0),
+            subcomponent: path.subcomponent().unwrap_or(0),
+        }
+    }
+
+    /// Whether all of `other` lies within this place.
+    fn covers(&self, other: &Self) -> bool {
+        (self.segment, self.field, self.repetition)
+            == (other.segment, other.field, other.repetition)
+            && [(self.component, other.component), (self.subcomponent, other.subcomponent)]
+                .iter()
+                .all(|(own, theirs)| *own == 0 || own == theirs)
+    }
+
+    /// The place down to its first subcomponent: that of a value that stands alone.
+    fn spot(&self, segment: &str, shown: String) -> Spot {
+        let place = format!(
+            "{segment}[{}]-{}[{}].{}.{}",
+            self.segment,
+            self.field,
+            self.repetition,
+            self.component.max(1),
+            self.subcomponent.max(1)
+        );
+        Spot { place, entry: NO_ENTRY, shown }
+    }
+}
+
+/// A place to protect and the rule that says so.
+struct Target<'r> {
+    rule: &'r SealRule,
+    path: Path,
+    numbers: Numbers,
+}
+
+fn targets<'r>(rules: &'r [SealRule], message: &Message) -> Result<Vec<Target<'r>>, Fault> {
+    let mut all: Vec<Target<'r>> = Vec::new();
+    for rule in rules {
+        let At::Hl7(path) = &rule.at else { return Err(misfit(Some(rule))) };
+        for path in message.places(path) {
+            let numbers = Numbers::of(&path);
+            let covered =
+                |t: &Target<'_>| t.path.segment() == path.segment() && t.numbers.covers(&numbers);
+            if !all.iter().any(covered) {
+                all.retain(|t| t.path.segment() != path.segment() || !numbers.covers(&t.numbers));
+                all.push(Target { rule, path, numbers });
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Letters for sealed values in a message with these delimiters.
+fn letters(delimiters: &Delimiters) -> Letters {
+    let always = [delimiters.field, delimiters.component, delimiters.repetition];
+    let maybe = [delimiters.escape, delimiters.subcomponent, delimiters.truncation];
+    let all: Vec<u8> = always.into_iter().chain(maybe.into_iter().flatten()).collect();
+    Letters::for_delimiters(&all)
+}
+
+/// Refuses OBX-5 where OBX-2 says that it is a number or a date.
+fn check_value_type(message: &Message, target: &Target<'_>) -> Result<(), Fault> {
+    if target.path.segment() != "OBX" || target.numbers.field != 5 {
+        return Ok(());
+    }
+    let kind = Path::to_field("OBX", 2)?.in_occurrence(target.numbers.segment);
+    match message.read(&kind).map(|kind| kind.text()) {
+        Some(kind) if is_typed(&kind) => Err(Fault::new(W5011)
+            .at(Place::path(target.path.to_string()))
+            .because("OBX-2 says that it is a number, date or time")),
+        _ => Ok(()),
+    }
+}
+
+/// Applies rules to a message.
+pub(super) fn apply(
+    rules: &[SealRule],
+    tools: &mut Tools<'_>,
+    mut message: Message,
+) -> Result<(Message, Vec<String>), Fault> {
+    let letters = letters(message.delimiters());
+    let mut touched = Vec::new();
+    for target in targets(rules, &message)? {
+        let Some(value) = message.read(&target.path).filter(Value::is_valued) else { continue };
+        let shown = target.path.to_string();
+        if target.rule.how != How::Drop {
+            check_value_type(&message, &target)?;
+        }
+        match target.rule.how {
+            How::Seal => {
+                let plain = Zeroizing::new(value.raw().to_vec());
+                let spot = target.numbers.spot(target.path.segment(), shown.clone());
+                let sealed = tools.seal(target.rule, &plain, &spot, letters)?;
+                message.set_raw(&target.path, sealed.as_bytes())?;
+            }
+            How::Token => {
+                let text = Zeroizing::new(value.text().into_owned());
+                let token = tools.token(target.rule, &text)?;
+                message.set(&target.path, &token)?;
+            }
+            How::Drop => message.clear(&target.path)?,
+        }
+        touched.push(shown);
+    }
+    Ok((message, touched))
+}
+
+/// A sealed value found: its path, as wide as it stands alone, and its spot.
+struct Found {
+    path: String,
+    spot: Spot,
+    text: String,
+}
+
+fn is_sealed(value: &Value<'_>) -> bool {
+    let rest = value.raw().strip_prefix(MARK.as_bytes());
+    rest.is_some_and(|rest| matches!(rest.first(), Some(b'.' | b'x')))
+}
+
+/// Everything that looks like a sealed value.
+fn find(message: &Message) -> Vec<Found> {
+    let mut found = Vec::new();
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for segment in message.segments() {
+        let occurrence = match counts.iter_mut().find(|(id, _)| *id == segment.id()) {
+            Some((_, count)) => {
+                *count += 1;
+                *count
+            }
+            None => {
+                counts.push((segment.id(), 1));
+                1
+            }
+        };
+        if memchr::memmem::find(segment.raw(), MARK.as_bytes()).is_none() {
+            continue;
+        }
+        for number in 1..=segment.field_count() {
+            let Some(field) = segment.field(number) else { continue };
+            for (rep, repetition) in field.repetitions().enumerate() {
+                for (comp, component) in repetition.components().enumerate() {
+                    for (sub, value) in component.subcomponents().enumerate() {
+                        if !is_sealed(&value) {
+                            continue;
+                        }
+                        let numbers = Numbers {
+                            segment: occurrence,
+                            field: number,
+                            repetition: rep + 1,
+                            component: comp + 1,
+                            subcomponent: sub + 1,
+                        };
+                        let mut path =
+                            format!("{}[{occurrence}]-{number}[{}]", segment.id(), rep + 1);
+                        if value.raw().len() < repetition.raw().len() {
+                            path = format!("{path}.{}", comp + 1);
+                        }
+                        if value.raw().len() < component.raw().len() {
+                            path = format!("{path}.{}", sub + 1);
+                        }
+                        let spot = numbers.spot(segment.id(), path.clone());
+                        found.push(Found { path, spot, text: value.text().into_owned() });
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Opens every sealed value of a message in its place; gives their paths.
+pub(super) fn open(
+    opener: &mut Opener<'_>,
+    message: Message,
+) -> Result<(Message, Vec<String>), Fault> {
+    let mut open = message.clone();
+    let mut paths = Vec::new();
+    for found in find(&message) {
+        let plain = opener.open(&found.text, &found.spot)?;
+        open.set_raw(&Path::parse(&found.path)?, &plain)?;
+        paths.push(found.path);
+    }
+    Ok((open, paths))
+}
