@@ -4,5 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod architecture;
+mod fhir_corpus;
+mod properties;
 mod settings;
 mod fhir_corpus;

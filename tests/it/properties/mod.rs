@@ -1,0 +1,4 @@
+//! Properties: plain functions over bytes, called here by proptest and in `tests/fuzz/` by
+//! the fuzzer.
+
+mod fhir;
