@@ -7,4 +7,3 @@ mod architecture;
 mod fhir_corpus;
 mod properties;
 mod settings;
-mod fhir_corpus;
