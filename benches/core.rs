@@ -1,1 +1,154 @@
-fn main() {}
+//! Speed of the pure core: the scan of HL7 v2 messages, reading and writing them.
+//!
+//! Allocations are counted too: reading fields makes none.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use bytes::{Bytes, BytesMut};
+use divan::counter::BytesCount;
+use divan::{AllocProfiler, Bencher, black_box};
+use weir::hl7v2::mllp::{Decoder, Event, Framing};
+use weir::hl7v2::{Message, Path};
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+/// An ADT^A01 of about 1 KB.
+fn adt() -> Bytes {
+    let segments = [
+        r"MSH|^~\&|EMR|EAST|WEIR|SE|20260102030405.678+0100||ADT^A01^ADT_A01|MSG000042|P|2.5.1|||AL|NE",
+        "EVN|A01|20260102030405|||OP123^Miller^Ada^^^Dr^^^EAST",
+        "PID|1||5550042^^^EAST^MR~999887766^^^SSA^SS||Sample^Jordan^Quinn^^Mx^^L||19800229|F||2106-3^White^HL70005|12 Long Street^Apt 4^Springfield^IL^62701^USA^H||(217)555-0142^PRN^PH^^1^217^5550142|(217)555-0199^WPN|en|M|CHR|ACC0012345^^^EAST|||||||||||N",
+        "PD1|||EAST CLINIC^^10042|1234^Primary^Pat^^^Dr^^^EAST",
+        "NK1|1|Sample^Robin^^^^^L|SPO^Spouse^HL70063|12 Long Street^^Springfield^IL^62701^USA|(217)555-0143|EC",
+        "PV1|1|I|4W^412^A^EAST^^^^4|E|||1234^Attend^Alex^^^Dr^^^EAST|5678^Refer^Robin^^^Dr^^^EAST|9012^Consult^Casey|MED||||7|||1234^Attend^Alex|INP|V000987^^^EAST^VN|||||||||||||||||||||||||20260102025500",
+        "OBX|1|NM|8302-2^Body height^LN||172|cm^cm^UCUM|||||F|||20260102030000",
+        "AL1|1|DA|00000741^Penicillin^RXNORM|SV|Hives~Rash",
+        "DG1|1||J18.9^Pneumonia, unspecified organism^I10|Pneumonia|20260102|A",
+    ];
+    Bytes::from(segments.join("\r") + "\r")
+}
+
+/// An ORU^R01 with 200 results.
+fn oru() -> Bytes {
+    let mut text =
+        String::from_utf8(adt().to_vec()).unwrap().replace("ADT^A01^ADT_A01", "ORU^R01^ORU_R01");
+    text.truncate(text.find("OBX|").unwrap());
+    text.push_str("OBR|1|ORD42|FIL42|24323-8^Comprehensive metabolic panel^LN|||20260102030000\r");
+    for n in 1..=200 {
+        text.push_str(&format!(
+            "OBX|{n}|NM|2345-7^Glucose [Mass/volume] in Serum or Plasma^LN||{n}|mg/dL^mg/dL^UCUM|70-110|N|||F|||20260102030000\r"
+        ));
+    }
+    Bytes::from(text)
+}
+
+/// A message with one field of 4 MB.
+fn document() -> Bytes {
+    let mut text = String::from_utf8(adt().to_vec()).unwrap();
+    text.push_str("OBX|2|ED|PDF||^application^pdf^Base64^");
+    text.push_str(&"QUJDREVGR0g".repeat(4 * 1024 * 1024 / 11));
+    text.push_str("||||||F\r");
+    Bytes::from(text)
+}
+
+fn sample(name: &str) -> Bytes {
+    match name {
+        "adt" => adt(),
+        "oru" => oru(),
+        _ => document(),
+    }
+}
+
+const SAMPLES: [&str; 3] = ["adt", "oru", "document"];
+
+/// The baseline: `memchr` alone over segment terminators.
+#[divan::bench(args = SAMPLES)]
+fn baseline_memchr(bencher: Bencher, name: &str) {
+    let bytes = sample(name);
+    bencher
+        .counter(BytesCount::new(bytes.len()))
+        .bench(|| memchr::memchr_iter(b'\r', black_box(&bytes)).count());
+}
+
+#[divan::bench(args = SAMPLES)]
+fn index(bencher: Bencher, name: &str) {
+    let bytes = sample(name);
+    bencher
+        .counter(BytesCount::new(bytes.len()))
+        .bench(|| Message::parse(black_box(&bytes).clone()).unwrap());
+}
+
+const FIELDS: [&str; 10] = [
+    "MSH-9.1", "MSH-9.2", "MSH-10", "PID-3.1", "PID-5.1", "PID-5.2", "PID-7", "PID-8", "PV1-19.1",
+    "DG1-3.1",
+];
+
+fn paths() -> Vec<Path> {
+    FIELDS.iter().map(|path| Path::parse(path).unwrap()).collect()
+}
+
+#[divan::bench]
+fn index_and_read_10_fields(bencher: Bencher) {
+    let (bytes, paths) = (adt(), paths());
+    bencher.bench(|| {
+        let message = Message::parse(black_box(&bytes).clone()).unwrap();
+        paths.iter().map(|path| message.read(path).map_or(0, |v| v.text().len())).sum::<usize>()
+    });
+}
+
+#[divan::bench]
+fn read_10_fields(bencher: Bencher) {
+    let (message, paths) = (Message::parse(adt()).unwrap(), paths());
+    bencher.bench(|| {
+        let message = black_box(&message);
+        paths.iter().map(|path| message.read(path).map_or(0, |v| v.text().len())).sum::<usize>()
+    });
+}
+
+#[divan::bench(args = SAMPLES)]
+fn write_unchanged(bencher: Bencher, name: &str) {
+    let bytes = sample(name);
+    let message = Message::parse(bytes.clone()).unwrap();
+    bencher.counter(BytesCount::new(bytes.len())).bench(|| black_box(&message).write());
+}
+
+#[divan::bench(args = SAMPLES)]
+fn write_with_3_edits(bencher: Bencher, name: &str) {
+    let bytes = sample(name);
+    let mut message = Message::parse(bytes.clone()).unwrap();
+    for (path, text) in [("PID-5.1", "Other"), ("PV1-19", "V1"), ("MSH-5", "X")] {
+        message.set(&Path::parse(path).unwrap(), text).unwrap();
+    }
+    bencher.counter(BytesCount::new(bytes.len())).bench(|| black_box(&message).write());
+}
+
+#[divan::bench(args = ["adt", "oru"])]
+fn structure_tree(bencher: Bencher, name: &str) {
+    let bytes = sample(name);
+    bencher.bench(|| {
+        let message = Message::parse(black_box(&bytes).clone()).unwrap();
+        message.tree().deviation_count()
+    });
+}
+
+#[divan::bench(args = ["adt", "document"])]
+fn frame(bencher: Bencher, name: &str) {
+    let content = sample(name);
+    let mut wire = BytesMut::new();
+    weir::hl7v2::mllp::encode(&content, &mut wire);
+    bencher.counter(BytesCount::new(wire.len())).bench(|| {
+        let mut decoder = Decoder::new(Framing::Lenient, 16 << 20);
+        let mut frames = 0;
+        for read in wire.chunks(64 << 10) {
+            decoder.push(BytesMut::from(read));
+            while let Ok(Some(event)) = decoder.next() {
+                frames += usize::from(matches!(event, Event::Frame(_)));
+            }
+        }
+        frames
+    });
+}

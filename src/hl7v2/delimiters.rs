@@ -55,7 +55,11 @@ impl Delimiters {
         let rest = &header[4..];
         let end =
             rest.iter().position(|&b| b == field || b == b'\r' || b == b'\n').unwrap_or(rest.len());
-        let marks = &rest[..end];
+        // Source code copied into messages doubles the backslash: `^~\\&` means `^~\&`.
+        let marks = match &rest[..end] {
+            [c, r, b'\\', b'\\', s] => &[*c, *r, b'\\', *s],
+            marks => marks,
+        };
         let bad = |cause: &'static str| Err(Fault::new(W2004).at(at(2)).because(cause));
         if marks.is_empty() {
             return bad("no encoding characters are given");
@@ -129,6 +133,7 @@ mod tests {
         check("MSH|^~|A", (b'|', "^~"));
         check("MSH|^", (b'|', "^~"));
         check("MSH^~^A", (b'^', "~*"));
+        check(r"MSH|^~\\&|A", (b'|', r"^~\&"));
         check("BHS|^~\\&\rMSH", (b'|', r"^~\&"));
     }
 

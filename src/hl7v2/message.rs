@@ -111,6 +111,9 @@ impl Message {
         if delimiters.subcomponent.is_none() {
             tolerances.insert(Tolerance::FewDelimiters);
         }
+        if content.get(6..8) == Some(br"\\") {
+            tolerances.insert(Tolerance::DoubledEscape);
+        }
         let entries = scan::segments(&bytes, start, delimiters.field, &mut tolerances)?;
         let header = entries.first().map_or(&[][..], |e| &bytes[e.start as usize..e.end as usize]);
         let charset = scan::part(header, delimiters.field, 17, Charset::Latin1).map_or(
@@ -256,14 +259,20 @@ impl Message {
         scoped.into_iter().flatten().chain(plain).skip(skip).take(take)
     }
 
-    /// First value at the path: first segment and first repetition unless the path says
-    /// otherwise. A path to a segment gives the whole segment.
+    /// First value at the path: of the first segment and first repetition unless the path
+    /// says otherwise. A path to a segment gives the whole segment.
     #[must_use]
     pub fn read(&self, path: &Path) -> Option<Value<'_>> {
-        self.places_of(path).find_map(|index| {
-            let segment = self.segment(index)?;
-            segment.descend(path).next()
-        })
+        let is_open = path.occurrence() != Pick::All;
+        if self.edits.is_none() && path.groups().is_empty() && is_open {
+            let n = if let Pick::Nth(n) = path.occurrence() { n as usize - 1 } else { 0 };
+            let mut entries = self.base.entries.iter().enumerate();
+            let (index, entry) = entries.by_ref().filter(|(_, e)| e.id == path.id()).nth(n)?;
+            let raw = self.base.bytes.get(entry.start as usize..entry.end as usize)?;
+            return Segment::new(&self.base, raw, index, &entry.id, entry.start).read(path);
+        }
+        let most = if is_open { 1 } else { usize::MAX };
+        self.places_of(path).take(most).find_map(|index| self.segment(index)?.read(path))
     }
 
     /// All values at the path: of every segment and repetition the path leaves open.
@@ -384,4 +393,259 @@ impl fmt::Debug for Message {
 pub fn is_batch(bytes: &[u8]) -> bool {
     let start = skip_leading(bytes, &mut Tolerances::default());
     matches!(bytes.get(start..start + 3), Some(b"FHS" | b"BHS"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const TEXT: &str = "MSH|^~\\&|EMR|E^1.2^ISO|WEIR||20260102||ADT^A01^ADT_A01|77|P|2.5.1^USA\r\
+        PID|1||5^^^H&1.2&ISO^MR~6^^^SS||Doe^Jo|\"\"|||^^|a\\T\\b\r\
+        OBX|1|ST|||x\rOBX|2|ST||||y~z\r";
+
+    fn message(text: &str) -> Message {
+        Message::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap()
+    }
+
+    fn texts(message: &Message, path: &str) -> Vec<String> {
+        let path = Path::parse(path).unwrap();
+        message.read_all(&path).iter().map(|value| value.text().into_owned()).collect()
+    }
+
+    fn text(message: &Message, path: &str) -> Option<String> {
+        let path = Path::parse(path).unwrap();
+        let value = message.read(&path)?;
+        // The walk of `read` and the descent of `read_all` must agree.
+        let mut edited = message.clone();
+        edited.remove_segment(message.segment_count() - 1).unwrap();
+        edited.insert_segment(99, message.segments().last()?.raw()).unwrap();
+        let again = edited.read(&path)?;
+        assert_eq!(again.raw(), value.raw(), "{path}");
+        if value.range().start > 0 {
+            assert_eq!(&message.bytes()[value.range()], value.raw(), "{path}");
+        }
+        Some(value.text().into_owned())
+    }
+
+    #[test]
+    fn reads_the_first_value_at_a_path() {
+        let message = message(TEXT);
+        let check = |path: &str, expected: Option<&str>| {
+            assert_eq!(text(&message, path).as_deref(), expected, "{path}");
+        };
+        check("MSH-1", Some("|"));
+        check("MSH-2", Some("^~\\&"));
+        check("MSH-2.2", None);
+        check("MSH-9.2", Some("A01"));
+        check("MSH-12", Some("2.5.1^USA"));
+        check("PID-3", Some("5^^^H&1.2&ISO^MR"));
+        check("PID-3.1", Some("5"));
+        check("PID-3.4", Some("H&1.2&ISO"));
+        check("PID-3.4.2", Some("1.2"));
+        check("PID-3.1.1", Some("5"));
+        check("PID-3.1.2", None);
+        check("PID-3[2].4", Some("SS"));
+        check("PID-3[3]", None);
+        check("PID-3.6", None);
+        check("PID-10", Some("a&b"));
+        check("PID-11", None);
+        check("OBX-5", Some("x"));
+        check("OBX-6", None);
+        check("OBX[2]-6[*]", Some("y"));
+        check("OBX[2]-6[2]", Some("z"));
+        check("OBX[3]-1", None);
+        check("ZZZ-1", None);
+        check("OBX[2]", Some("OBX|2|ST||||y~z"));
+    }
+
+    #[test]
+    fn reads_all_values_at_a_path() {
+        let message = message(TEXT);
+        assert_eq!(texts(&message, "PID-3.1"), ["5", "6"]);
+        assert_eq!(texts(&message, "OBX-1"), ["1", "2"]);
+        assert_eq!(texts(&message, "OBX-6"), ["y", "z"]);
+        assert_eq!(texts(&message, "OBX[*]-5"), ["x", ""]);
+        assert_eq!(texts(&message, "PID-3.4.3"), ["ISO"]);
+        assert!(texts(&message, "PID-30").is_empty());
+        let places: Vec<String> = message
+            .places(&Path::parse("PID-3.4").unwrap())
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(places, ["PID[1]-3[1].4", "PID[1]-3[2].4"]);
+    }
+
+    #[test]
+    fn values_say_whether_they_are_empty_or_null() {
+        let message = message(TEXT);
+        let pid = message.segment(1).unwrap();
+        let check = |n: usize, empty: bool, null: bool| {
+            let value = pid.field(n).unwrap();
+            assert_eq!((value.is_empty(), value.is_null()), (empty, null), "PID-{n}");
+            assert_eq!(value.is_valued(), !empty && !null, "PID-{n}");
+        };
+        check(2, true, false);
+        check(5, false, false);
+        check(6, false, true);
+        check(9, true, false);
+        assert_eq!(pid.field_count(), 10);
+        assert_eq!(
+            format!("{message:?} {:?}", pid.field(5)),
+            "Message(<phi> 4 segments) Some(<phi>)"
+        );
+    }
+
+    #[test]
+    fn a_piece_below_the_asked_level_is_its_own_only_part() {
+        let message = message(TEXT);
+        let field = message.segment(1).unwrap().field(3).unwrap();
+        assert_eq!(field.repetitions().count(), 2);
+        assert_eq!(field.components().count(), 5);
+        assert_eq!(field.component(4).unwrap().subcomponents().count(), 3);
+        let part = field.repetition(2).unwrap();
+        assert_eq!(part.repetitions().count(), 1);
+        assert_eq!(part.repetition(1).unwrap().component(4).unwrap().text(), "SS");
+        assert!(part.repetition(2).is_none());
+        let leaf = field.component(4).unwrap().subcomponent(2).unwrap();
+        assert_eq!(leaf.component(1).unwrap().text(), "1.2");
+        assert!(leaf.component(2).is_none() && leaf.subcomponent(0).is_none());
+    }
+
+    #[test]
+    fn reads_past_oddities_and_tells_them() {
+        let check = |text: &[u8], expected: &[Tolerance]| {
+            let parsed = Message::parse(Bytes::copy_from_slice(text)).unwrap();
+            assert_eq!(parsed.tolerances().iter().collect::<Vec<_>>(), expected);
+            assert_eq!(parsed.header().control_id().raw(), b"7");
+            assert_eq!(parsed.write(), text);
+        };
+        use Tolerance as T;
+        check(b"MSH|^~\\&||||||||7\rPID|1\r", &[]);
+        check(b"\xef\xbb\xbfMSH|^~\\&||||||||7\r", &[T::ByteOrderMark]);
+        check(b"\r\n MSH|^~\\&||||||||7\r", &[T::LeadingBlank]);
+        check(b"MSH|^~\\&||||||||7\nPID|1\n", &[T::LineFeed]);
+        check(b"MSH|^~\\&||||||||7\r\nPID|1\r\n", &[T::CarriageReturnLineFeed]);
+        check(b"MSH|^~\\&||||||||7", &[T::NoFinalTerminator]);
+        check(b"MSH|^~\\&||||||||7\rNTE|a\nb\r", &[T::LineFeedInText]);
+        check(b"MSH|^~\\&||||||||7\r\rpid|1\r", &[T::BlankLine, T::LowerCaseName]);
+        check(b"MSH|^~\\&||||||||7\rhello\r", &[T::UnnamedSegment]);
+        check(b"MSH|^~\\||||||||7\r", &[T::FewDelimiters]);
+        check(b"MSH|^~\\\\&||||||||7\r", &[T::DoubledEscape]);
+        let lower = message("MSH|^~\\&\rpid|1\r");
+        assert_eq!(text(&lower, "PID-1").as_deref(), Some("1"));
+    }
+
+    #[test]
+    fn refuses_what_is_no_message() {
+        let check = |text: &[u8], code: &str| {
+            let fault = Message::parse(Bytes::copy_from_slice(text)).unwrap_err();
+            assert_eq!(fault.code().as_str(), code, "{:?}", String::from_utf8_lossy(text));
+        };
+        check(b"", "W2001");
+        check(b"\r\n ", "W2001");
+        check(b"PID|1\r", "W2002");
+        check(b"msh|^~\\&|\r", "W2002");
+        check(b"{}", "W2002");
+        check(b"<a/>", "W2002");
+        check(b"\x00\x01\x02\xff", "W2002");
+        check(b"MSH", "W2003");
+        check(b"MSH||", "W2004");
+        check(b"FHS|^~\\&|\r", "W2005");
+        check(b"BHS|^~\\&|\r", "W2005");
+    }
+
+    #[test]
+    fn header_fields_are_read_and_checked() {
+        let message = message(TEXT);
+        let header = message.header();
+        assert_eq!(header.message_type(), "ADT^A01");
+        assert_eq!((header.structure().as_ref(), header.version().as_ref()), ("ADT_A01", "2.5.1"));
+        assert_eq!(header.sending_facility().component(2).unwrap().text(), "1.2");
+        assert!(header.accept_ack().is_empty() && !message.is_acknowledgment());
+        assert!(message.check_header().is_ok());
+        let check = |text: &str, code: &str| {
+            let fault = self::message(text).check_header().unwrap_err();
+            assert_eq!(fault.code().as_str(), code);
+        };
+        check("MSH|^~\\&|||||||  |7", "W2010");
+        check("MSH|^~\\&|||||||ADT^A01|", "W2011");
+        check("MSH|^~\\&", "W2010");
+    }
+
+    #[test]
+    fn text_follows_the_character_set() {
+        let check = |msh18: &str, field: &[u8], expected: &str, fits: bool| {
+            let mut bytes = format!("MSH|^~\\&|||||||ADT|7|P|2.5||||||{msh18}\rPID|").into_bytes();
+            bytes.extend_from_slice(field);
+            let message = Message::parse(Bytes::from(bytes)).unwrap();
+            let path = Path::parse("PID-1").unwrap();
+            assert_eq!(message.read(&path).unwrap().text(), expected, "{msh18}");
+            assert_eq!(message.check_charset().is_ok(), fits, "{msh18}");
+        };
+        check("", b"M\xc3\xbcller", "M\u{fc}ller", true);
+        check("", b"M\xfcller", "M\u{fc}ller", true);
+        check("8859/1", b"M\xfcller\\F\\", "M\u{fc}ller|", true);
+        check("8859/1~UNICODE UTF-8", b"\xfc", "\u{fc}", true);
+        check("UNICODE UTF-8", b"M\xfcller", "M\u{fffd}ller", false);
+        check("ASCII", b"M\xfcller", "M\u{fc}ller", false);
+        check("EBCDIC", b"a", "a", false);
+        check("GB 18030-2000", b"\x83\x7c\x83\x5c|x", "\u{5104}\u{50dc}", true);
+    }
+
+    #[test]
+    fn new_messages_are_built_by_edits() {
+        let mut new =
+            Message::build(Delimiters::STANDARD, Charset::Utf8, &["PID", "OBX", "OBX"]).unwrap();
+        for (path, value) in
+            [("MSH-9", "ORU"), ("MSH-9.2", "R01"), ("PID-5.1", "M\u{fc}ller"), ("OBX[2]-5", "7|8")]
+        {
+            new.set(&Path::parse(path).unwrap(), value).unwrap();
+        }
+        assert_eq!(
+            String::from_utf8(new.write().to_vec()).unwrap(),
+            "MSH|^~\\&|||||||ORU^R01|||||||||UNICODE UTF-8\rPID|||||M\u{fc}ller\rOBX\rOBX|||||7\\F\\8\r"
+        );
+        assert!(Message::build(Delimiters::STANDARD, Charset::Utf8, &["PI"]).is_err());
+    }
+
+    #[test]
+    fn fields_are_described_by_version() {
+        let message = message(TEXT);
+        let check = |path: &str, expected: Option<&str>| {
+            let path = Path::parse(path).unwrap();
+            assert_eq!(message.describe(&path).as_deref(), expected, "{path}");
+        };
+        check("PID-3.1", Some("Patient Identifier List"));
+        check("OBR-32.1", Some("Principal Result Interpreter"));
+        check("PID", Some("Patient Identification"));
+        check("PID-99", None);
+        check("ZB1-1", None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_after_msh_are_written_back(
+            tail in proptest::collection::vec(
+                prop_oneof![Just(b'|'), Just(b'\r'), Just(b'\n'), Just(b'^'), Just(b'P'), any::<u8>()],
+                0..200)
+        ) {
+            for head in [&b"MSH|^~\\&|"[..], b"MSH", b"\xef\xbb\xbfMSH|^~\\&|||||||||||||||GB18030|"] {
+                let bytes = Bytes::from([head, &tail].concat());
+                let Ok(message) = Message::parse(bytes.clone()) else { continue };
+                prop_assert_eq!(message.write(), bytes.clone());
+                let mut edited = message.clone();
+                edited.clear(&Path::parse("PID-99").unwrap()).unwrap();
+                edited.insert_segment(1, b"ZZZ").unwrap();
+                edited.remove_segment(1).unwrap();
+                prop_assert_eq!(edited.write(), bytes.clone());
+                for segment in message.segments() {
+                    for field in segment.fields() {
+                        prop_assert!(bytes[field.range()] == *field.raw());
+                        let _ = field.text();
+                    }
+                }
+            }
+        }
+    }
 }

@@ -10,6 +10,7 @@ use std::ops::Range;
 use memchr::{memchr, memchr2_iter};
 
 use super::charset::Charset;
+use super::delimiters::Delimiters;
 use super::tolerance::{Tolerance, Tolerances};
 use crate::base::limits::SEGMENTS_MAX;
 use crate::fault::Fault;
@@ -169,6 +170,59 @@ pub(super) fn part(bytes: &[u8], mark: u8, n: usize, charset: Charset) -> Option
     };
     let end = find(bytes, start, mark, charset).unwrap_or(bytes.len());
     Some(start..end)
+}
+
+/// Where the part number `n`, from 0, of bytes divided by `mark` begins.
+pub(super) fn start_of(bytes: &[u8], mark: u8, n: usize) -> Option<usize> {
+    if n == 0 { Some(0) } else { nth(bytes, mark, n - 1).map(|at| at + 1) }
+}
+
+/// Range of a repetition, component or subcomponent of the field that begins at `start`.
+///
+/// `wanted` holds their numbers from 1, 0 for those that are not asked for. One walk over
+/// the few bytes of a field costs less than a search for each level.
+pub(super) fn walk(
+    bytes: &[u8],
+    start: usize,
+    wanted: [usize; 3],
+    delimiters: &Delimiters,
+) -> Option<Range<usize>> {
+    let [mut repetitions, mut components, mut subcomponents] = wanted.map(|n| n.saturating_sub(1));
+    let (by_component, by_subcomponent) = (wanted[1] > 0, wanted[2] > 0);
+    let (field, repetition) = (delimiters.field, delimiters.repetition);
+    let component = delimiters.component;
+    // No byte of a field is its separator, which so stands for none.
+    let subcomponent = delimiters.subcomponent.unwrap_or(field);
+    let mut from = start;
+    let mut at = start;
+    while let Some(&byte) = bytes.get(at) {
+        if byte == field {
+            break;
+        }
+        if byte == repetition {
+            if repetitions == 0 {
+                break;
+            }
+            repetitions -= 1;
+            from = at + 1;
+        } else if by_component && repetitions == 0 {
+            if byte == component {
+                if components == 0 {
+                    break;
+                }
+                components -= 1;
+                from = at + 1;
+            } else if by_subcomponent && components == 0 && byte == subcomponent {
+                if subcomponents == 0 {
+                    break;
+                }
+                subcomponents -= 1;
+                from = at + 1;
+            }
+        }
+        at += 1;
+    }
+    (repetitions == 0 && components == 0 && subcomponents == 0).then_some(from..at)
 }
 
 /// Number of parts of bytes divided by `mark`: at least one.

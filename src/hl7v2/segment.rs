@@ -98,6 +98,30 @@ impl<'m> Segment<'m> {
         if self.start == u32::MAX { u32::MAX } else { self.start + at as u32 }
     }
 
+    /// First value of this segment at a path, by one walk over its field.
+    pub(super) fn read(&self, path: &Path) -> Option<Value<'m>> {
+        let Some(n) = path.field() else { return Some(self.whole()) };
+        let base = self.base;
+        let is_plain = path.repetition() != Pick::All
+            && !base.charset.hides_delimiters()
+            && !(self.id.is_header() && n <= 2);
+        if !is_plain {
+            return self.descend(path).next();
+        }
+        let part = if self.id.is_header() { n - 1 } else { n };
+        let start = scan::start_of(self.raw, base.delimiters.field, part)?;
+        let repetition = if let Pick::Nth(n) = path.repetition() { n as usize } else { 1 };
+        let wanted = [repetition, path.component().unwrap_or(0), path.subcomponent().unwrap_or(0)];
+        let range = scan::walk(self.raw, start, wanted, &base.delimiters)?;
+        let level = match wanted {
+            [_, 0, _] => Level::Repetition,
+            [_, _, 0] => Level::Component,
+            _ => Level::Subcomponent,
+        };
+        let raw = self.raw.get(range.clone())?;
+        Some(Value::new(base, raw, self.offset(range.start), level))
+    }
+
     /// Values of this segment that a path means.
     pub(super) fn descend(&self, path: &Path) -> Descend<'m> {
         let Some(n) = path.field() else { return Descend::one(Some(self.whole()), path) };

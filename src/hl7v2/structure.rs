@@ -4,7 +4,6 @@
 //! each segment is placed exactly once, and what deviates is listed. Time is linear in
 //! the number of segments. Without a known structure all segments stand under the root.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::message::Message;
@@ -293,13 +292,10 @@ struct Open {
 struct Builder {
     tree: Tree,
     def: Option<&'static StructureDef>,
-    /// Places of the segments in the definition, by ID.
-    where_is: BTreeMap<&'static str, Vec<u16>>,
-    /// For each node of the definition, the place after its last descendant.
-    ends: Vec<u16>,
     takes_any: bool,
     open: Vec<Open>,
-    seen: BTreeMap<SegmentId, usize>,
+    /// IDs of the segments placed so far.
+    ids: Vec<SegmentId>,
 }
 
 impl Builder {
@@ -319,37 +315,22 @@ impl Builder {
             deviations: Vec::new(),
             deviation_count: 0,
         };
-        let mut where_is: BTreeMap<&'static str, Vec<u16>> = BTreeMap::new();
-        let mut ends = Vec::new();
-        if let Some(def) = def {
-            ends = (1..=def.nodes.len()).map(|n| u16::try_from(n).unwrap_or(u16::MAX)).collect();
-            for (at, node) in def.nodes.iter().enumerate().rev() {
-                if let Some(last) = node.children.last() {
-                    ends[at] = ends[usize::from(*last)];
-                }
-            }
-            for (at, node) in def.nodes.iter().enumerate() {
-                if node.kind == NodeKind::Segment {
-                    let at = u16::try_from(at).unwrap_or(u16::MAX);
-                    where_is.entry(node.name).or_default().push(at);
-                }
-            }
-        }
         let counts = def.map_or(0, |def| def.nodes[0].children.len());
-        let takes_any = where_is.keys().any(|id| id.len() != 3 || *id == "Hxx");
+        let takes_any =
+            def.is_some_and(|def| def.by_id.iter().any(|(id, _)| id.len() != 3 || *id == "Hxx"));
         let open =
             Open { def: 0, node: 0, child: 0, counts: vec![0; counts], opener: SegmentId::NONE };
-        Self { tree, def, where_is, ends, takes_any, open: vec![open], seen: BTreeMap::new() }
+        Self { tree, def, takes_any, open: vec![open], ids: Vec::new() }
     }
 
     fn place(&mut self, index: usize, id: SegmentId) {
-        *self.seen.entry(id).or_default() += 1;
+        self.ids.push(id);
         let segment = u32::try_from(index).unwrap_or(GROUP - 1);
         let Some(def) = self.def else {
             self.attach(0, id, segment);
             return;
         };
-        if !self.where_is.contains_key(id.as_str()) {
+        if def.places(id.as_str()).is_empty() {
             let is_site = id.as_str().starts_with('Z');
             if !is_site && !self.takes_any {
                 self.deviate(DeviationKind::Unexpected, id, "");
@@ -375,13 +356,6 @@ impl Builder {
         self.place_back(def, id, segment);
     }
 
-    /// Places of a segment inside of a node of the definition.
-    fn within(&self, at: u16, id: SegmentId) -> Option<u16> {
-        let places = self.where_is.get(id.as_str())?;
-        let end = self.ends.get(usize::from(at)).copied().unwrap_or(0);
-        places.iter().copied().find(|place| (at..end).contains(place))
-    }
-
     /// The child of an open group, at or after where it stands, that takes a segment.
     fn forward(&self, def: &StructureDef, level: usize, id: SegmentId) -> Option<usize> {
         let open = &self.open[level];
@@ -392,7 +366,7 @@ impl Builder {
                 return None;
             }
             let node = &def.nodes[usize::from(at)];
-            let Some(place) = self.within(at, id) else { continue };
+            let Some(place) = within(def, at, id) else { continue };
             let count = open.counts[child];
             let is_full = node.max != 0 && count >= node.max;
             if is_full {
@@ -462,7 +436,7 @@ impl Builder {
                 _ => self.group(parent, def.nodes[usize::from(at)].name, at),
             };
             let children = &def.nodes[usize::from(at)].children;
-            let place = self.within(at, id).unwrap_or(at);
+            let place = within(def, at, id).unwrap_or(at);
             // The child in whose range the segment lies: children stand in order.
             child = children.iter().rposition(|c| *c <= place).unwrap_or(0);
             let counts = vec![0; children.len()];
@@ -476,7 +450,7 @@ impl Builder {
     fn place_back(&mut self, def: &StructureDef, id: SegmentId, segment: u32) {
         for level in (0..self.open.len()).rev() {
             let open = &self.open[level];
-            let Some(place) = self.within(open.def, id) else { continue };
+            let Some(place) = within(def, open.def, id) else { continue };
             let mut chain = vec![];
             let mut at = def.nodes[usize::from(place)].parent;
             while at != open.def {
@@ -549,7 +523,10 @@ impl Builder {
     }
 
     fn deviate(&mut self, kind: DeviationKind, id: SegmentId, group: &'static str) {
-        let occurrence = self.seen.get(&id).copied().unwrap_or(1);
+        // Counting is worth it only for what is listed.
+        let is_listed = self.tree.deviations.len() < DEVIATIONS_MAX;
+        let occurrence =
+            if is_listed { self.ids.iter().filter(|seen| **seen == id).count() } else { 1 };
         self.note(Deviation { kind, name: id.as_str().to_owned(), occurrence, group });
     }
 
@@ -559,6 +536,12 @@ impl Builder {
             self.tree.deviations.push(deviation);
         }
     }
+}
+
+/// First place of a segment inside of a node of a definition.
+fn within(def: &StructureDef, at: u16, id: SegmentId) -> Option<u16> {
+    let end = def.ends.get(usize::from(at)).copied().unwrap_or(0);
+    def.places(id.as_str()).iter().map(|(_, place)| *place).find(|place| (at..end).contains(place))
 }
 
 /// Whether a segment may stand first in a group: nothing required stands before it.

@@ -25,11 +25,13 @@ pub enum Tolerance {
     UnnamedSegment,
     /// MSH-2 declared fewer than four encoding characters.
     FewDelimiters,
+    /// MSH-2 doubled the backslash: `^~\\&`.
+    DoubledEscape,
 }
 
 impl Tolerance {
     /// All kinds, in order of their bits.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ByteOrderMark,
         Self::LeadingBlank,
         Self::LineFeed,
@@ -40,6 +42,7 @@ impl Tolerance {
         Self::LowerCaseName,
         Self::UnnamedSegment,
         Self::FewDelimiters,
+        Self::DoubledEscape,
     ];
 
     /// Whether the operator should hear of it; CR LF, a missing last CR and blank lines
@@ -63,6 +66,7 @@ impl Tolerance {
             Self::LowerCaseName => "a segment name is in lower case",
             Self::UnnamedSegment => "a line has no segment name",
             Self::FewDelimiters => "MSH-2 declares fewer than four encoding characters",
+            Self::DoubledEscape => "MSH-2 doubles the backslash",
         }
     }
 }

@@ -67,11 +67,18 @@ impl<'m> Value<'m> {
     /// sequences for formatting stay as text, except `\.br\`, which becomes a line feed.
     #[must_use]
     pub fn text(&self) -> Cow<'m, str> {
-        let has_escape = self.level != Level::Verbatim
-            && self.base.delimiters.escape.is_some_and(|e| memchr::memchr(e, self.raw).is_some());
-        if !has_escape && self.raw.is_ascii() {
-            // ASCII is UTF-8.
-            return String::from_utf8_lossy(self.raw);
+        let escape = self.base.delimiters.escape.filter(|_| self.level != Level::Verbatim);
+        let has_escape = match escape {
+            None => false,
+            // Most values are shorter than a call of `memchr` is worth.
+            Some(escape) if self.raw.len() < 32 => self.raw.contains(&escape),
+            Some(escape) => memchr::memchr(escape, self.raw).is_some(),
+        };
+        if !has_escape
+            && self.raw.is_ascii()
+            && let Ok(text) = std::str::from_utf8(self.raw)
+        {
+            return Cow::Borrowed(text);
         }
         let charset = self.base.text_charset();
         if !has_escape {

@@ -163,7 +163,20 @@ fn structure(reader: &mut Reader, strings: &[&'static str]) -> StructureDef {
             open.push((at, reader.number()));
         }
     }
-    StructureDef { nodes }
+    let mut by_id: Vec<(&'static str, u16)> = (0..)
+        .zip(&nodes)
+        .filter(|(_, node)| node.kind == NodeKind::Segment)
+        .map(|(at, node)| (node.name, at))
+        .collect();
+    by_id.sort_unstable();
+    let mut ends: Vec<u16> = (1..).take(nodes.len()).collect();
+    for (at, node) in nodes.iter().enumerate().rev() {
+        let last = node.children.last().and_then(|last| ends.get(usize::from(*last)).copied());
+        if let (Some(end), Some(last)) = (ends.get_mut(at), last) {
+            *end = last;
+        }
+    }
+    StructureDef { nodes, by_id, ends }
 }
 
 /// Version by its place, oldest first.

@@ -105,6 +105,20 @@ pub struct ComponentDef {
 pub struct StructureDef {
     /// Nodes; the first is the root, a group without a name.
     pub nodes: Vec<NodeDef>,
+    /// Segment nodes by ID, and in order among those of one ID.
+    pub(super) by_id: Vec<(&'static str, u16)>,
+    /// For each node, the place after its last descendant.
+    pub(super) ends: Vec<u16>,
+}
+
+impl StructureDef {
+    /// Places of the segment nodes of an ID, in order.
+    #[must_use]
+    pub fn places(&self, id: &str) -> &[(&'static str, u16)] {
+        let from = self.by_id.partition_point(|(name, _)| *name < id);
+        let rest = self.by_id.get(from..).unwrap_or_default();
+        rest.get(..rest.partition_point(|(name, _)| *name == id)).unwrap_or_default()
+    }
 }
 
 /// What a node of a structure is.
