@@ -86,6 +86,8 @@ pub(crate) struct Channel {
     pub(crate) connections: AtomicI64,
     /// Whether the oldest waiting message is past `max_age`.
     pub(crate) too_old: std::sync::atomic::AtomicBool,
+    /// Whether the end of the drain was told.
+    pub(crate) drain_told: Mutex<bool>,
 }
 
 /// The workers of one destination.
@@ -176,6 +178,7 @@ impl Channel {
             last_received: AtomicI64::new(0),
             connections: AtomicI64::new(0),
             too_old: false.into(),
+            drain_told: Mutex::new(false),
             core,
         }
     }
@@ -333,8 +336,8 @@ impl Live {
                 });
                 known.unwrap_or_else(|| {
                     let outlet = Outlet::new(core, &channel, to);
-                    let same_name = before
-                        .and_then(|live| live.outlets.iter().find(|old| old.name == to.name));
+                    let same_name =
+                        before.and_then(|live| live.outlets.iter().find(|old| old.name == to.name));
                     if let Some(old) = same_name {
                         let waiting = old.waiting.load(Ordering::Relaxed);
                         outlet.waiting.store(waiting, Ordering::Relaxed);

@@ -56,8 +56,7 @@ impl Core {
         keyring: Option<Keyring>,
     ) -> Self {
         use crate::observe::meter;
-        let supervisor =
-            Supervisor { observer: observer.clone(), clock: ports.clock.clone() };
+        let supervisor = Supervisor { observer: observer.clone(), clock: ports.clock.clone() };
         Self {
             book: Book::new(store.clone()),
             commit_duration: registry.histogram(&meter::COMMIT_DURATION, &[]),

@@ -21,9 +21,7 @@ use crate::channel::{self, DestinationRules, Redecision, Settlement};
 use crate::destination::{DeliveryError, Destination};
 use crate::fault::codes::{W6904, W7901, W9002};
 use crate::fault::{Class, Fault, Place};
-use crate::message::{
-    Delivery, Fate, FaultRecord, Leaf, Outcome, OutcomeRecord, Receipt,
-};
+use crate::message::{Delivery, Fate, FaultRecord, Leaf, Outcome, OutcomeRecord, Receipt};
 use crate::observe::{Event, Level, happened};
 
 /// Deliveries a lone worker takes at a time, each of another lane: spares calls of the
@@ -319,8 +317,7 @@ impl Worker {
             self.answered();
         } else if self.down(now) {
             self.outlet.meters.up.set(0.0);
-            let event =
-                core.event(&happened::DESTINATION_DOWN).channel(self.channel.name.shared());
+            let event = core.event(&happened::DESTINATION_DOWN).channel(self.channel.name.shared());
             core.observer.emit(event.destination(self.outlet.name.shared()).fault(&fault));
         }
         if fault.class() == Class::Permanent && matches!(outcome, Outcome::Retry { .. }) {

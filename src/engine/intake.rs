@@ -178,11 +178,7 @@ impl Door {
     }
 
     /// Commits what was decided and answers.
-    async fn commit(
-        &self,
-        live: &Live,
-        processed: Processed,
-    ) -> Answer {
+    async fn commit(&self, live: &Live, processed: Processed) -> Answer {
         let channel = &*self.0;
         let core = &channel.core;
         let Processed { record, reply } = processed;
@@ -292,12 +288,7 @@ impl Drop for Flight<'_> {
 }
 
 /// Runs the stages under a guard: a panic becomes dead letters, not a lost message.
-fn decide(
-    channel: &Channel,
-    live: &Live,
-    arrival: channel::Arrival,
-    now: Timestamp,
-) -> Processed {
+fn decide(channel: &Channel, live: &Live, arrival: channel::Arrival, now: Timestamp) -> Processed {
     let rules = &live.plan.rules;
     let copy = arrival.clone();
     let run = || channel.core.surrounded(now, |around| channel::process(rules, arrival, around));
@@ -424,11 +415,7 @@ impl Kept {
                 State::Waiting if live.plan.rules.consent.policy.is_some() => {
                     outlet.meters.decided(Verdict::Permit.name());
                 }
-                State::Waiting
-                | State::Held
-                | State::Delivered
-                | State::Skipped
-                | State::Dead => {}
+                State::Waiting | State::Held | State::Delivered | State::Skipped | State::Dead => {}
             }
         }
         for (place, verdict) in &self.verdicts {

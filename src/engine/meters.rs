@@ -94,6 +94,11 @@ impl ChannelMeters {
         known.map_or(&self.other, |(_, counter)| counter).increment();
     }
 
+    /// Messages counted since the start.
+    pub(crate) fn received_total(&self) -> u64 {
+        self.types.iter().map(|(_, counter)| counter.value()).sum::<u64>() + self.other.value()
+    }
+
     /// Counts an acknowledgment.
     pub(crate) fn acknowledged(&self, code: &str) {
         if let Some(place) = ACK_CODES.iter().position(|known| *known == code)

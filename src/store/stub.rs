@@ -57,6 +57,7 @@ pub struct Recovery {
 pub struct LedgerRow {
     pub channel: ChannelName,
     pub destination: DestinationName,
+    pub committed: u64,
     pub waiting: u64,
     pub held: u64,
     pub delivered: u64,
@@ -81,6 +82,20 @@ pub struct DeliveryRow {
     pub received: Timestamp,
     pub code: Option<Arc<str>>,
     pub message_type: Arc<str>,
+}
+
+/// The queue of one destination.
+#[derive(Clone, Debug)]
+pub struct QueueRow {
+    pub channel: ChannelName,
+    pub destination: DestinationName,
+    pub waiting: u64,
+    pub retrying: u64,
+    pub leased: u64,
+    pub held: u64,
+    pub dead: u64,
+    pub oldest: Option<Timestamp>,
+    pub next_due: Option<Timestamp>,
 }
 
 /// The open store. Cheap to clone.
@@ -169,6 +184,17 @@ impl Store {
         todo!()
     }
 
+    pub fn queues(&self) -> Result<Vec<QueueRow>, Fault> {
+        todo!()
+    }
+    pub fn find_messages(
+        &self,
+        _filter: &Filter,
+        _limit: usize,
+        _after: Option<Position>,
+    ) -> Result<Vec<(Position, MessageId)>, Fault> {
+        todo!()
+    }
     /// Current consents of a patient (latest version of each id, deleted left out).
     pub fn consents(&self, _patient: &PatientKey) -> Result<Vec<ConsentRecord>, Fault> {
         todo!()

@@ -1,0 +1,336 @@
+//! What people do to deliveries: retry now, skip, hold, release. Each action is planned
+//! first, then done row by row, and says to which rows it was not done and why.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use super::actions::Actor;
+use super::running::Engine;
+use crate::audit::{self, Subject};
+use crate::base::{ChannelName, Timestamp};
+use crate::fault::codes::{W6907, W6908, W8901, W8902};
+use crate::fault::{Fault, Place};
+use crate::filter::{Field, Filter};
+use crate::message::{Entry, Fate, Leaf, Outcome, OutcomeRecord, State};
+use crate::observe::{EventRow, happened};
+use crate::store::DeliveryRow;
+
+/// What is done to deliveries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueAction {
+    /// Tries waiting ones now, dead ones again.
+    Retry,
+    /// Gives them up.
+    Skip,
+    /// Holds waiting ones.
+    Hold,
+    /// Lets held ones go on, if consent allows.
+    Release,
+}
+
+impl QueueAction {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Skip => "skip",
+            Self::Hold => "hold",
+            Self::Release => "release",
+        }
+    }
+
+    /// Finds an action by its word.
+    #[must_use]
+    pub fn find(word: &str) -> Option<Self> {
+        [Self::Retry, Self::Skip, Self::Hold, Self::Release].into_iter().find(|a| a.name() == word)
+    }
+
+    const fn takes(self, state: State) -> bool {
+        match self {
+            Self::Retry => matches!(state, State::Waiting | State::Dead),
+            Self::Skip => matches!(state, State::Waiting | State::Held | State::Dead),
+            Self::Hold => matches!(state, State::Waiting),
+            Self::Release => matches!(state, State::Held),
+        }
+    }
+}
+
+/// What an action concerns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueuePlanned {
+    /// Deliveries.
+    pub count: u64,
+    /// Their channels.
+    pub channels: BTreeSet<ChannelName>,
+    /// Arrival of the oldest.
+    pub oldest: Option<Timestamp>,
+    /// Arrival of the newest.
+    pub newest: Option<Timestamp>,
+}
+
+impl QueuePlanned {
+    pub(crate) fn add(&mut self, row: &DeliveryRow) {
+        self.count += 1;
+        self.channels.insert(row.channel.clone());
+        self.oldest = Some(self.oldest.map_or(row.received, |old| old.min(row.received)));
+        self.newest = self.newest.max(Some(row.received));
+    }
+}
+
+/// What an action did.
+#[derive(Clone, Debug, Default)]
+pub struct Done {
+    /// To how many deliveries.
+    pub done: u64,
+    /// To which not, and why; at most [`Done::FAILED_MAX`].
+    pub failed: Vec<(DeliveryRow, Fault)>,
+    /// To how many not.
+    pub failed_count: u64,
+}
+
+impl Done {
+    /// Most rows that are named: enough to see what is wrong.
+    pub const FAILED_MAX: usize = 100;
+
+    pub(crate) fn note(&mut self, row: DeliveryRow, result: Result<(), Fault>) {
+        match result {
+            Ok(()) => self.done += 1,
+            Err(fault) => {
+                self.failed_count += 1;
+                if self.failed.len() < Self::FAILED_MAX {
+                    self.failed.push((row, fault));
+                }
+            }
+        }
+    }
+}
+
+/// Rows read from the store at a time.
+const PAGE: usize = 500;
+
+impl Engine {
+    /// Reads a filter as of now; `tag:` terms become the channels that carry the tag.
+    ///
+    /// # Errors
+    /// The fault of the filter.
+    pub fn filter(&self, text: &str) -> Result<Filter, Fault> {
+        let mut filter = Filter::parse(text, self.0.core.now())?;
+        let plan = self.plan();
+        for term in &mut filter.terms {
+            if term.field == Field::Tag {
+                let tagged = plan.channels.iter().filter(|channel| {
+                    channel.tags.iter().any(|tag| term.any.iter().any(|asked| **tag == **asked))
+                });
+                term.any = tagged.map(|channel| channel.name().to_string()).collect();
+                term.field = Field::Channel;
+            }
+        }
+        Ok(filter)
+    }
+
+    /// All rows of a filter, oldest first. Taken before anything changes, so that an
+    /// action never meets its own results.
+    pub(crate) fn rows(
+        &self,
+        filter: &Filter,
+        wanted: impl Fn(&DeliveryRow) -> bool,
+    ) -> Result<Vec<DeliveryRow>, Fault> {
+        let mut rows = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.0.core.store.search(filter, true, PAGE, after)?;
+            // A page may be short without being the last: messages are not parted.
+            let Some(last) = page.last() else { return Ok(rows) };
+            after = Some(last.position);
+            rows.extend(page.into_iter().filter(&wanted));
+        }
+    }
+
+    /// What an action on these deliveries would concern.
+    ///
+    /// # Errors
+    /// `W8902` for a filter without terms, or the store's fault.
+    pub fn queue_plan(&self, action: QueueAction, filter: &Filter) -> Result<QueuePlanned, Fault> {
+        if filter.terms.is_empty() {
+            return Err(Fault::new(W8902));
+        }
+        let mut planned = QueuePlanned::default();
+        for row in self.rows(filter, |row| action.takes(row.state))? {
+            planned.add(&row);
+        }
+        Ok(planned)
+    }
+
+    /// Does an action to these deliveries, oldest first.
+    ///
+    /// # Errors
+    /// `W8902` for a filter without terms, `W8901` for a skip without a reason, or the
+    /// store's fault. Rows that fail alone are in [`Done`].
+    pub async fn queue_act(
+        &self,
+        action: QueueAction,
+        filter: &Filter,
+        by: &Actor,
+    ) -> Result<Done, Fault> {
+        if filter.terms.is_empty() {
+            return Err(Fault::new(W8902));
+        }
+        if action == QueueAction::Skip && by.reason.is_empty() {
+            return Err(Fault::new(W8901));
+        }
+        let rows = self.rows(filter, |row| action.takes(row.state))?;
+        let mut done = Done::default();
+        for row in rows {
+            let result = self.act_on(action, &row, by).await;
+            done.note(row, result);
+        }
+        Ok(done)
+    }
+
+    async fn act_on(
+        &self,
+        action: QueueAction,
+        row: &DeliveryRow,
+        by: &Actor,
+    ) -> Result<(), Fault> {
+        let now = self.0.core.now();
+        let subject = Subject::delivery(row.message, &row.channel, &row.destination);
+        let leaf = |make: fn(Timestamp, Subject<'_>, &str, &str) -> Leaf| {
+            make(now, subject, &by.name, &by.reason)
+        };
+        let (outcome, leaves) = match (action, row.state) {
+            (QueueAction::Retry, State::Dead) => {
+                let revision = self.plan().revision.clone();
+                let outcome = self.requeued(row, None, revision)?;
+                (outcome, vec![leaf(audit::delivery_requeued)])
+            }
+            (QueueAction::Retry, _) => (Outcome::Released, vec![leaf(audit::delivery_released)]),
+            (QueueAction::Skip, _) => (Outcome::Skipped, vec![leaf(audit::delivery_skipped)]),
+            (QueueAction::Hold, _) => (Outcome::Held, vec![leaf(audit::delivery_held)]),
+            (QueueAction::Release, _) => self.released(row, leaf(audit::delivery_released))?,
+        };
+        self.commit_outcome(row, outcome, leaves).await
+    }
+
+    /// A requeue with the body the delivery had, where it had one; else made anew.
+    pub(crate) fn requeued(
+        &self,
+        row: &DeliveryRow,
+        body: Option<crate::message::Body>,
+        revision: crate::message::Revision,
+    ) -> Result<Outcome, Fault> {
+        if body.is_some() || self.has_body(row)? {
+            return Ok(Outcome::Requeued { body, revision });
+        }
+        match self.remade(row)? {
+            (Fate::Deliver(body), _) => Ok(Outcome::Requeued { body: Some(body), revision }),
+            (fate, _) => Err(Self::not_sent(row, &fate)),
+        }
+    }
+
+    /// What releasing a held delivery leads to: consent is asked, and a body is made where
+    /// there was none.
+    fn released(&self, row: &DeliveryRow, leaf: Leaf) -> Result<(Outcome, Vec<Leaf>), Fault> {
+        if self.has_body(row)? {
+            return Ok((Outcome::Released, vec![leaf]));
+        }
+        let revision = self.plan().revision.clone();
+        let (fate, mut leaves) = self.remade(row)?;
+        leaves.push(leaf);
+        match fate {
+            Fate::Deliver(body) => Ok((Outcome::Requeued { body: Some(body), revision }, leaves)),
+            fate => Err(Self::not_sent(row, &fate)),
+        }
+    }
+
+    pub(crate) fn not_sent(row: &DeliveryRow, fate: &Fate) -> Fault {
+        let place = Place::destination(row.channel.shared(), row.destination.shared());
+        let fault = Fault::new(W6908).at(place);
+        match fate {
+            Fate::Denied(_) | Fate::Held(_) => fault.because("consent does not allow it"),
+            Fate::Filtered(_) => fault.because("a condition of the channel keeps it back"),
+            Fate::Dead(dead) => fault.because(format!("it cannot be made: {}", dead.code)),
+            Fate::Deliver(_) => fault,
+        }
+    }
+
+    /// Whether a body for this delivery is in the journal.
+    fn has_body(&self, row: &DeliveryRow) -> Result<bool, Fault> {
+        let store = &self.0.core.store;
+        let record = store.message(row.message)?.ok_or_else(|| Fault::new(W6907))?;
+        let owed = record.owed.iter().find(|owed| owed.destination == row.destination);
+        if owed.is_some_and(|owed| matches!(owed.fate, Fate::Deliver(_))) {
+            return Ok(true);
+        }
+        let made = |outcome: &OutcomeRecord| {
+            outcome.destination == row.destination
+                && matches!(outcome.outcome, Outcome::Requeued { body: Some(_), .. })
+        };
+        Ok(store.outcomes(row.message)?.iter().any(made))
+    }
+
+    /// The fate of a delivery with the rules of now, made from the original.
+    pub(crate) fn remade(&self, row: &DeliveryRow) -> Result<(Fate, Vec<Leaf>), Fault> {
+        let core = &self.0.core;
+        let record = core.store.message(row.message)?.ok_or_else(|| Fault::new(W6907))?;
+        let channel = self.channel(&row.channel)?;
+        let live = channel.live();
+        let rules = live.plan.rules.destination(&row.destination).ok_or_else(|| {
+            let place = Place::destination(row.channel.shared(), row.destination.shared());
+            Fault::new(crate::fault::codes::W6906).at(place)
+        })?;
+        core.surrounded(core.now(), |around| {
+            crate::channel::remake(&live.plan.rules, rules, &record, around)
+        })
+    }
+
+    /// Commits an outcome that a person caused, counts it and wakes the courier.
+    pub(crate) async fn commit_outcome(
+        &self,
+        row: &DeliveryRow,
+        outcome: Outcome,
+        leaves: Vec<Leaf>,
+    ) -> Result<(), Fault> {
+        let core = &self.0.core;
+        let after = outcome.state();
+        let told: &'static EventRow = match &outcome {
+            Outcome::Skipped => &happened::DELIVERY_SKIPPED,
+            Outcome::Held => &happened::DELIVERY_HELD,
+            Outcome::Requeued { .. } => &happened::DELIVERY_REQUEUED,
+            Outcome::Delivered(_)
+            | Outcome::Retry { .. }
+            | Outcome::Dead(_)
+            | Outcome::Denied(_)
+            | Outcome::Released => &happened::DELIVERY_RELEASED,
+        };
+        let replayed = matches!(outcome, Outcome::Requeued { .. });
+        let record = OutcomeRecord {
+            message: row.message,
+            channel: row.channel.clone(),
+            destination: row.destination.clone(),
+            at: core.now(),
+            attempts: row.attempts,
+            outcome,
+            leaves,
+        };
+        core.store.commit(Entry::Outcome(Box::new(record))).await?;
+        let mut event = core.event(told).channel(row.channel.shared());
+        event.state = Some(after);
+        core.observer.emit(event.destination(row.destination.shared()).message(row.message));
+        if after == State::Skipped {
+            core.waiters.settled(row.message, false);
+        }
+        let outlet = self.channel(&row.channel).ok().and_then(|c| c.outlet(&row.destination));
+        let Some(outlet) = outlet else { return Ok(()) };
+        let change = i64::from(after == State::Waiting) - i64::from(row.state == State::Waiting);
+        outlet.waiting.fetch_add(change, Ordering::Relaxed);
+        match after {
+            State::Skipped => outlet.meters.skipped.increment(),
+            State::Waiting if replayed => outlet.meters.replayed.increment(),
+            _ => {}
+        }
+        outlet.wake.notify_waiters();
+        Ok(())
+    }
+}
