@@ -1,6 +1,8 @@
 //! One channel file to its plan.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use super::words::{Hours, condition, path};
 use super::{cases, destination};
 use crate::base::ChannelName;
 use crate::channel::{Accept, AckMode, ChannelRules, ConsentRules, OnDeny, OnUnknown};
-use crate::fault::codes::{W1010, W1011, W1043, W1046, W1047, W1048, W1049, W1050, W1054};
+use crate::fault::codes::{W1010, W1011, W1043, W1046, W1047, W1048, W1049, W1050, W1054, W1059};
 use crate::fault::{Fault, FilePlace, Problems};
 use crate::mapping::{Mapping, ValuePath};
 use crate::message::{ContentKind, Revision};
@@ -269,6 +271,9 @@ impl<'t> Maker<'t> {
         let head = head(&mut root, document);
         let source_place = root.key_span("source").map(|span| root.place(&span));
         let source = root.required_table("source").and_then(source::read);
+        if let (Some(source), Some(span)) = (&source, root.key_span("source")) {
+            absent(&mut root, &span, source_paths(source));
+        }
         let filter = root.table("filter").and_then(|mut table| {
             let _ = (!table.has("when")).then(|| table.required(&WHEN));
             let filter = condition(&mut table, &WHEN);
@@ -459,17 +464,18 @@ impl<'t> Maker<'t> {
             table.error(fault, &span);
             return None;
         };
-        let keyring =
-            crate::ports::secrets::resolve(reference).and_then(|bytes| Keyring::parse(&bytes));
-        match keyring {
-            Ok(keyring) => Some(keyring),
+        let bytes = match crate::ports::secrets::resolve(reference) {
+            Ok(bytes) => bytes,
             Err(fault) => {
                 let cause = fault.cause().unwrap_or("it cannot be read").to_owned();
                 let warning = Fault::new(W1048).because(format!("`{reference}`: {cause}"));
                 table.with_problems(|problems| problems.warning(warning));
-                None
+                return None;
             }
-        }
+        };
+        // One that is there but wrong is an error: `run` could not use it either.
+        let keyring = Keyring::parse(&bytes);
+        table.with_problems(|problems| problems.take(keyring))
     }
 }
 
@@ -571,6 +577,23 @@ fn not_yet(root: &mut Table<'_>, name: &str, what: &str) {
     let _ = table.entries();
     let span = table.span();
     table.error(Fault::new(W1050).because(format!("this version has no {what}")), &span);
+}
+
+/// Warns of files and directories that this machine does not have.
+pub(super) fn absent(table: &mut Table<'_>, span: &Range<usize>, paths: Vec<&Path>) {
+    for path in paths.into_iter().filter(|path| !path.exists()) {
+        let cause = format!("there is no {}", path.display());
+        table.warning(Fault::new(W1059).because(cause), span);
+    }
+}
+
+fn source_paths(source: &SourcePlan) -> Vec<&Path> {
+    let tls = source.common.tls.iter();
+    let mut paths: Vec<&Path> = tls.flat_map(super::server::tls_paths).collect();
+    if let SourceKind::File(plan) = &source.kind {
+        paths.push(&plan.dir);
+    }
+    paths
 }
 
 /// The form in which a source gives messages.

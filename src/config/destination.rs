@@ -144,6 +144,8 @@ fn read(
     let on_reject = table.or(&ON_REJECT, OnReject::DeadLetter);
     let output = map.as_ref().map_or(about.input, |loaded| loaded.output);
     if let Some(kind) = &kind {
+        let span = table.span();
+        super::channel::absent(table, &span, paths(kind));
         check_form(table, kind, output);
     }
     let seal = seal(table, about, &map, output, shared);
@@ -232,6 +234,16 @@ fn retry(table: &mut Table<'_>) -> RetryPlan {
     limit(&mut table, bad, factor.map(|f| f.span), "expected a whole number from 1 to 100");
     table.finish();
     plan
+}
+
+/// The files that a kind of destination needs; directories it makes itself.
+fn paths(kind: &destination::DestinationPlan) -> Vec<&std::path::Path> {
+    let tls = match kind {
+        destination::DestinationPlan::Mllp(plan) => plan.tls.as_ref(),
+        destination::DestinationPlan::Fhir(plan) => plan.tls.as_ref(),
+        destination::DestinationPlan::File(_) => None,
+    };
+    tls.iter().flat_map(|tls| [&tls.ca, &tls.cert]).filter_map(Option::as_deref).collect()
 }
 
 /// Refuses to send what the kind of destination cannot carry.

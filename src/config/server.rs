@@ -250,6 +250,9 @@ fn admin(table: Option<Table<'_>>, data_dir: &std::path::Path) -> AdminPlan {
         let listen = table.spanned(&LISTEN);
         plan.socket = table.or(&SOCKET, plan.socket.clone());
         plan.tls = tls::read_server(table);
+        if let (Some(tls), Some(span)) = (&plan.tls, table.key_span("tls")) {
+            super::channel::absent(table, &span, tls_paths(tls).collect());
+        }
         plan.auth = table.table("auth").and_then(|mut auth| {
             let kind = auth.required(&AUTH_TYPE);
             let (issuer, client_id) = (auth.required(&ISSUER), auth.required(&CLIENT_ID));
@@ -274,6 +277,11 @@ fn admin(table: Option<Table<'_>>, data_dir: &std::path::Path) -> AdminPlan {
         }
         plan
     })
+}
+
+/// The files that TLS of a listener needs.
+pub(super) fn tls_paths(plan: &tls::TlsServerPlan) -> impl Iterator<Item = &std::path::Path> {
+    std::iter::once(&*plan.cert).chain(plan.client_ca.as_deref())
 }
 
 fn keys(table: Option<Table<'_>>) -> KeysPlan {

@@ -100,6 +100,9 @@ codes! {
     W1058 Operator "a rule of [[encrypt]] protects nothing",
         "What it should protect would leave in clear.",
         "Write the path in the form in which messages leave the channel.";
+    W1059 Operator "something this machine should have is not there",
+        "The configuration is right, but here it could not be started.",
+        "Make it before `weir run`, or check on the machine that will run it.";
     W1060 Operator "a channel or destination with waiting messages is gone",
         "Its waiting messages would have nowhere to go.",
         "Reload with `--adopt NEW` or `--drop` and a reason.";

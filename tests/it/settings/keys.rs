@@ -181,3 +181,36 @@ fn keys_of_tests() {
     code(&channel("[test]", "name = 'x'\ninput = 'no.hl7'\nack = 'AA'"), "W1043", "input");
     none(&channel("[test]", "name = 'x'\ninput = '''\nMSH|^~\\&|A\n'''\nack = 'AR'"), "text");
 }
+
+#[test]
+fn rules_of_protection() {
+    let mut next = 0u8;
+    let mut entropy = |bytes: &mut [u8]| {
+        for byte in bytes {
+            next = next.wrapping_add(1);
+            *byte = next;
+        }
+    };
+    let keyring = weir::seal::Keyring::generate(&["ids"], &mut entropy);
+    let config = format!("{CONFIG}[keys]\nkeyring = 'file:keyring'\n");
+    let lines = |rules: &str, with: bool| {
+        let text = format!("{CHANNEL}{rules}");
+        let tree = Tree::new(&[("config.toml", &config), ("channels/adt.toml", &text)]);
+        if with {
+            tree.write("keyring", &keyring);
+        }
+        tree.lines(None)
+    };
+    let rule = |at: &str, rest: &str| format!("[[encrypt]]\nat = \"{at}\"\n{rest}\n");
+    let seal = "as = 'seal'\nkey = 'ids'";
+    none(&lines(&rule("PID-19", seal), true), "seal");
+    none(&lines(&rule("PID-3[2].1", "as = 'token'\nkey = 'ids'"), true), "token");
+    none(&lines(&rule("PID-5", "as = 'drop'"), true), "drop");
+    code(&lines(&rule("PID-19", "as = 'seal'\nkey = 'idz'"), true), "W1047", "unknown key");
+    code(&lines(&rule("PID-7", seal), true), "W5011", "typed field");
+    code(&lines(&rule("MSH-10", seal), true), "W5010", "needed field");
+    code(&lines(&rule("Patient.birthDate", seal), true), "W1058", "other form");
+    let missing = lines(&rule("PID-19", seal), false);
+    assert_eq!(missing.len(), 1, "asked for once: {missing:?}");
+    code(&missing, "W1048", "no keyring");
+}
