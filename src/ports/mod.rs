@@ -13,6 +13,8 @@ pub mod http;
 mod net;
 pub mod secrets;
 pub mod sim;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tls;
 
 use std::sync::Arc;

@@ -11,6 +11,8 @@ mod file;
 mod flight;
 mod intake;
 mod mllp;
+#[cfg(test)]
+mod testing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -42,6 +42,21 @@ pub(super) struct Shared {
     acceptor: Option<TlsAcceptor>,
 }
 
+#[cfg(test)]
+impl Shared {
+    /// What one connection of a test works with.
+    pub(super) fn for_test(plan: MllpPlan, serving: &Serving) -> Self {
+        Self {
+            plan,
+            common: Common::default(),
+            clock: Arc::new(crate::ports::SystemClock),
+            intake: serving.intake.clone(),
+            events: serving.events.clone(),
+            acceptor: None,
+        }
+    }
+}
+
 /// Binds the address and reads the certificates.
 pub(in crate::source) async fn bind(
     plan: &MllpPlan,

@@ -205,3 +205,6 @@ fn positive(table: &mut Table<'_>, key: &Key<Duration>) -> Option<Duration> {
     }
     (!found.value.is_zero()).then_some(found.value)
 }
+
+#[cfg(test)]
+mod tests;
