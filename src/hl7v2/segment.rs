@@ -78,7 +78,7 @@ impl<'m> Segment<'m> {
     }
 
     /// Fields from 1 in order.
-    pub fn fields(&self) -> impl Iterator<Item = Value<'m>> + 'm {
+    pub fn fields(&self) -> impl Iterator<Item = Value<'m>> + use<'m> {
         let segment = *self;
         (1..=self.field_count()).filter_map(move |n| segment.field(n))
     }

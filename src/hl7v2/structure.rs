@@ -330,7 +330,8 @@ impl Builder {
             self.attach(0, id, segment);
             return;
         };
-        if def.places(id.as_str()).is_empty() {
+        let places = def.places(id.as_str());
+        if places.is_empty() {
             let is_site = id.as_str().starts_with('Z');
             if !is_site && !self.takes_any {
                 self.deviate(DeviationKind::Unexpected, id, "");
@@ -340,8 +341,8 @@ impl Builder {
             return;
         }
         for level in (0..self.open.len()).rev() {
-            if let Some(child) = self.forward(def, level, id) {
-                self.enter(def, level, child, id, segment);
+            if let Some(child) = self.forward(def, level, id, places) {
+                self.enter(def, (level, child), id, segment, places);
                 return;
             }
             if let Some(child) = self.left_out(def, level, id) {
@@ -353,11 +354,17 @@ impl Builder {
                 return;
             }
         }
-        self.place_back(def, id, segment);
+        self.place_back(def, id, segment, places);
     }
 
     /// The child of an open group, at or after where it stands, that takes a segment.
-    fn forward(&self, def: &StructureDef, level: usize, id: SegmentId) -> Option<usize> {
+    fn forward(
+        &self,
+        def: &StructureDef,
+        level: usize,
+        id: SegmentId,
+        places: Places,
+    ) -> Option<usize> {
         let open = &self.open[level];
         let group = &def.nodes[usize::from(open.def)];
         let is_decided = group.kind == NodeKind::Choice && open.counts.iter().any(|n| *n > 0);
@@ -366,7 +373,7 @@ impl Builder {
                 return None;
             }
             let node = &def.nodes[usize::from(at)];
-            let Some(place) = within(def, at, id) else { continue };
+            let Some(place) = within(def, at, places) else { continue };
             let count = open.counts[child];
             let is_full = node.max != 0 && count >= node.max;
             if is_full {
@@ -412,10 +419,10 @@ impl Builder {
     fn enter(
         &mut self,
         def: &StructureDef,
-        level: usize,
-        child: usize,
+        (level, child): (usize, usize),
         id: SegmentId,
         segment: u32,
+        places: Places,
     ) {
         self.close_to(level + 1);
         let mut group = level;
@@ -436,7 +443,7 @@ impl Builder {
                 _ => self.group(parent, def.nodes[usize::from(at)].name, at),
             };
             let children = &def.nodes[usize::from(at)].children;
-            let place = within(def, at, id).unwrap_or(at);
+            let place = within(def, at, places).unwrap_or(at);
             // The child in whose range the segment lies: children stand in order.
             child = children.iter().rposition(|c| *c <= place).unwrap_or(0);
             let counts = vec![0; children.len()];
@@ -447,10 +454,10 @@ impl Builder {
 
     /// Places a segment that fits nowhere ahead: into an open group that has such a
     /// segment, without moving on from where the message stands.
-    fn place_back(&mut self, def: &StructureDef, id: SegmentId, segment: u32) {
+    fn place_back(&mut self, def: &StructureDef, id: SegmentId, segment: u32, places: Places) {
         for level in (0..self.open.len()).rev() {
             let open = &self.open[level];
-            let Some(place) = within(def, open.def, id) else { continue };
+            let Some(place) = within(def, open.def, places) else { continue };
             let mut chain = vec![];
             let mut at = def.nodes[usize::from(place)].parent;
             while at != open.def {
@@ -538,10 +545,13 @@ impl Builder {
     }
 }
 
-/// First place of a segment inside of a node of a definition.
-fn within(def: &StructureDef, at: u16, id: SegmentId) -> Option<u16> {
+/// Places of the segments of one ID in a definition.
+type Places = &'static [(&'static str, u16)];
+
+/// The first of some places that lies inside of a node of a definition.
+fn within(def: &StructureDef, at: u16, places: Places) -> Option<u16> {
     let end = def.ends.get(usize::from(at)).copied().unwrap_or(0);
-    def.places(id.as_str()).iter().map(|(_, place)| *place).find(|place| (at..end).contains(place))
+    places.iter().map(|(_, place)| *place).find(|place| (at..end).contains(place))
 }
 
 /// Whether a segment may stand first in a group: nothing required stands before it.

@@ -91,17 +91,17 @@ impl<'m> Value<'m> {
     }
 
     /// Repetitions of a field; anything else is its own only one.
-    pub fn repetitions(&self) -> impl Iterator<Item = Value<'m>> + 'm {
+    pub fn repetitions(&self) -> impl Iterator<Item = Value<'m>> + use<'m> {
         self.parts_at(Level::Field)
     }
 
     /// Components: of the first repetition where this is a field.
-    pub fn components(&self) -> impl Iterator<Item = Value<'m>> + 'm {
+    pub fn components(&self) -> impl Iterator<Item = Value<'m>> + use<'m> {
         self.parts_at(Level::Repetition)
     }
 
     /// Subcomponents: of the first component where this is more.
-    pub fn subcomponents(&self) -> impl Iterator<Item = Value<'m>> + 'm {
+    pub fn subcomponents(&self) -> impl Iterator<Item = Value<'m>> + use<'m> {
         self.parts_at(Level::Component)
     }
 

@@ -2,3 +2,4 @@
 //! the fuzzer.
 
 mod fhir;
+mod hl7v2;
