@@ -55,6 +55,22 @@ pub trait Files: Send + Sync {
 
     /// Free bytes of the file system that holds `path`.
     fn free_space(&self, path: &Path) -> io::Result<u64>;
+
+    /// Takes a lock that other processes respect, for as long as the value lives; none when
+    /// another holds it. Makes the file.
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>>;
+
+    /// Removes a directory with all in it; fine when there is none. For what can be made
+    /// again, such as an index.
+    fn remove_tree(&self, directory: &Path) -> io::Result<()>;
+
+    /// Returns when all files in and below a directory are on disk.
+    fn sync_tree(&self, directory: &Path) -> io::Result<()>;
+
+    /// Names this run of the machine: another one means that it went down in between.
+    fn boot_id(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Files of the machine.
@@ -133,6 +149,40 @@ impl Files for SystemFiles {
 
     fn sync_dir(&self, directory: &Path) -> io::Result<()> {
         std::fs::File::open(directory)?.sync_all()
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
+        let file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Box::new(file))),
+            Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+            Err(std::fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn remove_tree(&self, directory: &Path) -> io::Result<()> {
+        match std::fs::remove_dir_all(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
+    }
+
+    fn sync_tree(&self, directory: &Path) -> io::Result<()> {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                self.sync_tree(&entry.path())?;
+            } else {
+                std::fs::File::open(entry.path())?.sync_all()?;
+            }
+        }
+        self.sync_dir(directory)
+    }
+
+    fn boot_id(&self) -> Option<String> {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().to_owned())
     }
 
     #[expect(unsafe_code, reason = "statvfs has no safe form in std")]

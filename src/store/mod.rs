@@ -1,4 +1,46 @@
 //! The store: the journal (truth), the index over it (sled), the ledger and the queues.
-#[allow(missing_docs, clippy::all, clippy::todo, unused)]
-mod stub;
-pub use stub::*;
+//!
+//! An entry is committed when the journal has it on disk; everything else is a projection
+//! of the journal and can be made again from it. Three layers, each in its room:
+//! `journal` appends and reads entries, `index` finds them, `queue` holds a bounded window
+//! of what waits. [`Store`] is the one way in.
+
+mod driver;
+mod index;
+mod journal;
+mod live;
+mod open;
+mod plan;
+mod queue;
+mod read;
+mod search;
+mod secret;
+mod shared;
+mod write;
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc};
+
+pub use journal::Position;
+pub use plan::{
+    DeliveryRow, IndexHome, LedgerRow, QueueRow, Recovery, RestKey, StorePlan, Usage,
+};
+
+/// The open store. Cheap to clone; one per directory, which is locked.
+#[derive(Clone)]
+pub struct Store(Arc<Handle>);
+
+/// What a clone holds. When the last one goes, the writer ends after what it was given.
+struct Handle {
+    shared: Arc<shared::Shared>,
+    requests: mpsc::UnboundedSender<driver::Request>,
+    /// Entries on their way, in KiB.
+    room: Arc<Semaphore>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}

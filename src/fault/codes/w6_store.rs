@@ -1,6 +1,57 @@
 //! Codes of queue and store.
 
 codes! {
+    W6001 Operator "the store is in use by another process",
+        "Two writers would destroy each other's journal, so the second one is refused.",
+        "Stop the other `weir` on this directory, or set another `directory` in `[store]`.";
+    W6002 Operator "the store cannot be opened",
+        "Without its journal weir can accept nothing, because nothing could be kept.",
+        "Check that the directory exists, belongs to the user weir runs as and has space.";
+    W6003 Operator "the journal is damaged",
+        "Entries after the damage are whole, so this is not a torn tail: bytes that were on \
+         disk have changed, and cutting there would lose messages that were acknowledged.",
+        "Check the disk, then bring the store back with `weir restore`; keep the damaged files.";
+    W6004 Operator "the journal could not be written",
+        "After a failed write or sync nobody knows what is on disk, so nothing more is \
+         accepted until the journal has been read again.",
+        "Check the disk and its space, then restart weir; senders will send again.";
+    W6005 Transient "the store is full",
+        "Free space is below `min_free` or the journal has reached `max_size`; deliveries go \
+         on, new messages are refused and stay with their senders.",
+        "Free space on the disk, raise `max_size` or shorten `keep` in `[store]`.";
+    W6006 Permanent "the message is too large for the journal",
+        "One entry holds the original and every mapped body, and has a limit.",
+        "Lower `max_size` of the source, or split the message before it is sent.";
+    W6007 Operator "the journal holds a record of an unknown version",
+        "A newer weir wrote it; skipping it could lose a message, so reading stops.",
+        "Start the version of weir that wrote it, or a later one.";
+    W6008 Operator "the journal is sealed with a key that is not here",
+        "Without this key its entries cannot be read, nor new ones be linked to them.",
+        "Put the key named here back into the keyring, then start again.";
+    W6009 Transient "the index of the store failed",
+        "The journal is whole; the index over it can always be made again from it.",
+        "Run `weir store rebuild`; when it fails again, check the disk.";
+    W6010 Transient "an entry of the journal cannot be read",
+        "The message is counted and kept, but its content cannot be shown or sent now.",
+        "Run `weir store check`; check the disk.";
+    W6011 Transient "the store is closed",
+        "weir is stopping; what was not acknowledged stays with its sender.",
+        "Send again when weir runs.";
+    W6012 Permanent "there is no such delivery",
+        "No message with this id is owed to this destination, or its keep time is over.",
+        "Look for it with `weir queue ls` or `weir trace ID`.";
+    W6013 Operator "the audit chain is broken",
+        "An audit leaf is not the one that was written: somebody changed the journal.",
+        "Keep the files, compare with a backup and tell the security officer.";
+    W6014 Permanent "a released delivery has no body",
+        "It was held or dead before it was mapped, so there is nothing to send.",
+        "Send it again with `weir replay id:ID --config now`.";
+    W6021 Operator "a removed destination still has waiting messages",
+        "They were acknowledged and would never arrive.",
+        "Add `--adopt NEW` to hand them to another destination, or `--drop` with a reason.";
+    W6030 Permanent "not a filter",
+        "Only messages that match every term are listed or changed, so weir does not guess.",
+        "Write terms such as `channel:adt-* state:dead since:2h`.";
     W6901 Transient "the channel has no room for another message",
         "What waits for a destination has reached the channel's limit; the sender keeps the message.",
         "See what waits with `weir queue ls`, repair the destination, or raise `max_messages` of `[queue]`.";

@@ -1,0 +1,131 @@
+//! Keys of the index. The first byte names the table; numbers are big-endian, so that keys
+//! sort as they do.
+//!
+//! | key | value | for |
+//! | --- | --- | --- |
+//! | `!format`, `!position`, `!boot`, `!clean` | | format, journal position it reflects, boot of the machine, whether it was closed |
+//! | `c` queue | counts | ledger |
+//! | `d` duplicate key | message id, received | duplicate detection |
+//! | `i` message id | position | a message by id; ids sort by time |
+//! | `k` name hash, value hash, position | | search keys |
+//! | `l` queue, lane, place | | one lane in order |
+//! | `m` position | row | messages in order |
+//! | `n` consent id | consent row | a consent by id |
+//! | `p` patient hash, consent id | | consents of a patient |
+//! | `q` queue, place | queue item | waiting deliveries in order |
+//! | `s` key | value | action settings |
+//! | `u` queue | channel, destination | names of queues |
+//! | `z` state, position, queue | | deliveries by state, but delivered and filtered |
+
+use super::Position;
+use super::row::QueueId;
+use crate::base::MessageId;
+use crate::message::{LaneKey, State};
+
+pub const FORMAT: &[u8] = b"!format";
+pub const POSITION: &[u8] = b"!position";
+pub const BOOT: &[u8] = b"!boot";
+pub const CLEAN: &[u8] = b"!clean";
+
+fn key(table: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|p| p.len()).sum::<usize>());
+    key.push(table);
+    for part in parts {
+        key.extend_from_slice(part);
+    }
+    key
+}
+
+/// The first key behind all keys with this prefix. Tables are ASCII, so one exists.
+pub fn after_prefix(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            break;
+        }
+    }
+    end
+}
+
+pub fn counts(queue: QueueId) -> Vec<u8> {
+    key(b'c', &[&queue.0.to_be_bytes()])
+}
+
+pub fn duplicate(hash: &[u8; 16]) -> Vec<u8> {
+    key(b'd', &[hash])
+}
+
+pub fn id(id: MessageId) -> Vec<u8> {
+    key(b'i', &[&id.to_bytes()])
+}
+
+/// All positions under a search key have this prefix.
+pub fn search_prefix(name: [u8; 4], hash: &[u8; 16]) -> Vec<u8> {
+    key(b'k', &[&name, hash])
+}
+
+pub fn search(name: [u8; 4], hash: &[u8; 16], position: Position) -> Vec<u8> {
+    key(b'k', &[&name, hash, &position.to_be_bytes()])
+}
+
+pub fn lane(queue: QueueId, lane: LaneKey, place: Position) -> Vec<u8> {
+    key(b'l', &[&queue.0.to_be_bytes(), &lane.0.to_be_bytes(), &place.to_be_bytes()])
+}
+
+pub fn message(position: Position) -> Vec<u8> {
+    key(b'm', &[&position.to_be_bytes()])
+}
+
+pub fn consent(id: &str) -> Vec<u8> {
+    key(b'n', &[id.as_bytes()])
+}
+
+pub fn patient_prefix(hash: &[u8; 16]) -> Vec<u8> {
+    key(b'p', &[hash])
+}
+
+pub fn patient(hash: &[u8; 16], id: &str) -> Vec<u8> {
+    key(b'p', &[hash, id.as_bytes()])
+}
+
+pub fn queue(queue: QueueId, place: Position) -> Vec<u8> {
+    key(b'q', &[&queue.0.to_be_bytes(), &place.to_be_bytes()])
+}
+
+/// All waiting deliveries of a queue have this prefix.
+pub fn queue_prefix(queue: QueueId) -> Vec<u8> {
+    key(b'q', &[&queue.0.to_be_bytes()])
+}
+
+pub fn setting(name: &str) -> Vec<u8> {
+    key(b's', &[name.as_bytes()])
+}
+
+pub fn names(queue: QueueId) -> Vec<u8> {
+    key(b'u', &[&queue.0.to_be_bytes()])
+}
+
+pub fn state(state: State, position: Position, queue: QueueId) -> Vec<u8> {
+    key(b'z', &[&[state as u8], &position.to_be_bytes(), &queue.0.to_be_bytes()])
+}
+
+pub fn state_at(state: State, position: Position) -> Vec<u8> {
+    key(b'z', &[&[state as u8], &position.to_be_bytes()])
+}
+
+/// The number in the last 8 bytes.
+pub fn last_number(key: &[u8]) -> Position {
+    key.last_chunk::<8>().map_or(0, |b| u64::from_be_bytes(*b))
+}
+
+/// Eight bytes from `at` on, as a number.
+pub fn number_at(key: &[u8], at: usize) -> Position {
+    key.get(at..).and_then(|k| k.first_chunk::<8>()).map_or(0, |b| u64::from_be_bytes(*b))
+}
+
+/// Short form of a search key's name: names are few, so four bytes tell them apart, and
+/// one that meets another by chance only costs a second look.
+pub fn name_hash(name: &str) -> [u8; 4] {
+    crc32fast::hash(name.as_bytes()).to_be_bytes()
+}

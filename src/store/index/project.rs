@@ -1,0 +1,359 @@
+//! The projection: entries to rows.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::row::{Change, ConsentRow, Counts, Head, QueueId, QueueItem, Row, Standing};
+use super::{Changes, Index, Location, Position, keys};
+use crate::base::{MessageId, Timestamp};
+use crate::fault::{Fault, codes};
+use crate::message::State;
+
+/// An entry of the journal, as far as the index is concerned.
+#[derive(Clone, Debug)]
+pub enum Event {
+    Message { position: Position, at: Location, head: Arc<Head> },
+    Outcome { position: Position, at: Location, change: Change },
+    Consent { position: Position, at: Location, consent: ConsentChange },
+    Settings { position: Position, values: Vec<(Arc<str>, Arc<str>)> },
+    /// An entry about things the index no longer holds.
+    Nothing { position: Position },
+}
+
+/// A version of a consent.
+#[derive(Clone, Debug)]
+pub struct ConsentChange {
+    pub id: Arc<str>,
+    pub version: u64,
+    pub deleted: bool,
+    pub patients: Vec<[u8; 16]>,
+}
+
+impl Event {
+    pub fn position(&self) -> Position {
+        match self {
+            Self::Message { position, .. }
+            | Self::Outcome { position, .. }
+            | Self::Consent { position, .. }
+            | Self::Settings { position, .. }
+            | Self::Nothing { position } => *position,
+        }
+    }
+}
+
+/// One batch in the making. Rows are changed in memory and written once; a key put and
+/// taken within the batch, as of a message delivered at once, is never written.
+struct Work<'a> {
+    index: &'a mut Index,
+    changes: Changes,
+    /// Keys that this batch put and the index did not hold before.
+    new: HashSet<Vec<u8>>,
+    rows: HashMap<Position, Row>,
+    ids: HashMap<MessageId, Position>,
+    counted: HashSet<QueueId>,
+}
+
+fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Fault> {
+    postcard::to_stdvec(value)
+        .map_err(|_| Fault::new(codes::W9001).because("an index row cannot be encoded"))
+}
+
+/// Decodes a row of the index.
+///
+/// # Errors
+/// `W6009` when it is not one.
+pub fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
+    postcard::from_bytes(bytes)
+        .map_err(|_| Fault::new(codes::W6009).because("a row of the index does not decode"))
+}
+
+impl Index {
+    /// Applies events in order of their positions, in one batch with the position reached.
+    ///
+    /// # Errors
+    /// `W6009`; nothing is applied then, in memory or on disk.
+    pub fn apply(&mut self, events: &[Event]) -> Result<(), Fault> {
+        let Some(last) = events.last().map(Event::position) else { return Ok(()) };
+        let before = self.counts.clone();
+        let done = self.try_apply(events, last);
+        if done.is_err() {
+            self.counts = before;
+        }
+        done
+    }
+
+    fn try_apply(&mut self, events: &[Event], last: Position) -> Result<(), Fault> {
+        let mut work = Work::new(self);
+        for event in events {
+            work.event(event)?;
+        }
+        work.finish(last)
+    }
+
+    /// Takes messages away whose segment was removed; what they counted stays counted.
+    ///
+    /// # Errors
+    /// `W6009`.
+    pub fn forget(&mut self, heads: &[(Position, Arc<Head>)]) -> Result<(), Fault> {
+        let last = self.position;
+        let mut work = Work::new(self);
+        for (position, head) in heads {
+            work.forget(*position, head)?;
+        }
+        work.finish(last)
+    }
+
+    /// Adds the totals that a removed segment left behind.
+    pub fn add_removed(&mut self, queue: QueueId, totals: &[u64; 8]) {
+        self.counts_of(queue).add_removed(totals);
+    }
+
+    fn counts_of(&mut self, queue: QueueId) -> &mut Counts {
+        let slot = queue.slot();
+        if self.counts.len() <= slot {
+            self.counts.resize(slot + 1, Counts::default());
+        }
+        #[expect(clippy::indexing_slicing, reason = "made large enough just above")]
+        &mut self.counts[slot]
+    }
+
+    /// Position of a message.
+    ///
+    /// # Errors
+    /// `W6009`.
+    pub fn position_of(&self, id: MessageId) -> Result<Option<Position>, Fault> {
+        Ok(self.kv.read(&keys::id(id))?.map(|value| keys::last_number(&value)))
+    }
+
+    /// Row of a message.
+    ///
+    /// # Errors
+    /// `W6009`.
+    pub fn row(&self, position: Position) -> Result<Option<Row>, Fault> {
+        self.kv.read(&keys::message(position))?.map(|value| decode(&value)).transpose()
+    }
+}
+
+impl<'a> Work<'a> {
+    fn new(index: &'a mut Index) -> Self {
+        Self {
+            index,
+            changes: Changes::new(),
+            new: HashSet::new(),
+            rows: HashMap::new(),
+            ids: HashMap::new(),
+            counted: HashSet::new(),
+        }
+    }
+
+    fn put_new(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        // A key taken before in this batch is in the index, so taking it again must remove it.
+        if self.changes.get(&key) != Some(&None) {
+            self.new.insert(key.clone());
+        }
+        self.changes.insert(key, Some(value));
+    }
+
+    fn take(&mut self, key: Vec<u8>) {
+        if self.new.remove(&key) {
+            self.changes.remove(&key);
+        } else {
+            self.changes.insert(key, None);
+        }
+    }
+
+    fn event(&mut self, event: &Event) -> Result<(), Fault> {
+        match event {
+            Event::Message { position, at, head } => self.message(*position, *at, head),
+            Event::Outcome { position, at, change } => self.outcome(*position, *at, change),
+            Event::Consent { at, consent, .. } => self.consent(*at, consent),
+            Event::Settings { values, .. } => {
+                for (name, value) in values {
+                    let value = (!value.is_empty()).then(|| value.as_bytes().to_vec());
+                    self.changes.insert(keys::setting(name), value);
+                }
+                Ok(())
+            }
+            Event::Nothing { .. } => Ok(()),
+        }
+    }
+
+    fn message(&mut self, position: Position, at: Location, head: &Head) -> Result<(), Fault> {
+        let row = Row {
+            id: head.id,
+            channel: head.channel.clone(),
+            received: head.received,
+            message_type: head.message_type.clone(),
+            at,
+            deliveries: head.standings(position).collect(),
+            outcomes: Vec::new(),
+        };
+        self.changes.insert(keys::id(head.id), Some(position.to_be_bytes().to_vec()));
+        for (name, hash) in &head.keys {
+            self.changes.insert(keys::search(*name, hash, position), Some(Vec::new()));
+        }
+        if let Some(hash) = &head.duplicate_key {
+            let value = duplicate_value(head.id, head.received);
+            self.changes.insert(keys::duplicate(hash), Some(value));
+        }
+        for standing in &row.deliveries {
+            self.index.counts_of(standing.queue).commit(standing.state);
+            self.counted.insert(standing.queue);
+            self.enter(position, &row, standing)?;
+        }
+        self.ids.insert(head.id, position);
+        self.rows.insert(position, row);
+        Ok(())
+    }
+
+    fn load(&mut self, id: MessageId) -> Result<Option<Position>, Fault> {
+        if let Some(position) = self.ids.get(&id) {
+            return Ok(Some(*position));
+        }
+        let Some(position) = self.index.position_of(id)? else { return Ok(None) };
+        let Some(row) = self.index.row(position)? else { return Ok(None) };
+        self.ids.insert(id, position);
+        self.rows.insert(position, row);
+        Ok(Some(position))
+    }
+
+    fn outcome(&mut self, at_position: Position, at: Location, change: &Change) -> Result<(), Fault> {
+        // An outcome of a message that is no more, as its keep time was over.
+        let Some(position) = self.load(change.message)? else { return Ok(()) };
+        let Some(mut row) = self.rows.remove(&position) else { return Ok(()) };
+        let found = row.deliveries.iter().position(|d| d.queue == change.queue);
+        row.note(at_position, at);
+        if let Some(found) = found
+            && let Some(old) = row.deliveries.get(found).cloned()
+            && let Some(new) = old.after(change, at_position)
+        {
+            self.leave(position, &old);
+            self.index.counts_of(old.queue).shift(old.state, new.state);
+            self.counted.insert(old.queue);
+            self.enter(position, &row, &new)?;
+            if let Some(place) = row.deliveries.get_mut(found) {
+                *place = new;
+            }
+        }
+        self.rows.insert(position, row);
+        Ok(())
+    }
+
+    fn enter(&mut self, position: Position, row: &Row, standing: &Standing) -> Result<(), Fault> {
+        let Standing { queue, lane, state, place, .. } = *standing;
+        if state == State::Waiting {
+            let item = QueueItem {
+                message: row.id,
+                at: row.at,
+                lane,
+                attempts: standing.attempts,
+                next_try: standing.next_try,
+                replay: standing.replay,
+                body_from: standing.body_from,
+            };
+            self.put_new(keys::queue(queue, place), encode(&item)?);
+            self.put_new(keys::lane(queue, lane, place), Vec::new());
+        }
+        if !matches!(state, State::Delivered | State::Filtered) {
+            self.put_new(keys::state(state, position, queue), Vec::new());
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self, position: Position, standing: &Standing) {
+        let Standing { queue, lane, state, place, .. } = *standing;
+        if state == State::Waiting {
+            self.take(keys::queue(queue, place));
+            self.take(keys::lane(queue, lane, place));
+        }
+        if !matches!(state, State::Delivered | State::Filtered) {
+            self.take(keys::state(state, position, queue));
+        }
+    }
+
+    fn consent(&mut self, at: Location, consent: &ConsentChange) -> Result<(), Fault> {
+        let key = keys::consent(&consent.id);
+        let old = match self.changes.get(&key) {
+            Some(value) => value.clone(),
+            None => self.index.kv.read(&key)?,
+        };
+        if let Some(old) = old {
+            let old: ConsentRow = decode(&old)?;
+            for patient in &old.patients {
+                self.changes.insert(keys::patient(patient, &consent.id), None);
+            }
+        }
+        for patient in &consent.patients {
+            self.changes.insert(keys::patient(patient, &consent.id), Some(Vec::new()));
+        }
+        let row = ConsentRow {
+            version: consent.version,
+            deleted: consent.deleted,
+            at,
+            patients: consent.patients.clone(),
+        };
+        self.changes.insert(key, Some(encode(&row)?));
+        Ok(())
+    }
+
+    fn forget(&mut self, position: Position, head: &Head) -> Result<(), Fault> {
+        if let Some(row) = self.index.row(position)? {
+            for standing in &row.deliveries {
+                self.leave(position, standing);
+            }
+        }
+        self.changes.insert(keys::message(position), None);
+        self.changes.insert(keys::id(head.id), None);
+        for (name, hash) in &head.keys {
+            self.changes.insert(keys::search(*name, hash, position), None);
+        }
+        if let Some(hash) = &head.duplicate_key {
+            let key = keys::duplicate(hash);
+            let ours = duplicate_value(head.id, head.received);
+            if self.index.kv.read(&key)?.is_some_and(|value| value == ours) {
+                self.changes.insert(key, None);
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(mut self, last: Position) -> Result<(), Fault> {
+        for (position, row) in std::mem::take(&mut self.rows) {
+            self.changes.insert(keys::message(position), Some(encode(&row)?));
+        }
+        for queue in std::mem::take(&mut self.counted) {
+            let counts = encode(self.index.counts_of(queue))?;
+            self.changes.insert(keys::counts(queue), Some(counts));
+        }
+        let names = self.index.names.all(self.index.named);
+        for (at, name) in names.iter().enumerate() {
+            let slot = u32::try_from(self.index.named + at).unwrap_or(u32::MAX);
+            let queue = QueueId(slot);
+            self.changes.insert(keys::names(queue), Some(encode(name)?));
+            let counts = encode(self.index.counts_of(queue))?;
+            self.changes.insert(keys::counts(queue), Some(counts));
+        }
+        self.changes.insert(keys::POSITION.to_vec(), Some(last.to_be_bytes().to_vec()));
+        self.index.kv.apply(self.changes)?;
+        self.index.named += names.len();
+        self.index.position = last;
+        Ok(())
+    }
+}
+
+/// Message id and arrival under a duplicate key.
+pub fn duplicate_value(id: MessageId, received: Timestamp) -> Vec<u8> {
+    let mut value = id.to_bytes().to_vec();
+    value.extend_from_slice(&received.micros().to_be_bytes());
+    value
+}
+
+/// Reads what [`duplicate_value`] wrote.
+pub fn read_duplicate(value: &[u8]) -> Option<(MessageId, Timestamp)> {
+    let (id, rest) = value.split_first_chunk::<16>()?;
+    let micros = rest.first_chunk::<8>()?;
+    let id = MessageId::from_u128(u128::from_be_bytes(*id));
+    Some((id, Timestamp::from_micros(i64::from_be_bytes(*micros))))
+}

@@ -1,0 +1,37 @@
+//! The journal: every durable fact, once, in order.
+//!
+//! Segment files `00000001.wj` hold entries one after the other. An entry is a frame with a
+//! length, a checksum and its position, sealed when a rest key is given. Appends come in
+//! batches, one write and one sync each; a failed write or sync ends the writer for good.
+//! What lives elsewhere: finding things (`index`), and what is owed (`queue`).
+
+mod frame;
+mod header;
+mod open;
+mod reader;
+mod record;
+mod scan;
+mod seal;
+mod segments;
+mod writer;
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use open::{Opened, open};
+pub(super) use reader::{Reader, Walked};
+pub(super) use record::encode;
+pub(super) use writer::{Append, Place as WriterPlace, Writer};
+
+/// Position of an entry: counts entries from 1 over the life of the journal.
+pub type Position = u64;
+
+/// Where the frame of an entry lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// Number of the segment, from 1.
+    pub segment: u32,
+    /// Byte of the frame's first byte in it, from 0.
+    pub offset: u32,
+    /// Bytes of the payload, without the frame's head.
+    pub length: u32,
+}

@@ -1,0 +1,163 @@
+//! Reading entries: one by its location, or all from a position on.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::frame::{FLAG_CHAIN, HEAD_BYTES, Head};
+use super::record;
+use super::scan::Scan;
+use super::segments::{SegmentInfo, Segments, file_name, file_path};
+use super::{Location, Position};
+use crate::audit::ChainHead;
+use crate::fault::{Fault, Place, codes};
+use crate::message::Entry;
+use crate::ports::{File, Files};
+
+/// Segment files kept open for reading: deliveries come from few segments at a time, and
+/// a store has thousands.
+const HANDLES_MAX: usize = 64;
+
+/// Reads the journal. Blocking; short reads only.
+pub struct Reader {
+    files: Arc<dyn Files>,
+    directory: PathBuf,
+    segments: Arc<Segments>,
+    handles: Mutex<Vec<(u32, Arc<dyn File>)>>,
+}
+
+/// An entry on a walk.
+pub struct Walked {
+    pub position: Position,
+    pub location: Location,
+    /// Head of the audit chain after it, where it has leaves.
+    pub chain: Option<ChainHead>,
+    pub entry: Entry,
+}
+
+impl Reader {
+    pub fn new(files: Arc<dyn Files>, directory: PathBuf, segments: Arc<Segments>) -> Self {
+        Self { files, directory, segments, handles: Mutex::default() }
+    }
+
+    pub fn segments(&self) -> &Segments {
+        &self.segments
+    }
+
+    fn handle(&self, number: u32) -> Result<Arc<dyn File>, Fault> {
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = handles.iter().position(|(n, _)| *n == number) {
+            let found = handles.remove(at);
+            let file = found.1.clone();
+            handles.push(found);
+            return Ok(file);
+        }
+        let file = self
+            .files
+            .open(&file_path(&self.directory, number), false)
+            .map_err(|e| unreadable(number).caused_by(e))?;
+        if handles.len() >= HANDLES_MAX {
+            handles.remove(0);
+        }
+        handles.push((number, file.clone()));
+        Ok(file)
+    }
+
+    /// Closes the file of a segment that is no more.
+    pub fn forget(&self, number: u32) {
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        handles.retain(|(n, _)| *n != number);
+    }
+
+    /// Reads one entry: one read, one decryption.
+    ///
+    /// # Errors
+    /// `W6010` when the disk does not give it, `W6003` when it is not what was written,
+    /// `W6007` when its version is unknown.
+    pub fn read(&self, location: Location) -> Result<Entry, Fault> {
+        let number = location.segment;
+        let segment = self.segments.find(number).ok_or_else(|| unreadable(number))?;
+        if segment.removed.is_some() {
+            return Err(unreadable(number).because("its keep time is over"));
+        }
+        let mut bytes = vec![0; HEAD_BYTES + location.length as usize];
+        self.handle(number)?
+            .read_at(&mut bytes, u64::from(location.offset))
+            .map_err(|e| unreadable(number).caused_by(e))?;
+        let damaged = || Fault::new(codes::W6003).at(Place::file(file_name(number)));
+        let (head, payload) = bytes.split_first_chunk_mut::<HEAD_BYTES>().ok_or_else(damaged)?;
+        let head = Head::read(head).ok_or_else(damaged)?;
+        if head.checksum_of(number, payload) != head.checksum {
+            return Err(damaged());
+        }
+        let length = match &segment.sealer {
+            Some(sealer) => {
+                sealer.open(head.position, head.flags, payload).ok_or_else(damaged)?
+            }
+            None => payload.len(),
+        };
+        let text = payload.get(..length).ok_or_else(damaged)?;
+        let parts = record::split(text, head.flags & FLAG_CHAIN != 0).ok_or_else(damaged)?;
+        record::decode(&parts)
+    }
+
+    /// Reads every entry from `from` to `to`, both included, in order.
+    ///
+    /// # Errors
+    /// Those of `visit`; `W6003` where entries are missing, `W6007`, `W6010`.
+    pub fn walk(
+        &self,
+        from: Position,
+        to: Position,
+        visit: &mut dyn FnMut(Walked) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let all = self.segments.all();
+        for (at, segment) in all.iter().enumerate() {
+            let next = all.get(at + 1).map(|s| s.first);
+            let last = next.map_or(to, |first| first.saturating_sub(1));
+            if segment.removed.is_some() || last < from || segment.first > to {
+                continue;
+            }
+            self.walk_segment(segment, last.min(to), from, visit)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the entries of one segment from `from` to `last`, both included.
+    ///
+    /// # Errors
+    /// As [`Reader::walk`].
+    pub fn walk_segment(
+        &self,
+        segment: &Arc<SegmentInfo>,
+        last: Position,
+        from: Position,
+        visit: &mut dyn FnMut(Walked) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let failed = |e: std::io::Error| unreadable(segment.number).caused_by(e);
+        let damaged = |at: u64| {
+            Fault::new(codes::W6003)
+                .at(Place::file(file_name(segment.number)))
+                .because(format!("no whole entry at byte {at}, where one must be"))
+        };
+        let mut scan =
+            Scan::new(self.handle(segment.number)?, segment.clone()).map_err(failed)?;
+        while scan.expected <= last {
+            let at = scan.at;
+            let Some((position, location, flags)) = scan.next().map_err(failed)? else {
+                return Err(damaged(at));
+            };
+            if position < from {
+                continue;
+            }
+            let text = scan.text()?;
+            let parts = record::split(text, flags & FLAG_CHAIN != 0).ok_or_else(|| damaged(at))?;
+            let entry = record::decode(&parts)?;
+            visit(Walked { position, location, chain: parts.chain, entry })?;
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(number: u32) -> Fault {
+    Fault::new(codes::W6010).at(Place::file(file_name(number)))
+}

@@ -1,0 +1,82 @@
+//! Records: entries as bytes.
+//!
+//! Text of a payload: kind, version, the audit chain's head when the frame's flag says so,
+//! then the record in postcard. Reading refuses a kind or version it does not know.
+
+use serde::Serialize;
+
+use crate::audit::ChainHead;
+use crate::fault::{Fault, codes};
+use crate::message::Entry;
+
+const MESSAGE: u8 = 1;
+const OUTCOME: u8 = 2;
+const CONSENT: u8 = 3;
+const ACTION: u8 = 4;
+/// Version of every record so far. A change of a record's shape counts this up for its
+/// kind and keeps a reader of the old shape.
+const VERSION: u8 = 1;
+/// Bytes of kind and version.
+pub const PREFIX_BYTES: usize = 2;
+/// Bytes of a chain head.
+pub const CHAIN_BYTES: usize = 32;
+
+/// Encodes an entry: prefix and record, without chain head.
+///
+/// # Errors
+/// `W9001` when a record cannot be encoded, which none does.
+pub fn encode(entry: &Entry) -> Result<Vec<u8>, Fault> {
+    fn put<T: Serialize>(kind: u8, record: &T, room: usize) -> postcard::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(room);
+        bytes.extend_from_slice(&[kind, VERSION]);
+        postcard::to_extend(record, bytes)
+    }
+    let bytes = match entry {
+        Entry::Message(record) => {
+            // A guess that spares growing: the body twice and what stands around it.
+            put(MESSAGE, &**record, record.original.bytes.len() * 2 + 1024)
+        }
+        Entry::Outcome(record) => put(OUTCOME, &**record, 256),
+        Entry::Consent(record) => put(CONSENT, &**record, record.resource.len() + 256),
+        Entry::Action(record) => put(ACTION, &**record, 256),
+    };
+    bytes.map_err(|_| Fault::new(codes::W9001).because("a record cannot be encoded"))
+}
+
+/// What stands in a text: its chain head, kind, version and record.
+pub struct Parts<'a> {
+    kind: u8,
+    version: u8,
+    pub chain: Option<ChainHead>,
+    record: &'a [u8],
+}
+
+/// Splits a text.
+pub fn split(text: &[u8], chained: bool) -> Option<Parts<'_>> {
+    let ([kind, version], rest) = text.split_first_chunk::<PREFIX_BYTES>()?;
+    let (chain, record) = if chained {
+        let (head, record) = rest.split_first_chunk::<CHAIN_BYTES>()?;
+        (Some(ChainHead(*head)), record)
+    } else {
+        (None, rest)
+    };
+    Some(Parts { kind: *kind, version: *version, chain, record })
+}
+
+/// Decodes an entry.
+///
+/// # Errors
+/// `W6007` for an unknown kind or version, `W6003` when the record does not decode.
+pub fn decode(parts: &Parts<'_>) -> Result<Entry, Fault> {
+    if parts.version != VERSION || !(MESSAGE..=ACTION).contains(&parts.kind) {
+        let what = format!("record kind {} version {}", parts.kind, parts.version);
+        return Err(Fault::new(codes::W6007).because(what));
+    }
+    let record = match parts.kind {
+        MESSAGE => postcard::from_bytes(parts.record).map(|r| Entry::Message(Box::new(r))),
+        OUTCOME => postcard::from_bytes(parts.record).map(|r| Entry::Outcome(Box::new(r))),
+        CONSENT => postcard::from_bytes(parts.record).map(|r| Entry::Consent(Box::new(r))),
+        _ => postcard::from_bytes(parts.record).map(|r| Entry::Action(Box::new(r))),
+    };
+    record.map_err(|_| Fault::new(codes::W6003).because("a whole entry holds no record"))
+}

@@ -1,0 +1,249 @@
+//! What the store holds in memory between the journal and the index: entries on their way
+//! to disk, entries the index has not taken, queues and ledger counts.
+//!
+//! Order of events: an entry gets its position when it is handed to the writer. Outcomes
+//! take effect on states and counts at once; messages, and deliveries put at the end of
+//! their lane, when they are on disk, in order of position.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+use super::Position;
+use super::index::Event;
+use super::index::row::{Change, Counts, Head, QueueId, Standing};
+use super::journal::Location;
+use super::queue::{Queue, Waiting};
+use crate::base::{MessageId, Timestamp};
+use crate::message::{Body, State};
+
+/// Bytes of bodies kept in memory for couriers, over all queues; past it bodies are read
+/// from the journal, from the page cache as a rule.
+const LIVE_BYTES_MAX: usize = 32 << 20;
+
+/// An entry on its way to disk.
+pub enum Inflight {
+    Message { head: Arc<Head>, bodies: Vec<Option<Body>> },
+    Outcome(Change),
+    /// Anything else: its event, whose location is filled in later.
+    Other(Event),
+}
+
+/// How a delivery stands by entries that the index has not taken yet.
+pub struct Fresh {
+    pub standing: Standing,
+    /// The message's own entry.
+    pub at: Location,
+    /// Position of the last entry about it.
+    pub last: Position,
+}
+
+/// A queue and who waits for it.
+pub struct LiveQueue {
+    pub queue: Queue,
+    pub notify: Arc<Notify>,
+}
+
+impl LiveQueue {
+    fn new(queue: Queue) -> Self {
+        Self { queue, notify: Arc::default() }
+    }
+}
+
+/// The state.
+#[derive(Default)]
+pub struct Live {
+    /// Position the next entry gets.
+    pub next: Position,
+    /// Last position on disk.
+    pub durable: Position,
+    pub inflight: VecDeque<Inflight>,
+    /// On disk, not in the index.
+    pub pending: VecDeque<Event>,
+    /// Of those and of what is in flight, entries other than about messages.
+    pub unindexed_records: usize,
+    pub fresh: HashMap<(MessageId, QueueId), Fresh>,
+    pub duplicates: HashMap<[u8; 16], (MessageId, Timestamp, Position)>,
+    pub counts: Vec<Counts>,
+    pub queues: Vec<LiveQueue>,
+    pub closed: bool,
+}
+
+impl Live {
+    /// The queue of a number, made when it is new.
+    pub fn queue(&mut self, queue: QueueId) -> &mut LiveQueue {
+        let slot = queue.slot();
+        // One that comes while running has nothing in the index.
+        while self.queues.len() <= slot {
+            self.queues.push(LiveQueue::new(Queue::complete()));
+        }
+        #[expect(clippy::indexing_slicing, reason = "made large enough just above")]
+        &mut self.queues[slot]
+    }
+
+    /// Begins with what the index holds.
+    pub fn begin(&mut self, last: Position, counts: Vec<Counts>) {
+        self.next = last + 1;
+        self.durable = last;
+        self.queues = counts.iter().map(|_| LiveQueue::new(Queue::default())).collect();
+        self.counts = counts;
+    }
+
+    fn counts_of(&mut self, queue: QueueId) -> &mut Counts {
+        let slot = queue.slot();
+        if self.counts.len() <= slot {
+            self.counts.resize(slot + 1, Counts::default());
+        }
+        #[expect(clippy::indexing_slicing, reason = "made large enough just above")]
+        &mut self.counts[slot]
+    }
+
+    /// How a delivery stands and where its message lies, when that is known without the
+    /// index.
+    pub fn standing(
+        &mut self,
+        message: MessageId,
+        queue: QueueId,
+    ) -> Option<(Standing, Location)> {
+        if let Some(fresh) = self.fresh.get(&(message, queue)) {
+            return Some((fresh.standing.clone(), fresh.at));
+        }
+        let live = self.queues.get(queue.slot())?;
+        live.queue.find(message, None).map(|w| (w.standing(queue), w.at))
+    }
+
+    /// Applies an outcome that is on its way to disk: state, counts, and what leaves its
+    /// lane.
+    pub fn outcome(
+        &mut self,
+        (old, at): (Standing, Location),
+        change: &Change,
+        position: Position,
+    ) -> Arc<Notify> {
+        let new = old.after(change, position);
+        let (message, queue) = (change.message, change.queue);
+        if let Some(new) = &new {
+            self.counts_of(queue).shift(old.state, new.state);
+        }
+        let standing = new.clone().unwrap_or_else(|| old.clone());
+        self.fresh.insert((message, queue), Fresh { standing, at, last: position });
+        let live = self.queue(queue);
+        if let Some(new) = new
+            && old.state == State::Waiting
+        {
+            if new.state == State::Waiting && new.place == old.place {
+                live.queue.retry(message, old.lane, new.attempts, new.next_try);
+            } else {
+                live.queue.remove(message, old.lane, old.place);
+            }
+        }
+        live.queue.unlease(message);
+        live.notify.clone()
+    }
+
+    /// Takes note that the next entry in flight is on disk. Queues that may have become
+    /// ready are added to `woken`.
+    pub fn landed(&mut self, at: Location, woken: &mut Vec<Arc<Notify>>) {
+        let Some(inflight) = self.inflight.pop_front() else { return };
+        self.durable += 1;
+        let position = self.durable;
+        let event = match inflight {
+            Inflight::Message { head, bodies } => {
+                self.message_landed(position, at, &head, bodies, woken);
+                Event::Message { position, at, head }
+            }
+            Inflight::Outcome(change) => {
+                self.outcome_landed(position, &change, woken);
+                Event::Outcome { position, at, change }
+            }
+            Inflight::Other(Event::Consent { consent, .. }) => {
+                Event::Consent { position, at, consent }
+            }
+            Inflight::Other(event) => event,
+        };
+        self.pending.push_back(event);
+    }
+
+    fn message_landed(
+        &mut self,
+        position: Position,
+        at: Location,
+        head: &Arc<Head>,
+        bodies: Vec<Option<Body>>,
+        woken: &mut Vec<Arc<Notify>>,
+    ) {
+        if let Some(hash) = head.duplicate_key {
+            self.duplicates.insert(hash, (head.id, head.received, position));
+        }
+        let room = LIVE_BYTES_MAX.saturating_sub(self.live_bytes());
+        for (standing, body) in head.standings(position).zip(bodies) {
+            let queue = standing.queue;
+            self.counts_of(queue).commit(standing.state);
+            if standing.state == State::Waiting {
+                let mut waiting = Waiting::from_standing(head.id, at, &standing);
+                waiting.live = body
+                    .filter(|body| body.bytes.len() <= room)
+                    .map(|body| (body, head.clone()));
+                let live = self.queue(queue);
+                live.queue.offer(waiting);
+                woken.push(live.notify.clone());
+            }
+            let fresh = Fresh { standing, at, last: position };
+            self.fresh.insert((head.id, queue), fresh);
+        }
+    }
+
+    fn outcome_landed(
+        &mut self,
+        position: Position,
+        change: &Change,
+        woken: &mut Vec<Arc<Notify>>,
+    ) {
+        let Some(fresh) = self.fresh.get(&(change.message, change.queue)) else { return };
+        let standing = fresh.standing.clone();
+        // Put at the end of its lane by this very entry, and not changed since.
+        if standing.state == State::Waiting && standing.place == position {
+            let waiting = Waiting::from_standing(change.message, fresh.at, &standing);
+            let live = self.queue(change.queue);
+            live.queue.offer(waiting);
+            woken.push(live.notify.clone());
+        }
+    }
+
+    fn live_bytes(&self) -> usize {
+        self.queues.iter().map(|q| q.queue.live_bytes).sum()
+    }
+
+    /// Forgets what the index has taken over: events up to `position`.
+    pub fn indexed(&mut self, events: &[Event]) {
+        for event in events {
+            let position = event.position();
+            match event {
+                Event::Message { head, .. } => {
+                    for (queue, ..) in &head.owed {
+                        self.settle_fresh(head.id, *queue, position);
+                    }
+                    if let Some(hash) = head.duplicate_key
+                        && self.duplicates.get(&hash).is_some_and(|d| d.2 <= position)
+                    {
+                        self.duplicates.remove(&hash);
+                    }
+                }
+                Event::Outcome { change, .. } => {
+                    self.settle_fresh(change.message, change.queue, position);
+                }
+                Event::Consent { .. } | Event::Settings { .. } => {
+                    self.unindexed_records = self.unindexed_records.saturating_sub(1);
+                }
+                Event::Nothing { .. } => {}
+            }
+        }
+    }
+
+    fn settle_fresh(&mut self, message: MessageId, queue: QueueId, position: Position) {
+        if self.fresh.get(&(message, queue)).is_some_and(|f| f.last <= position) {
+            self.fresh.remove(&(message, queue));
+        }
+    }
+}

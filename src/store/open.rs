@@ -1,0 +1,217 @@
+//! Opening a store and closing it.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc};
+
+use super::driver::{Driver, run_indexer};
+use super::index::row::{Change, Head, QueueId};
+use super::index::{ConsentChange, Event, Index, Names};
+use super::journal::{self, Opened, Reader, Walked};
+use super::live::Live;
+use super::secret::Secret;
+use super::shared::{Parts, Shared};
+use super::write::ROOM_KIB;
+use super::{Handle, IndexHome, Position, Recovery, RestKey, Store, StorePlan};
+use crate::fault::{Fault, Place, codes};
+use crate::message::{Entry, PatientKey};
+use crate::ports::Ports;
+
+/// Entries taken into the index at once while it is made: batches sort and coalesce, and
+/// their rows are in memory.
+const REBUILD_BATCH: usize = 8192;
+
+impl Store {
+    /// Opens or makes the store: recovers the journal, cutting a torn tail, and brings the
+    /// index up to date or makes it again. `progress(done, total)` counts entries meanwhile.
+    ///
+    /// # Errors
+    /// `W6001` when another process has it, `W6002` when the disk refuses, `W6003` for a
+    /// damaged journal, `W6007` for records of an unknown version, `W6008` without the key,
+    /// `W6009` when not even an empty index can be made.
+    pub async fn open(
+        ports: &Ports,
+        plan: &StorePlan,
+        rest: Option<RestKey>,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<(Self, Recovery), Fault> {
+        let start = ports.clock.monotonic();
+        let refused = |e: std::io::Error| Fault::new(codes::W6002).caused_by(e);
+        let directory = &plan.directory;
+        ports
+            .files
+            .create_dir(directory)
+            .map_err(|e| refused(e).at(Place::file(directory.to_string_lossy())))?;
+        let lock = ports.files.lock(&directory.join("lock")).map_err(refused)?;
+        let lock = lock.ok_or_else(|| Fault::new(codes::W6001))?;
+        let opened = journal::open(journal::WriterPlace {
+            ports: ports.clone(),
+            directory: directory.join("journal"),
+            segment_bytes: plan.segment_bytes,
+            rest: rest.clone(),
+            spares: plan.index == IndexHome::Directory,
+        })?;
+        let secret = Secret::open(ports, directory, rest.as_ref(), opened.last == 0)?;
+        let Opened { writer, reader, last, torn_bytes } = opened;
+        let (mut index, index_rebuilt) = open_index(ports, plan, &reader, last)?;
+        let replayed = project(&mut index, &reader, &secret, last, progress)?;
+        let mut live = Live::default();
+        live.begin(last, index.counts.clone());
+        let shared = Arc::new(Shared::new(Parts {
+            plan: plan.clone(),
+            ports: ports.clone(),
+            live,
+            index,
+            reader,
+            secret,
+            lock,
+        }));
+        shared.look_at_space();
+        let (requests, waiting) = mpsc::unbounded_channel();
+        start_threads(Driver::new(writer, shared.clone(), waiting), &shared, plan.index)?;
+        let recovery = Recovery {
+            entries: last,
+            torn_bytes,
+            replayed_into_index: replayed,
+            index_rebuilt,
+            duration: ports.clock.monotonic().saturating_sub(start),
+        };
+        let room = Arc::new(Semaphore::new(ROOM_KIB));
+        Ok((Self(Arc::new(Handle { shared, requests, room })), recovery))
+    }
+
+    /// Waits until everything handed over is on disk, brings the index up to date, writes
+    /// it, and lets go of the directory. Every call after this answers `W6011`.
+    ///
+    /// # Errors
+    /// `W6004` when the journal failed, `W6009` when the index cannot be written; the
+    /// next start then makes it again.
+    pub async fn close(&self) -> Result<(), Fault> {
+        let shared = &self.0.shared;
+        shared.live().closed = true;
+        // All room means that nothing is on its way.
+        let all = u32::try_from(ROOM_KIB).unwrap_or(u32::MAX);
+        let flushed = self.0.room.acquire_many(all);
+        // A broken writer gives room back without writing, so this ends either way.
+        drop(flushed.await);
+        let done = match shared.broken.get() {
+            Some(fault) => Err(fault.clone()),
+            None => shared
+                .caught_up()
+                .and_then(|index| index.close(&*shared.ports.files, &shared.index_path())),
+        };
+        shared.close();
+        shared.unlock();
+        done
+    }
+}
+
+fn start_threads(driver: Driver, shared: &Arc<Shared>, home: IndexHome) -> Result<(), Fault> {
+    let refused = |e: std::io::Error| Fault::new(codes::W6002).caused_by(e);
+    match home {
+        IndexHome::Directory => {
+            let thread = std::thread::Builder::new().name("weir-journal".into());
+            thread.spawn(move || driver.run()).map_err(refused)?;
+            let thread = std::thread::Builder::new().name("weir-index".into());
+            let weak = Arc::downgrade(shared);
+            thread.spawn(move || run_indexer(&weak)).map_err(refused)?;
+        }
+        IndexHome::Memory => {
+            tokio::spawn(driver.run_task());
+        }
+    }
+    Ok(())
+}
+
+fn open_index(
+    ports: &Ports,
+    plan: &StorePlan,
+    reader: &Reader,
+    last: Position,
+) -> Result<(Index, bool), Fault> {
+    let (mut index, fresh) = match plan.index {
+        IndexHome::Memory => (Index::memory(), true),
+        IndexHome::Directory => {
+            let opened = Index::open(&*ports.files, &plan.directory.join("index"), last)?;
+            (opened.index, opened.fresh)
+        }
+    };
+    if fresh {
+        for segment in reader.segments().all() {
+            for (channel, destination, totals) in
+                segment.removed.iter().flat_map(|removed| &removed.totals)
+            {
+                let queue = index.names.number(channel, destination);
+                index.add_removed(queue, totals);
+            }
+        }
+    }
+    Ok((index, fresh && last > 0))
+}
+
+/// Takes the rest of the journal into the index; how many entries that was.
+fn project(
+    index: &mut Index,
+    reader: &Reader,
+    secret: &Secret,
+    last: Position,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<u64, Fault> {
+    let from = index.position + 1;
+    let total = last.saturating_sub(index.position);
+    let names = index.names.clone();
+    let mut events = Vec::new();
+    let mut done = 0;
+    reader.walk(from, last, &mut |walked| {
+        events.push(event_of(&walked, &names, secret));
+        if events.len() >= REBUILD_BATCH {
+            index.apply(&events)?;
+            done += events.len() as u64;
+            events.clear();
+            progress(done, total);
+        }
+        Ok(())
+    })?;
+    done += events.len() as u64;
+    index.apply(&events)?;
+    if total > 0 {
+        progress(total, total);
+    }
+    Ok(done)
+}
+
+/// Queues of a message, in order of what it owes.
+pub fn queues_of(record: &crate::message::MessageRecord, names: &Names) -> Vec<QueueId> {
+    record.owed.iter().map(|owed| names.number(&record.channel, &owed.destination)).collect()
+}
+
+/// Keyed hash of a patient, as consents are found by.
+pub fn patient_hash(secret: &Secret, patient: &PatientKey) -> [u8; 16] {
+    secret.hash("patient", patient.reveal().as_bytes())
+}
+
+/// What an entry means to the index.
+pub fn event_of(walked: &Walked, names: &Names, secret: &Secret) -> Event {
+    let (position, at) = (walked.position, walked.location);
+    match &walked.entry {
+        Entry::Message(record) => {
+            let head = Arc::new(Head::new(record, &queues_of(record, names)));
+            Event::Message { position, at, head }
+        }
+        Entry::Outcome(record) => match names.find(&record.channel, &record.destination) {
+            Some(queue) => Event::Outcome { position, at, change: Change::new(record, queue) },
+            None => Event::Nothing { position },
+        },
+        Entry::Consent(record) => {
+            let consent = ConsentChange {
+                id: record.id.clone(),
+                version: record.version,
+                deleted: record.deleted,
+                patients: record.patients.iter().map(|p| patient_hash(secret, p)).collect(),
+            };
+            Event::Consent { position, at, consent }
+        }
+        Entry::Action(record) => Event::Settings { position, values: record.settings.clone() },
+    }
+}
+

@@ -1,0 +1,388 @@
+//! One queue in memory: a window on the deliveries that wait for one destination.
+//!
+//! The index holds them all; the window holds at most [`WINDOW_MAX`] and one for each lane
+//! that waits for its next attempt. Within a lane, order is order of place. The window
+//! knows everything up to its horizon, but for lanes that are full: those go on from the
+//! index by themselves, so that one blocked lane neither fills the window nor starves the
+//! others. A lane with a leased head gives nothing else.
+//!
+//! A held delivery is not in its lane: it blocks nothing, and when released goes to the
+//! lane's end. A dead one is out as well. Nothing here reads a clock or a disk.
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use super::Position;
+use super::index::row::{Head, QueueItem, Standing};
+use super::journal::Location;
+use crate::base::{MessageId, Timestamp};
+use crate::message::{Body, LaneKey, State};
+
+/// Deliveries in memory per queue, bodies aside: a second or more of the fastest courier,
+/// so that reading on from the index is rare.
+pub const WINDOW_MAX: usize = 4096;
+/// Deliveries in memory per lane while there are many.
+pub const LANE_MAX: usize = 256;
+/// Below this a lane that goes on in the index is filled again.
+const LANE_LOW: usize = 64;
+/// Blocked lanes in memory per queue; each costs about 150 bytes. Past this, lanes that
+/// come later wait until others are done.
+const BLOCKED_MAX: usize = 65_536;
+
+/// One waiting delivery.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    pub message: MessageId,
+    pub at: Location,
+    pub lane: LaneKey,
+    pub place: Position,
+    pub attempts: u32,
+    pub next_try: Timestamp,
+    pub replay: bool,
+    pub body_from: Option<Position>,
+    /// Body and head handed over in memory, sparing a read of the journal.
+    pub live: Option<(Body, Arc<Head>)>,
+}
+
+impl Waiting {
+    pub fn from_item(item: QueueItem, place: Position) -> Self {
+        Self {
+            message: item.message,
+            at: item.at,
+            lane: item.lane,
+            place,
+            attempts: item.attempts,
+            next_try: item.next_try,
+            replay: item.replay,
+            body_from: item.body_from,
+            live: None,
+        }
+    }
+
+    pub fn from_standing(message: MessageId, at: Location, standing: &Standing) -> Self {
+        Self {
+            message,
+            at,
+            lane: standing.lane,
+            place: standing.place,
+            attempts: standing.attempts,
+            next_try: standing.next_try,
+            replay: standing.replay,
+            body_from: standing.body_from,
+            live: None,
+        }
+    }
+
+    /// How it stands; its last code and change are not kept here.
+    pub fn standing(&self, queue: super::index::row::QueueId) -> Standing {
+        Standing {
+            queue,
+            lane: self.lane,
+            state: State::Waiting,
+            place: self.place,
+            attempts: self.attempts,
+            next_try: self.next_try,
+            changed: Timestamp::default(),
+            replay: self.replay,
+            body_from: self.body_from,
+            code: None,
+        }
+    }
+}
+
+/// Where a lane stands in the order of leasing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Armed {
+    #[default]
+    No,
+    Ready(Position),
+    Timed(Timestamp, Position),
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    entries: VecDeque<Waiting>,
+    leased: Option<MessageId>,
+    /// The lane goes on in the index behind `loaded`.
+    more: bool,
+    /// Largest place that was ever taken into the lane.
+    loaded: Position,
+    armed: Armed,
+}
+
+/// What the window needs from the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// Deliveries of any lane, from behind the horizon.
+    Horizon(Position),
+    /// Deliveries of one lane, behind `after`, up to the horizon where there is one.
+    Lane { lane: LaneKey, after: Position, horizon: Option<Position> },
+}
+
+/// One queue.
+#[derive(Debug, Default)]
+pub struct Queue {
+    lanes: HashMap<LaneKey, Lane>,
+    ready: BTreeSet<(Position, LaneKey)>,
+    timed: BTreeSet<(Timestamp, Position, LaneKey)>,
+    leases: HashMap<MessageId, LaneKey>,
+    hungry: HashSet<LaneKey>,
+    total: usize,
+    /// Everything waiting up to here is in a lane or behind a full one.
+    horizon: Position,
+    /// There is nothing behind the horizon: it moves with what comes.
+    complete: bool,
+    /// Bytes of bodies in memory.
+    pub live_bytes: usize,
+}
+
+impl Queue {
+    /// A queue of which the index knows nothing yet.
+    pub fn complete() -> Self {
+        Self { complete: true, ..Self::default() }
+    }
+
+    /// Deliveries that count towards the window: blocked lanes have one beside it.
+    fn used(&self) -> usize {
+        self.total.saturating_sub(self.timed.len().min(BLOCKED_MAX))
+    }
+
+    /// Whether blocked lanes keep their head only.
+    fn is_tight(&self) -> bool {
+        !self.complete || self.total > WINDOW_MAX / 2
+    }
+
+    /// Offers a delivery that has just become waiting; false when it stays in the index for
+    /// now. Offers come in order of place.
+    pub fn offer(&mut self, waiting: Waiting) -> bool {
+        if !self.complete {
+            return false;
+        }
+        if self.used() >= WINDOW_MAX {
+            self.complete = false;
+            let blocked: Vec<LaneKey> = self.timed.iter().map(|(.., lane)| *lane).collect();
+            blocked.into_iter().for_each(|lane| self.shorten(lane));
+            self.horizon = waiting.place.saturating_sub(1);
+            return false;
+        }
+        self.push(waiting)
+    }
+
+    /// Takes a delivery read from the index behind the horizon, in order of place.
+    pub fn refill(&mut self, waiting: Waiting) {
+        self.horizon = self.horizon.max(waiting.place);
+        self.push(waiting);
+    }
+
+    /// Takes a delivery read from the index for one lane.
+    pub fn refill_lane(&mut self, waiting: Waiting) {
+        if let Some(lane) = self.lanes.get_mut(&waiting.lane) {
+            lane.more = false;
+        }
+        self.push(waiting);
+    }
+
+    /// Ends a refill: `complete` when nothing is left behind, else up to where it went.
+    pub fn refilled(&mut self, horizon: Position, complete: bool) {
+        self.horizon = self.horizon.max(horizon);
+        self.complete |= complete;
+    }
+
+    /// Ends the refill of one lane.
+    pub fn refilled_lane(&mut self, lane: LaneKey, more: bool) {
+        self.hungry.remove(&lane);
+        if let Some(found) = self.lanes.get_mut(&lane) {
+            found.more = more;
+        }
+        self.arm(lane);
+    }
+
+    fn push(&mut self, waiting: Waiting) -> bool {
+        let key = waiting.lane;
+        let tight = self.is_tight();
+        let lane = self.lanes.entry(key).or_default();
+        if lane.more || waiting.place <= lane.loaded {
+            return false;
+        }
+        let blocked = matches!(lane.armed, Armed::Timed(..)) && tight;
+        if lane.entries.len() >= LANE_MAX || (blocked && !lane.entries.is_empty()) {
+            lane.more = true;
+            return false;
+        }
+        lane.loaded = waiting.place;
+        self.live_bytes += waiting.live.as_ref().map_or(0, |(body, _)| body.bytes.len());
+        lane.entries.push_back(waiting);
+        self.total += 1;
+        if lane.entries.len() == 1 {
+            self.arm(key);
+        }
+        true
+    }
+
+    /// Puts a lane where it belongs after its head, lease or length changed.
+    fn arm(&mut self, key: LaneKey) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        match std::mem::take(&mut lane.armed) {
+            Armed::No => {}
+            Armed::Ready(place) => {
+                self.ready.remove(&(place, key));
+            }
+            Armed::Timed(at, place) => {
+                self.timed.remove(&(at, place, key));
+            }
+        }
+        let timed = match lane.entries.front() {
+            Some(head) if lane.leased.is_none() => {
+                if head.next_try > Timestamp::default() {
+                    lane.armed = Armed::Timed(head.next_try, head.place);
+                    self.timed.insert((head.next_try, head.place, key));
+                    true
+                } else {
+                    lane.armed = Armed::Ready(head.place);
+                    self.ready.insert((head.place, key));
+                    false
+                }
+            }
+            Some(_) => false,
+            None if lane.leased.is_none() && !lane.more => {
+                // What is gone is known up to the horizon; the lane may begin anew.
+                if self.complete || lane.loaded <= self.horizon {
+                    self.lanes.remove(&key);
+                }
+                self.hungry.remove(&key);
+                return;
+            }
+            None => false,
+        };
+        let (count, more) = (lane.entries.len(), lane.more);
+        if timed && count > 1 && self.is_tight() {
+            self.shorten(key);
+        } else if more && count <= LANE_LOW && !timed {
+            self.hungry.insert(key);
+        }
+    }
+
+    /// Leaves only the head of a blocked lane in memory.
+    fn shorten(&mut self, key: LaneKey) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        if lane.entries.len() < 2 {
+            return;
+        }
+        for gone in lane.entries.drain(1..) {
+            self.total -= 1;
+            self.live_bytes -= gone.live.as_ref().map_or(0, |(body, _)| body.bytes.len());
+        }
+        lane.more = true;
+        lane.loaded = lane.entries.front().map_or(0, |head| head.place);
+    }
+
+    /// What to read from the index before leasing goes on, if anything.
+    pub fn want(&self) -> Option<Want> {
+        if !self.complete && self.used() < WINDOW_MAX / 2 {
+            return Some(Want::Horizon(self.horizon));
+        }
+        let lane = *self.hungry.iter().next()?;
+        let after = self.lanes.get(&lane).map_or(0, |l| l.loaded);
+        let horizon = (!self.complete).then_some(self.horizon);
+        Some(Want::Lane { lane, after, horizon })
+    }
+
+    /// Deliveries that may still be taken before the window is full.
+    pub fn free(&self) -> usize {
+        WINDOW_MAX.saturating_sub(self.used())
+    }
+
+    /// Leases up to `max` heads that are due, in order of place.
+    pub fn lease(&mut self, now: Timestamp, max: usize) -> Vec<Waiting> {
+        while let Some((at, place, key)) = self.timed.first().copied() {
+            if at > now {
+                break;
+            }
+            self.timed.pop_first();
+            if let Some(lane) = self.lanes.get_mut(&key) {
+                lane.armed = Armed::Ready(place);
+            }
+            self.ready.insert((place, key));
+        }
+        let mut leased = Vec::new();
+        while leased.len() < max
+            && let Some((_, key)) = self.ready.pop_first()
+        {
+            let Some(lane) = self.lanes.get_mut(&key) else { continue };
+            lane.armed = Armed::No;
+            let Some(head) = lane.entries.front_mut() else { continue };
+            lane.leased = Some(head.message);
+            self.leases.insert(head.message, key);
+            let live = head.live.take();
+            self.live_bytes -= live.as_ref().map_or(0, |(body, _)| body.bytes.len());
+            leased.push(Waiting { live, ..head.clone() });
+            if lane.more && lane.entries.len() <= LANE_LOW {
+                self.hungry.insert(key);
+            }
+        }
+        leased
+    }
+
+    /// The delivery of a message in memory, given its lane when known.
+    pub fn find(&self, message: MessageId, lane: Option<LaneKey>) -> Option<&Waiting> {
+        let lane = self.lanes.get(&lane.or_else(|| self.leases.get(&message).copied())?)?;
+        lane.entries.iter().find(|w| w.message == message)
+    }
+
+    /// Ends the lease of a message, if it has one.
+    pub fn unlease(&mut self, message: MessageId) {
+        if let Some(key) = self.leases.remove(&message) {
+            if let Some(lane) = self.lanes.get_mut(&key)
+                && lane.leased == Some(message)
+            {
+                lane.leased = None;
+            }
+            self.arm(key);
+        }
+    }
+
+    /// Takes a delivery out, wherever it is in its lane.
+    pub fn remove(&mut self, message: MessageId, key: LaneKey, place: Position) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        let found = lane.entries.iter().position(|w| w.message == message && w.place == place);
+        if let Some(gone) = found.and_then(|at| lane.entries.remove(at)) {
+            self.total -= 1;
+            self.live_bytes -= gone.live.as_ref().map_or(0, |(body, _)| body.bytes.len());
+        }
+        self.arm(key);
+    }
+
+    /// Notes the next attempt of a delivery that stays in its place.
+    pub fn retry(&mut self, message: MessageId, key: LaneKey, attempts: u32, next: Timestamp) {
+        let Some(lane) = self.lanes.get_mut(&key) else { return };
+        if let Some(found) = lane.entries.iter_mut().find(|w| w.message == message) {
+            found.attempts = attempts;
+            found.next_try = next;
+            let live = found.live.take();
+            self.live_bytes -= live.map_or(0, |(body, _)| body.bytes.len());
+        }
+        self.arm(key);
+    }
+
+    /// Whether leasing at `now` may give something.
+    pub fn is_ready(&self, now: Timestamp) -> bool {
+        !self.ready.is_empty()
+            || self.timed.first().is_some_and(|(at, ..)| *at <= now)
+            || self.want().is_some()
+    }
+
+    /// Earliest next attempt of a head that waits for one.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.timed.first().map(|(at, ..)| *at)
+    }
+
+    /// Lanes that wait for their next attempt, and deliveries leased.
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.timed.len(), self.leases.len())
+    }
+
+    /// Deliveries in memory.
+    pub fn in_memory(&self) -> usize {
+        self.total
+    }
+}

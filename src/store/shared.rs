@@ -1,0 +1,366 @@
+//! What the handles of a store, its writer and its indexer share.
+
+use std::ops::{Bound, ControlFlow};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use super::driver::PENDING_EAGER;
+use super::index::row::{QueueId, QueueItem, Row};
+use super::index::{Event, Index, Kv, Names, Order, keys};
+use super::journal::{Location, Reader};
+use super::live::Live;
+use super::queue::{LANE_MAX, Waiting, Want};
+use super::secret::Secret;
+use super::{IndexHome, Position, StorePlan};
+use crate::base::MessageId;
+use crate::fault::Fault;
+use crate::message::State;
+use crate::ports::Ports;
+
+/// Deliveries read from the index at once.
+const REFILL_MAX: usize = 2048;
+
+/// Shared state. Lock order: `index` before `live`.
+pub struct Shared {
+    pub plan: StorePlan,
+    pub ports: Ports,
+    pub live: Mutex<Live>,
+    pub index: Mutex<Index>,
+    /// The index's map, for reads that need not be up to date.
+    pub kv: Kv,
+    pub names: Arc<Names>,
+    pub reader: Reader,
+    pub secret: Secret,
+    pub broken: OnceLock<Fault>,
+    pub full: AtomicBool,
+    pub flush_wanted: AtomicBool,
+    commit_micros: AtomicU64,
+    commit_entries: AtomicU64,
+    closed: AtomicBool,
+    work: (Mutex<bool>, Condvar),
+    /// Held until the store is closed or gone.
+    lock: Mutex<Option<Box<dyn Send + Sync>>>,
+}
+
+/// What [`Shared::new`] takes over.
+pub struct Parts {
+    pub plan: StorePlan,
+    pub ports: Ports,
+    pub live: Live,
+    pub index: Index,
+    pub reader: Reader,
+    pub secret: Secret,
+    pub lock: Box<dyn Send + Sync>,
+}
+
+impl Shared {
+    pub fn new(parts: Parts) -> Self {
+        let (kv, names) = (parts.index.kv.clone(), parts.index.names.clone());
+        Self {
+            plan: parts.plan,
+            ports: parts.ports,
+            live: Mutex::new(parts.live),
+            index: Mutex::new(parts.index),
+            kv,
+            names,
+            reader: parts.reader,
+            secret: parts.secret,
+            broken: OnceLock::new(),
+            full: AtomicBool::new(false),
+            flush_wanted: AtomicBool::new(false),
+            commit_micros: AtomicU64::new(0),
+            commit_entries: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            work: (Mutex::new(false), Condvar::new()),
+            lock: Mutex::new(Some(parts.lock)),
+        }
+    }
+
+    pub fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn index_path(&self) -> PathBuf {
+        self.plan.directory.join("index")
+    }
+
+    /// Entries on disk that the index has not taken.
+    pub fn pending(&self) -> usize {
+        self.live().pending.len()
+    }
+
+    /// Takes note that a batch is on disk: live queues see it, those who wait are woken.
+    pub fn landed(&self, places: &[Location], took: Duration) {
+        let mut woken = Vec::new();
+        let pending = {
+            let mut live = self.live();
+            for at in places {
+                live.landed(*at, &mut woken);
+            }
+            live.pending.len()
+        };
+        for notify in woken {
+            notify.notify_waiters();
+        }
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.commit_micros.store(micros, Ordering::Relaxed);
+        self.commit_entries.store(places.len() as u64, Ordering::Relaxed);
+        if pending >= PENDING_EAGER {
+            self.wake_indexer();
+        }
+    }
+
+    /// Ends the store: everything from now on answers with this fault.
+    pub fn poison(&self, fault: &Fault) {
+        // The first fault stays.
+        let _ = self.broken.set(fault.clone());
+    }
+
+    pub fn commit_last(&self) -> (u64, u64) {
+        let micros = self.commit_micros.load(Ordering::Relaxed);
+        (micros, self.commit_entries.load(Ordering::Relaxed))
+    }
+
+    /// Looks whether new messages have room.
+    pub fn look_at_space(&self) {
+        let (_, bytes) = self.reader.segments().size();
+        let over = self.plan.max_size.is_some_and(|most| bytes > most.0);
+        let free = self.ports.files.free_space(&self.plan.directory);
+        // A disk that does not say is found out by the write.
+        let low = free.is_ok_and(|free| free < self.plan.min_free.0);
+        self.full.store(over || low, Ordering::Relaxed);
+    }
+
+    /// Takes everything on disk into the index and gives it, locked.
+    ///
+    /// # Errors
+    /// `W6009`; what was to be taken stays pending.
+    pub fn caught_up(&self) -> Result<MutexGuard<'_, Index>, Fault> {
+        let mut index = self.index();
+        loop {
+            let events: Vec<Event> = {
+                let mut live = self.live();
+                let count = live.pending.len().min(PENDING_EAGER);
+                live.pending.drain(..count).collect()
+            };
+            if events.is_empty() {
+                return Ok(index);
+            }
+            let applied = index.apply(&events);
+            let mut live = self.live();
+            if let Err(fault) = applied {
+                for event in events.into_iter().rev() {
+                    live.pending.push_front(event);
+                }
+                return Err(fault);
+            }
+            live.indexed(&events);
+        }
+    }
+
+    /// Brings the index up to date; a failure shows again, to the next reader.
+    pub fn catch_up_or_note(&self) {
+        drop(self.caught_up());
+    }
+
+    /// Writes the index to disk, so that a start resumes from here.
+    pub fn flush_index(&self) {
+        // Only speed hangs on it: the journal is the truth.
+        let _ = self.kv.flush();
+    }
+
+    pub fn wait_for_work(&self, most: Duration) {
+        let (flag, condvar) = &self.work;
+        let guard = flag.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = condvar.wait_timeout_while(guard, most, |work| !*work);
+        let (mut guard, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *guard = false;
+    }
+
+    pub fn wake_indexer(&self) {
+        if self.plan.index == IndexHome::Directory {
+            let (flag, condvar) = &self.work;
+            *flag.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            condvar.notify_one();
+        }
+    }
+
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.wake_indexer();
+    }
+
+    /// Lets another process open the store.
+    pub fn unlock(&self) {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// The row of a message as it stands now, outcomes on their way to disk included.
+    ///
+    /// # Errors
+    /// `W6009`.
+    pub fn row(&self, id: MessageId) -> Result<Option<(Position, Row)>, Fault> {
+        let index = self.caught_up()?;
+        let Some(position) = index.position_of(id)? else { return Ok(None) };
+        let Some(mut row) = index.row(position)? else { return Ok(None) };
+        self.overlay(&mut row);
+        Ok(Some((position, row)))
+    }
+
+    /// Puts outcomes that the index has not taken over a row.
+    pub fn overlay(&self, row: &mut Row) {
+        let live = self.live();
+        for standing in &mut row.deliveries {
+            if let Some(fresh) = live.fresh.get(&(row.id, standing.queue)) {
+                *standing = fresh.standing.clone();
+            }
+        }
+    }
+
+    /// Reads waiting deliveries from the index into a queue's window.
+    ///
+    /// # Errors
+    /// `W6009`.
+    pub fn refill(&self, queue: QueueId) -> Result<(), Fault> {
+        let index = self.caught_up()?;
+        let (want, free) = {
+            let mut live = self.live();
+            let window = &live.queue(queue).queue;
+            (window.want(), window.free().clamp(1, REFILL_MAX))
+        };
+        let Some(want) = want else { return Ok(()) };
+        match want {
+            Want::Horizon(after) => {
+                let (items, end) = read_queue(&index.kv, queue, after, free)?;
+                let reached = items.last().map_or(after, |(place, _)| *place);
+                let mut live = self.live();
+                for (place, item) in items {
+                    take(&mut live, queue, item, place, false);
+                }
+                live.queue(queue).queue.refilled(reached, end);
+                if end {
+                    // What came to disk while the index was read.
+                    take_pending(&mut live, queue, index.position);
+                }
+            }
+            Want::Lane { lane, after, horizon } => {
+                let places = read_lane(&index.kv, queue, (lane, after, horizon))?;
+                let more = places.len() >= LANE_MAX;
+                let mut found = Vec::with_capacity(places.len());
+                for place in places {
+                    if let Some(item) = index.kv.read(&keys::queue(queue, place))? {
+                        found.push((place, super::index::decode::<QueueItem>(&item)?));
+                    }
+                }
+                let mut live = self.live();
+                for (place, item) in found {
+                    take(&mut live, queue, item, place, true);
+                }
+                live.queue(queue).queue.refilled_lane(lane, more);
+                if horizon.is_none() && !more {
+                    take_pending(&mut live, queue, index.position);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes an item read from the index into the window, unless an outcome that the index has
+/// not taken says otherwise.
+fn take(live: &mut Live, queue: QueueId, item: QueueItem, place: Position, one_lane: bool) {
+    let mut waiting = Waiting::from_item(item, place);
+    if let Some(fresh) = live.fresh.get(&(waiting.message, queue)) {
+        let standing = &fresh.standing;
+        if standing.state != State::Waiting || standing.place != place {
+            return;
+        }
+        waiting.attempts = standing.attempts;
+        waiting.next_try = standing.next_try;
+    }
+    let window = &mut live.queue(queue).queue;
+    if one_lane {
+        window.refill_lane(waiting);
+    } else {
+        window.refill(waiting);
+    }
+}
+
+/// Offers deliveries of entries that are on disk but not in the index. Those that the
+/// window has are told by their place.
+fn take_pending(live: &mut Live, queue: QueueId, indexed: Position) {
+    let mut waiting: Vec<Waiting> = live
+        .fresh
+        .iter()
+        .filter(|((_, q), fresh)| {
+            let standing = &fresh.standing;
+            *q == queue
+                && standing.state == State::Waiting
+                && standing.place > indexed
+                && standing.place <= live.durable
+        })
+        .map(|((message, _), fresh)| Waiting::from_standing(*message, fresh.at, &fresh.standing))
+        .collect();
+    waiting.sort_by_key(|w| w.place);
+    for waiting in waiting {
+        live.queue(queue).queue.offer(waiting);
+    }
+}
+
+/// Up to `most` waiting deliveries behind a place, and whether that is all.
+fn read_queue(
+    kv: &Kv,
+    queue: QueueId,
+    after: Position,
+    most: usize,
+) -> Result<(Vec<(Position, QueueItem)>, bool), Fault> {
+    let mut items = Vec::new();
+    let mut end = true;
+    kv.walk(
+        Bound::Excluded(keys::queue(queue, after)),
+        Bound::Included(keys::queue(queue, Position::MAX)),
+        Order::Up,
+        &mut |key, value| {
+            if items.len() >= most {
+                end = false;
+                return Ok(ControlFlow::Break(()));
+            }
+            items.push((keys::last_number(key), super::index::decode(value)?));
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
+    Ok((items, end))
+}
+
+/// Places of one lane behind a place, at most [`LANE_MAX`], up to the horizon.
+fn read_lane(
+    kv: &Kv,
+    queue: QueueId,
+    (lane, after, horizon): (crate::message::LaneKey, Position, Option<Position>),
+) -> Result<Vec<Position>, Fault> {
+    let mut places = Vec::new();
+    kv.walk(
+        Bound::Excluded(keys::lane(queue, lane, after)),
+        Bound::Included(keys::lane(queue, lane, horizon.unwrap_or(Position::MAX))),
+        Order::Up,
+        &mut |key, _| {
+            places.push(keys::last_number(key));
+            Ok(if places.len() < LANE_MAX {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            })
+        },
+    )?;
+    Ok(places)
+}

@@ -1,0 +1,376 @@
+//! Commits, outcomes and leases.
+
+use tokio::sync::oneshot;
+
+use super::driver::Request;
+use super::index::row::{Change, Head, QueueId};
+use super::index::{ConsentChange, Event};
+use super::journal::encode;
+use super::live::Inflight;
+use super::open::{patient_hash, queues_of};
+use super::queue::Waiting;
+use super::shared::Shared;
+use super::{Position, Store};
+use crate::base::{ChannelName, DestinationName, MessageId, Timestamp};
+use crate::fault::{Fault, Place, codes};
+use crate::message::{
+    Body, Delivery, Entry, Fate, FaultRecord, Leaf, MessageRecord, Outcome, OutcomeRecord,
+};
+
+/// Entries on their way to disk, in KiB: two batches of full frames at the default size,
+/// or 64 thousand small ones. Who comes when it is used up waits.
+pub const ROOM_KIB: usize = 64 << 10;
+
+/// Largest entry: its frame must fit a segment's 32-bit offsets.
+const ENTRY_BYTES_MAX: usize = 3 << 30;
+
+/// Room of an entry in KiB.
+pub fn room_of(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024).clamp(1, ROOM_KIB)).unwrap_or(1)
+}
+
+/// An entry made ready: everything that needs no lock is done.
+struct Ready {
+    text: Vec<u8>,
+    leaves: Vec<Leaf>,
+    inflight: Inflight,
+}
+
+impl Store {
+    fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    /// Appends an entry; returns when it is on disk, together with its neighbors, and seen
+    /// by `lease` and every read. Its position counts from 1.
+    ///
+    /// When the caller goes away meanwhile the entry is still written.
+    ///
+    /// # Errors
+    /// `W6004` when the journal failed, now or before; `W6005` for a message when the disk
+    /// or `max_size` is full; `W6006` when it is too large; `W6011` after `close`; `W6012`
+    /// for an outcome of an unknown delivery.
+    pub async fn commit(&self, entry: Entry) -> Result<Position, Fault> {
+        if matches!(entry, Entry::Message(_))
+            && self.shared().full.load(std::sync::atomic::Ordering::Relaxed)
+        {
+            self.shared().look_at_space();
+            if self.shared().full.load(std::sync::atomic::Ordering::Relaxed) {
+                return Err(Fault::new(codes::W6005));
+            }
+        }
+        let (done, answer) = oneshot::channel();
+        self.send(entry, Some(done)).await?;
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// Hands an outcome over for the next batch without waiting for the disk; waits only
+    /// while the way there is full. Every read sees it at once.
+    ///
+    /// After a crash an outcome that was not on disk yet is lost, and its delivery is sent
+    /// again.
+    ///
+    /// # Errors
+    /// `W6004` when the journal failed, `W6011` after `close`, `W6012` for an unknown
+    /// delivery.
+    pub async fn settle(&self, outcome: OutcomeRecord) -> Result<(), Fault> {
+        self.send(Entry::Outcome(Box::new(outcome)), None).await
+    }
+
+    fn gone(&self) -> Fault {
+        let broken = self.shared().broken.get().cloned();
+        broken.unwrap_or_else(|| Fault::new(codes::W6011))
+    }
+
+    async fn send(
+        &self,
+        entry: Entry,
+        done: Option<oneshot::Sender<Result<Position, Fault>>>,
+    ) -> Result<(), Fault> {
+        let ready = self.ready_to_send(entry)?;
+        let kib = room_of(ready.text.len());
+        let room = self.0.room.clone().acquire_many_owned(kib).await;
+        let permit = room.map_err(|_| Fault::new(codes::W6011))?;
+        let shared = self.shared();
+        let Ready { text, leaves, inflight } = ready;
+        // An outcome of a delivery that only the index knows: its row is read under the
+        // index's lock, which is held until the outcome took effect.
+        let (_index, known) = self.known(&inflight)?;
+        let mut live = shared.live();
+        if live.closed {
+            return Err(Fault::new(codes::W6011));
+        }
+        if let Some(fault) = shared.broken.get() {
+            return Err(fault.clone());
+        }
+        let position = live.next;
+        let mut woken = None;
+        match &inflight {
+            Inflight::Outcome(change) => {
+                let standing = live.standing(change.message, change.queue).or(known);
+                let standing = standing.ok_or_else(|| unknown(change.message))?;
+                woken = Some(live.outcome(standing, change, position));
+            }
+            Inflight::Other(_) => live.unindexed_records += 1,
+            Inflight::Message { .. } => {}
+        }
+        live.next += 1;
+        live.inflight.push_back(inflight);
+        let request = Request { position, text, leaves, done, permit };
+        // Sent under the lock, so that the order of positions is the order of writing.
+        let sent = self.0.requests.send(request);
+        drop(live);
+        if let Some(notify) = woken {
+            notify.notify_waiters();
+        }
+        sent.map_err(|_| self.gone())
+    }
+
+    /// Encodes an entry and takes what is handed over in memory.
+    fn ready_to_send(&self, mut entry: Entry) -> Result<Ready, Fault> {
+        let shared = self.shared();
+        let text = encode(&entry)?;
+        if text.len() > ENTRY_BYTES_MAX {
+            return Err(Fault::new(codes::W6006));
+        }
+        let leaves = match &mut entry {
+            Entry::Message(record) => std::mem::take(&mut record.leaves),
+            Entry::Outcome(record) => std::mem::take(&mut record.leaves),
+            Entry::Consent(record) => std::mem::take(&mut record.leaves),
+            Entry::Action(record) => std::mem::take(&mut record.leaves),
+        };
+        let inflight = match entry {
+            Entry::Message(record) => {
+                let queues = queues_of(&record, &shared.names);
+                let head = std::sync::Arc::new(Head::new(&record, &queues));
+                let body = |fate| match fate {
+                    Fate::Deliver(body) => Some(body),
+                    Fate::Filtered(_) | Fate::Denied(_) | Fate::Held(_) | Fate::Dead(_) => None,
+                };
+                let bodies = record.owed.into_iter().map(|owed| body(owed.fate)).collect();
+                Inflight::Message { head, bodies }
+            }
+            Entry::Outcome(record) => {
+                let queue = shared.names.find(&record.channel, &record.destination);
+                let queue = queue.ok_or_else(|| unknown(record.message))?;
+                Inflight::Outcome(Change::new(&record, queue))
+            }
+            // Position and place are filled in when it is on disk.
+            Entry::Consent(record) => Inflight::Other(Event::Consent {
+                position: 0,
+                at: Default::default(),
+                consent: ConsentChange {
+                    patients: record
+                        .patients
+                        .iter()
+                        .map(|p| patient_hash(&shared.secret, p))
+                        .collect(),
+                    id: record.id,
+                    version: record.version,
+                    deleted: record.deleted,
+                },
+            }),
+            Entry::Action(record) => {
+                Inflight::Other(Event::Settings { position: 0, values: record.settings })
+            }
+        };
+        Ok(Ready { text, leaves, inflight })
+    }
+
+    /// For an outcome: how its delivery stands by the index, when memory does not know.
+    #[expect(clippy::type_complexity, reason = "a lock and a pair, for one caller")]
+    fn known(
+        &self,
+        inflight: &Inflight,
+    ) -> Result<
+        (
+            Option<std::sync::MutexGuard<'_, super::index::Index>>,
+            Option<(super::index::row::Standing, super::journal::Location)>,
+        ),
+        Fault,
+    > {
+        let Inflight::Outcome(change) = inflight else { return Ok((None, None)) };
+        let (message, queue) = (change.message, change.queue);
+        if self.shared().live().standing(message, queue).is_some() {
+            return Ok((None, None));
+        }
+        let index = self.shared().caught_up()?;
+        let Some(position) = index.position_of(message)? else { return Ok((Some(index), None)) };
+        let row = index.row(position)?;
+        let known = row.and_then(|row| {
+            let at = row.at;
+            row.deliveries.into_iter().find(|d| d.queue == queue).map(|d| (d, at))
+        });
+        Ok((Some(index), known))
+    }
+
+    /// Leases up to `max` deliveries that are due at `now`: heads of lanes that are not
+    /// leased, in order of place. A lane stays leased until its delivery is settled or
+    /// given back by [`Store::release`]. A head whose next attempt is later blocks its lane
+    /// only. A held delivery is not in its lane; released, it goes to the lane's end.
+    ///
+    /// # Errors
+    /// `W6009` when the index failed, `W6010` or `W6003` when a body cannot be read; then
+    /// nothing stays leased.
+    pub async fn lease(
+        &self,
+        channel: &ChannelName,
+        destination: &DestinationName,
+        now: Timestamp,
+        max: usize,
+    ) -> Result<Vec<Delivery>, Fault> {
+        let shared = self.shared();
+        let Some(queue) = shared.names.find(channel, destination) else { return Ok(Vec::new()) };
+        if shared.live().queue(queue).queue.want().is_some() {
+            shared.refill(queue)?;
+        }
+        let leased = shared.live().queue(queue).queue.lease(now, max);
+        let mut deliveries = Vec::with_capacity(leased.len());
+        for (at, waiting) in leased.iter().enumerate() {
+            match self.delivery(channel, destination, queue, waiting) {
+                Ok(Some(delivery)) => deliveries.push(delivery),
+                Ok(None) => self.settle_bodiless(channel, destination, waiting, now).await?,
+                Err(fault) => {
+                    let mut live = shared.live();
+                    let given = deliveries.iter().map(|d: &Delivery| d.message);
+                    for message in given.chain(leased.iter().skip(at).map(|w| w.message)) {
+                        live.queue(queue).queue.unlease(message);
+                    }
+                    return Err(fault.at(Place::destination(channel.shared(), destination.shared())));
+                }
+            }
+        }
+        Ok(deliveries)
+    }
+
+    /// A delivery that was held or dead before it was mapped and then let go has nothing
+    /// to send: it is dead, and says so.
+    async fn settle_bodiless(
+        &self,
+        channel: &ChannelName,
+        destination: &DestinationName,
+        waiting: &Waiting,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let fault = Fault::new(codes::W6014)
+            .at(Place::destination(channel.shared(), destination.shared()));
+        self.settle(OutcomeRecord {
+            message: waiting.message,
+            channel: channel.clone(),
+            destination: destination.clone(),
+            at: now,
+            attempts: waiting.attempts,
+            outcome: Outcome::Dead(FaultRecord::from(&fault)),
+            leaves: Vec::new(),
+        })
+        .await
+    }
+
+    fn delivery(
+        &self,
+        channel: &ChannelName,
+        destination: &DestinationName,
+        queue: QueueId,
+        waiting: &Waiting,
+    ) -> Result<Option<Delivery>, Fault> {
+        let delivery = |body: Body, head: &Head| Delivery {
+            message: waiting.message,
+            channel: channel.clone(),
+            destination: destination.clone(),
+            lane: waiting.lane,
+            position: waiting.place,
+            attempts: waiting.attempts,
+            received: head.received,
+            next_try: waiting.next_try,
+            replay: waiting.replay,
+            revision: head.revision.clone(),
+            body,
+            patient: head.patient.clone(),
+            message_type: head.message_type.clone(),
+        };
+        if let Some((body, head)) = &waiting.live {
+            return Ok(Some(delivery(body.clone(), head)));
+        }
+        let shared = self.shared();
+        let Entry::Message(record) = shared.reader.read(waiting.at)? else {
+            return Err(Fault::new(codes::W6009).because("the index names an entry of another kind"));
+        };
+        let head = Head::new(&record, &[]);
+        let Some(from) = waiting.body_from else {
+            return Ok(own_body(*record, destination).map(|body| delivery(body, &head)));
+        };
+        // Sent again with another body: the outcome that gave it holds it.
+        let row = shared.row(waiting.message)?;
+        let at = row.and_then(|(_, row)| row.outcomes.iter().find(|o| o.0 == from).map(|o| o.1));
+        let lost = || {
+            let text = format!("the body of a replay, queue {}", queue.0);
+            Fault::new(codes::W6010).because(text)
+        };
+        match shared.reader.read(at.ok_or_else(lost)?)? {
+            Entry::Outcome(outcome) => match outcome.outcome {
+                Outcome::Requeued { body: Some(body), revision } => {
+                    Ok(Some(Delivery { revision, ..delivery(body, &head) }))
+                }
+                _ => Err(lost()),
+            },
+            Entry::Message(_) | Entry::Consent(_) | Entry::Action(_) => Err(lost()),
+        }
+    }
+
+    /// Gives a leased delivery back untried, as for a stop or a pause.
+    #[expect(clippy::unused_async, reason = "a replicated journal will have to tell others")]
+    pub async fn release(&self, delivery: &Delivery) {
+        let shared = self.shared();
+        let Some(queue) = shared.names.find(&delivery.channel, &delivery.destination) else {
+            return;
+        };
+        let notify = {
+            let mut live = shared.live();
+            let live = live.queue(queue);
+            live.queue.unlease(delivery.message);
+            live.notify.clone()
+        };
+        notify.notify_waiters();
+    }
+
+    /// Waits until a lease for this destination may give something: something new, released
+    /// or sent again, a lane set free, or a next attempt that is due when this is called.
+    /// Time passing alone does not wake it: see [`Store::next_due`]. Cancel-safe; may
+    /// return without need.
+    pub async fn ready(&self, channel: &ChannelName, destination: &DestinationName) {
+        let shared = self.shared();
+        let queue = shared.names.number(channel, destination);
+        let notify = shared.live().queue(queue).notify.clone();
+        let mut woken = std::pin::pin!(notify.notified());
+        woken.as_mut().enable();
+        let now = shared.ports.clock.now();
+        if shared.live().queue(queue).queue.is_ready(now) {
+            return;
+        }
+        woken.await;
+    }
+
+    /// Earliest next attempt of a lane's head that waits for one, of the lanes in memory;
+    /// may lie in the past when it was not leased yet.
+    #[must_use]
+    pub fn next_due(
+        &self,
+        channel: &ChannelName,
+        destination: &DestinationName,
+    ) -> Option<Timestamp> {
+        let queue = self.shared().names.find(channel, destination)?;
+        self.shared().live().queue(queue).queue.next_due()
+    }
+}
+
+fn own_body(record: MessageRecord, destination: &DestinationName) -> Option<Body> {
+    let owed = record.owed.into_iter().find(|owed| owed.destination == *destination)?;
+    match owed.fate {
+        Fate::Deliver(body) => Some(body),
+        Fate::Filtered(_) | Fate::Denied(_) | Fate::Held(_) | Fate::Dead(_) => None,
+    }
+}
+
+fn unknown(message: MessageId) -> Fault {
+    Fault::new(codes::W6012).because(format!("message {message}"))
+}
