@@ -206,6 +206,7 @@ fn with<T>(table: Option<Table<'_>>, default: T, read: impl Fn(&mut Table<'_>, T
 
 fn store(table: Option<Table<'_>>, data_dir: &std::path::Path) -> StorePlan {
     let default = StorePlan {
+        index: crate::store::IndexHome::Directory,
         directory: data_dir.to_owned(),
         commit_each: false,
         segment_bytes: ByteSize(64 << 20),

@@ -183,9 +183,9 @@ impl Term {
                 let event = facts.message_type.split('^').next().unwrap_or_default();
                 self.any.iter().any(|p| glob(p, facts.message_type) || p == event)
             }
-            Field::Code => facts.code.is_some_and(|code| {
-                self.any.iter().any(|p| glob(&p.to_ascii_uppercase(), code))
-            }),
+            Field::Code => facts
+                .code
+                .is_some_and(|code| self.any.iter().any(|p| glob(&p.to_ascii_uppercase(), code))),
             Field::Since(at) => facts.received >= *at,
             Field::Until(at) => facts.received < *at,
             // Resolved before, or there is no such tag.

@@ -95,7 +95,8 @@ fn term(input: &str) -> IResult<&str, RawTerm<'_>> {
     let quoted = delimited(char('"'), take_while(|c| c != '"'), char('"'));
     let bare = take_while1(|c: char| !c.is_whitespace() && c != ',' && c != '"');
     let values = separated_list1(char(','), consumed(alt((quoted, bare))));
-    let (rest, (negated, name, _, values)) = (opt(tag("-")), name, char(':'), values).parse(input)?;
+    let (rest, (negated, name, _, values)) =
+        (opt(tag("-")), name, char(':'), values).parse(input)?;
     let (_, _) = multispace0::<&str, nom::error::Error<&str>>(rest)?;
     Ok((rest, (negated.is_some(), name, values)))
 }

@@ -24,7 +24,10 @@ const LIVE_BYTES_MAX: usize = 32 << 20;
 
 /// An entry on its way to disk.
 pub enum Inflight {
-    Message { head: Arc<Head>, bodies: Vec<Option<Body>> },
+    Message {
+        head: Arc<Head>,
+        bodies: Vec<Option<Body>>,
+    },
     Outcome(Change),
     /// Anything else: its event, whose location is filled in later.
     Other(Event),
@@ -101,11 +104,7 @@ impl Live {
 
     /// How a delivery stands and where its message lies, when that is known without the
     /// index.
-    pub fn standing(
-        &mut self,
-        message: MessageId,
-        queue: QueueId,
-    ) -> Option<(Standing, Location)> {
+    pub fn standing(&mut self, message: MessageId, queue: QueueId) -> Option<(Standing, Location)> {
         if let Some(fresh) = self.fresh.get(&(message, queue)) {
             return Some((fresh.standing.clone(), fresh.at));
         }
@@ -182,9 +181,8 @@ impl Live {
             self.counts_of(queue).commit(standing.state);
             if standing.state == State::Waiting {
                 let mut waiting = Waiting::from_standing(head.id, at, &standing);
-                waiting.live = body
-                    .filter(|body| body.bytes.len() <= room)
-                    .map(|body| (body, head.clone()));
+                waiting.live =
+                    body.filter(|body| body.bytes.len() <= room).map(|body| (body, head.clone()));
                 let live = self.queue(queue);
                 live.queue.offer(waiting);
                 woken.push(live.notify.clone());

@@ -18,14 +18,15 @@ mod secret;
 mod shared;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
 
 pub use journal::Position;
-pub use plan::{
-    DeliveryRow, IndexHome, LedgerRow, QueueRow, Recovery, RestKey, StorePlan, Usage,
-};
+pub use plan::{DeliveryRow, IndexHome, LedgerRow, QueueRow, Recovery, RestKey, StorePlan, Usage};
 
 /// The open store. Cheap to clone; one per directory, which is locked.
 #[derive(Clone)]

@@ -214,4 +214,3 @@ pub fn event_of(walked: &Walked, names: &Names, secret: &Secret) -> Event {
         Entry::Action(record) => Event::Settings { position, values: record.settings.clone() },
     }
 }
-

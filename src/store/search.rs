@@ -65,11 +65,7 @@ impl Store {
                 return Ok(ControlFlow::Break(()));
             }
             found.extend(matching.iter().filter_map(|at| self.delivery_row(position, row, *at)));
-            Ok(if found.len() < limit {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            })
+            Ok(if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
         Ok(found)
     }
@@ -101,11 +97,7 @@ impl Store {
             if alone || !search.matching(position, row)?.is_empty() {
                 found.push((position, row.id));
             }
-            Ok(if found.len() < limit {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            })
+            Ok(if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
         Ok(found)
     }
@@ -117,8 +109,7 @@ impl Store {
     /// # Errors
     /// `W6009`.
     pub fn ledger(&self, filter: &Filter) -> Result<Vec<LedgerRow>, Fault> {
-        let by_name =
-            |term: &Term| matches!(term.field, Field::Channel | Field::Destination);
+        let by_name = |term: &Term| matches!(term.field, Field::Channel | Field::Destination);
         let mut rows = if filter.terms.iter().all(by_name) {
             let mut rows = self.ledger_rows();
             rows.retain(|row| {
@@ -340,11 +331,7 @@ impl Search<'_> {
                 if found.insert(keys::number_at(key, skip)) {
                     count += 1;
                 }
-                Ok(if count < STRIDE {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                })
+                Ok(if count < STRIDE { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
             })
         };
         match &self.drive {

@@ -127,11 +127,8 @@ fn unwrap(bytes: &[u8; BYTES], rest: Option<&RestKey>) -> Result<Zeroizing<[u8; 
     if id.is_empty() {
         return Ok(key);
     }
-    let missing = || {
-        Fault::new(codes::W6008)
-            .at(Place::file(NAME))
-            .because(format!("key `{id}` is needed"))
-    };
+    let missing =
+        || Fault::new(codes::W6008).at(Place::file(NAME)).because(format!("key `{id}` is needed"));
     let rest = rest.filter(|rest| *rest.id == *id).ok_or_else(missing)?;
     cipher(rest)
         .decrypt_in_place_detached(

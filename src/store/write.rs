@@ -236,7 +236,9 @@ impl Store {
                     for message in given.chain(leased.iter().skip(at).map(|w| w.message)) {
                         live.queue(queue).queue.unlease(message);
                     }
-                    return Err(fault.at(Place::destination(channel.shared(), destination.shared())));
+                    return Err(
+                        fault.at(Place::destination(channel.shared(), destination.shared()))
+                    );
                 }
             }
         }
@@ -252,8 +254,8 @@ impl Store {
         waiting: &Waiting,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let fault = Fault::new(codes::W6014)
-            .at(Place::destination(channel.shared(), destination.shared()));
+        let fault =
+            Fault::new(codes::W6014).at(Place::destination(channel.shared(), destination.shared()));
         self.settle(OutcomeRecord {
             message: waiting.message,
             channel: channel.clone(),
@@ -293,7 +295,9 @@ impl Store {
         }
         let shared = self.shared();
         let Entry::Message(record) = shared.reader.read(waiting.at)? else {
-            return Err(Fault::new(codes::W6009).because("the index names an entry of another kind"));
+            return Err(
+                Fault::new(codes::W6009).because("the index names an entry of another kind")
+            );
         };
         let head = Head::new(&record, &[]);
         let Some(from) = waiting.body_from else {

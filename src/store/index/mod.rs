@@ -17,7 +17,6 @@ use super::journal::{Location, Position};
 use crate::base::{ChannelName, DestinationName};
 
 pub use kv::{Changes, Kv, Order};
-pub use open::OpenedIndex;
 pub use project::{ConsentChange, Event, decode, read_duplicate};
 use row::{Counts, QueueId};
 

@@ -38,11 +38,7 @@ impl Index {
     ///
     /// # Errors
     /// `W6009` when even an empty one cannot be made.
-    pub fn open(
-        files: &dyn Files,
-        directory: &Path,
-        last: Position,
-    ) -> Result<OpenedIndex, Fault> {
+    pub fn open(files: &dyn Files, directory: &Path, last: Position) -> Result<OpenedIndex, Fault> {
         let boot = files.boot_id().unwrap_or_default();
         if let Ok(kv) = Kv::sled(directory)
             && let Ok(Some(index)) = Self::load(kv, last, &boot)
@@ -50,9 +46,7 @@ impl Index {
             index.mark(&boot, false)?;
             return Ok(OpenedIndex { index, fresh: false });
         }
-        files
-            .remove_tree(directory)
-            .map_err(|e| Fault::new(codes::W6009).caused_by(e))?;
+        files.remove_tree(directory).map_err(|e| Fault::new(codes::W6009).caused_by(e))?;
         let index = Self::empty(Kv::sled(directory)?);
         index.mark(&boot, false)?;
         Ok(OpenedIndex { index, fresh: true })

@@ -14,12 +14,29 @@ use crate::message::State;
 /// An entry of the journal, as far as the index is concerned.
 #[derive(Clone, Debug)]
 pub enum Event {
-    Message { position: Position, at: Location, head: Arc<Head> },
-    Outcome { position: Position, at: Location, change: Change },
-    Consent { position: Position, at: Location, consent: ConsentChange },
-    Settings { position: Position, values: Vec<(Arc<str>, Arc<str>)> },
+    Message {
+        position: Position,
+        at: Location,
+        head: Arc<Head>,
+    },
+    Outcome {
+        position: Position,
+        at: Location,
+        change: Change,
+    },
+    Consent {
+        position: Position,
+        at: Location,
+        consent: ConsentChange,
+    },
+    Settings {
+        position: Position,
+        values: Vec<(Arc<str>, Arc<str>)>,
+    },
     /// An entry about things the index no longer holds.
-    Nothing { position: Position },
+    Nothing {
+        position: Position,
+    },
 }
 
 /// A version of a consent.
@@ -219,7 +236,12 @@ impl<'a> Work<'a> {
         Ok(Some(position))
     }
 
-    fn outcome(&mut self, at_position: Position, at: Location, change: &Change) -> Result<(), Fault> {
+    fn outcome(
+        &mut self,
+        at_position: Position,
+        at: Location,
+        change: &Change,
+    ) -> Result<(), Fault> {
         // An outcome of a message that is no more, as its keep time was over.
         let Some(position) = self.load(change.message)? else { return Ok(()) };
         let Some(mut row) = self.rows.remove(&position) else { return Ok(()) };

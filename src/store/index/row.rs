@@ -302,7 +302,6 @@ impl Counts {
 
     pub fn unaccounted(&self) -> i64 {
         let sum: u64 = self.states.iter().sum();
-        i64::try_from(self.committed).unwrap_or(i64::MAX)
-            - i64::try_from(sum).unwrap_or(i64::MAX)
+        i64::try_from(self.committed).unwrap_or(i64::MAX) - i64::try_from(sum).unwrap_or(i64::MAX)
     }
 }

@@ -90,9 +90,7 @@ impl Reader {
             return Err(damaged());
         }
         let length = match &segment.sealer {
-            Some(sealer) => {
-                sealer.open(head.position, head.flags, payload).ok_or_else(damaged)?
-            }
+            Some(sealer) => sealer.open(head.position, head.flags, payload).ok_or_else(damaged)?,
             None => payload.len(),
         };
         let text = payload.get(..length).ok_or_else(damaged)?;
@@ -139,8 +137,7 @@ impl Reader {
                 .at(Place::file(file_name(segment.number)))
                 .because(format!("no whole entry at byte {at}, where one must be"))
         };
-        let mut scan =
-            Scan::new(self.handle(segment.number)?, segment.clone()).map_err(failed)?;
+        let mut scan = Scan::new(self.handle(segment.number)?, segment.clone()).map_err(failed)?;
         while scan.expected <= last {
             let at = scan.at;
             let Some((position, location, flags)) = scan.next().map_err(failed)? else {

@@ -30,11 +30,7 @@ impl SegmentInfo {
     ///
     /// # Errors
     /// `W6008` when it is sealed with another key than `rest`.
-    pub fn from_header(
-        header: &Header,
-        rest: Option<&RestKey>,
-        bytes: u64,
-    ) -> Result<Self, Fault> {
+    pub fn from_header(header: &Header, rest: Option<&RestKey>, bytes: u64) -> Result<Self, Fault> {
         let sealer = match (header.key.as_str(), rest) {
             ("", _) => None,
             (id, Some(rest)) if *rest.id == *id => {

@@ -1,1 +1,0 @@
-//! Simulated twins of the ports.

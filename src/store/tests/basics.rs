@@ -1,0 +1,232 @@
+//! Commit, lease, settle, read, reopen.
+
+use super::*;
+use crate::fault::codes;
+use crate::message::{ActionRecord, ConsentRecord, PatientKey, State};
+
+#[tokio::test]
+async fn what_is_committed_is_leased_settled_found_and_survives() {
+    let (ports, _handles, plan) = sim(1);
+    let (store, recovery) = open(&ports, &plan).await;
+    assert_eq!((recovery.entries, recovery.torn_bytes), (0, 0));
+    assert_eq!(store.commit(message(1, 1)).await, Ok(1));
+    assert_eq!(store.commit(message(2, 1)).await, Ok(2));
+    assert_eq!(store.commit(message(3, 2)).await, Ok(3));
+    assert_eq!(lease(&store, "ehr", now(), 10).await, [1, 3]);
+    assert_eq!(lease(&store, "ehr", now(), 10).await, Vec::<u64>::new());
+    store.settle(outcome(1, "ehr", delivered())).await.unwrap();
+    assert_eq!(lease(&store, "ehr", now(), 10).await, [2]);
+    let row = &store.ledger(&Filter::all()).unwrap()[0];
+    assert_eq!((row.committed, row.delivered, row.waiting, row.unaccounted), (3, 1, 2, 0));
+    let before = picture(&store);
+    store.close().await.unwrap();
+    assert_eq!(store.commit(message(4, 1)).await.unwrap_err().code(), codes::W6011);
+    drop(store);
+    let (store, recovery) = open(&ports, &plan).await;
+    assert_eq!((recovery.entries, recovery.torn_bytes), (4, 0));
+    assert_eq!(picture(&store), before);
+    assert_eq!(lease(&store, "ehr", now(), 10).await, [2, 3]);
+    assert_eq!(store.message(id(2)).unwrap().unwrap().original, body(2));
+    assert_eq!(store.outcomes(id(1)).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_real_store_does_the_same() {
+    let (ports, _home, plan) = real();
+    let (store, _) = open(&ports, &plan).await;
+    for number in 1..=300 {
+        store.commit(message(number, number % 7)).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    loop {
+        let leased = lease(&store, "ehr", now(), 16).await;
+        if leased.is_empty() {
+            break;
+        }
+        for number in leased {
+            seen.push(number);
+            if number <= 250 {
+                store.settle(outcome(number, "ehr", delivered())).await.unwrap();
+            }
+        }
+    }
+    assert_eq!(seen.len(), 257);
+    let before = picture(&store);
+    assert!(Store::open(&ports, &plan, key(), &|_, _| {}).await.is_err());
+    store.close().await.unwrap();
+    drop(store);
+    let (store, recovery) = open(&ports, &plan).await;
+    assert!(!recovery.index_rebuilt && recovery.replayed_into_index == 0, "{recovery:?}");
+    assert_eq!(picture(&store), before);
+    store.close().await.unwrap();
+    drop(store);
+    std::fs::remove_dir_all(plan.directory.join("index")).unwrap();
+    let (store, recovery) = open(&ports, &plan).await;
+    assert!(recovery.index_rebuilt && recovery.replayed_into_index == 550, "{recovery:?}");
+    assert_eq!(picture(&store), before);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_outcome_moves_its_delivery() {
+    let (ports, _handles, plan) = sim(2);
+    let (store, _) = open(&ports, &plan).await;
+    let state = |number: u64| {
+        let filter = Filter::parse(&format!("id:{}", id(number)), now()).unwrap();
+        store.search(&filter, true, 10, None).unwrap()[0].state
+    };
+    let settle = |number, what| store.settle(outcome(number, "ehr", what));
+    for number in 1..=6 {
+        store.commit(message(number, 1)).await.unwrap();
+    }
+    // A retry keeps its place and blocks its lane until it is due.
+    assert_eq!(lease(&store, "ehr", now(), 9).await, [1]);
+    let next_try = now().after(HOUR);
+    settle(1, Outcome::Retry { next_try, fault: fault() }).await.unwrap();
+    assert_eq!(lease(&store, "ehr", now(), 9).await, Vec::<u64>::new());
+    assert_eq!(store.next_due(&channel(), &destination("ehr")), Some(next_try));
+    assert_eq!(lease(&store, "ehr", next_try, 9).await, [1]);
+    // Dead: out of the lane.
+    settle(1, Outcome::Dead(fault())).await.unwrap();
+    assert_eq!(state(1), State::Dead);
+    // Held in the lane: passed over, then at the lane's end.
+    store.commit(Entry::Outcome(Box::new(outcome(2, "ehr", Outcome::Held)))).await.unwrap();
+    assert_eq!(lease(&store, "ehr", now(), 9).await, [3]);
+    store.commit(Entry::Outcome(Box::new(outcome(2, "ehr", Outcome::Released)))).await.unwrap();
+    // A person is faster than the attempt: the failed attempt does not undo the skip.
+    settle(3, Outcome::Skipped).await.unwrap();
+    settle(3, Outcome::Retry { next_try, fault: fault() }).await.unwrap();
+    assert_eq!(state(3), State::Skipped);
+    // Sent again: at the end, marked, with a body of its own.
+    let requeued = Outcome::Requeued { body: Some(body(1)), revision: Revision("rev-2".into()) };
+    store.commit(Entry::Outcome(Box::new(outcome(1, "ehr", requeued)))).await.unwrap();
+    let mut order = Vec::new();
+    while let [delivery] =
+        &store.lease(&channel(), &destination("ehr"), now(), 1).await.unwrap()[..]
+    {
+        let number = number_of(delivery.message);
+        if number == 1 {
+            assert!(delivery.replay && &*delivery.revision.0 == "rev-2" && delivery.attempts == 0);
+        }
+        order.push(number);
+        settle(number, delivered()).await.unwrap();
+    }
+    assert_eq!(order, [4, 5, 6, 2, 1]);
+    let unknown = settle(77, delivered()).await.unwrap_err();
+    assert_eq!(unknown.code(), codes::W6012);
+    let row = &store.ledger(&Filter::all()).unwrap()[0];
+    assert_eq!((row.committed, row.delivered, row.skipped, row.unaccounted), (6, 5, 1, 0));
+    // Outcomes are read from the disk: what was settled before this commit is there.
+    let action = ActionRecord { at: now(), settings: Vec::new(), leaves: Vec::new() };
+    store.commit(Entry::Action(Box::new(action))).await.unwrap();
+    assert_eq!(store.outcomes(id(1)).unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_delivery_without_a_body_ends_dead_not_lost() {
+    let (ports, _handles, plan) = sim(3);
+    let (store, _) = open(&ports, &plan).await;
+    let owed = vec![("ehr", 1, Fate::Dead(fault()))];
+    store.commit(Entry::Message(Box::new(record(1, owed, None)))).await.unwrap();
+    let again = Outcome::Requeued { body: None, revision: Revision("rev-1".into()) };
+    store.settle(outcome(1, "ehr", again)).await.unwrap();
+    tokio::task::yield_now().await;
+    store.commit(message(2, 2)).await.unwrap();
+    assert_eq!(lease(&store, "ehr", now(), 9).await, [2]);
+    let dead = Filter::parse("state:dead code:W6014", now()).unwrap();
+    assert_eq!(store.search(&dead, true, 9, None).unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn ready_wakes_for_what_comes() {
+    let (ports, _handles, plan) = sim(4);
+    let (store, _) = open(&ports, &plan).await;
+    let waiting = {
+        let store = store.clone();
+        tokio::spawn(async move { store.ready(&channel(), &destination("ehr")).await })
+    };
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    store.commit(message(1, 1)).await.unwrap();
+    waiting.await.unwrap();
+    store.ready(&channel(), &destination("ehr")).await;
+    let leased = store.lease(&channel(), &destination("ehr"), now(), 1).await.unwrap();
+    store.release(&leased[0]).await;
+    store.ready(&channel(), &destination("ehr")).await;
+    assert_eq!(lease(&store, "ehr", now(), 1).await, [1]);
+}
+
+#[tokio::test]
+async fn consents_settings_and_duplicates_are_found_at_once_and_after_a_restart() {
+    let (ports, _handles, plan) = sim(5);
+    let (store, _) = open(&ports, &plan).await;
+    let consent = |version, deleted, patient: &str| {
+        Entry::Consent(Box::new(ConsentRecord {
+            id: "c1".into(),
+            version,
+            patients: vec![PatientKey::new(patient)],
+            at: now(),
+            resource: Bytes::from_static(b"{}"),
+            deleted,
+            leaves: Vec::new(),
+        }))
+    };
+    let action = |value: &str| {
+        Entry::Action(Box::new(ActionRecord {
+            at: now(),
+            settings: vec![("pause adt/ehr".into(), value.into())],
+            leaves: Vec::new(),
+        }))
+    };
+    store.commit(consent(1, false, "P1")).await.unwrap();
+    assert_eq!(store.consents(&PatientKey::new("P1")).unwrap()[0].version, 1);
+    store.commit(consent(2, false, "P2")).await.unwrap();
+    assert!(store.consents(&PatientKey::new("P1")).unwrap().is_empty());
+    store.commit(action("by kim")).await.unwrap();
+    store.commit(message(1, 1)).await.unwrap();
+    let check = |store: &Store| {
+        assert_eq!(store.consents(&PatientKey::new("P2")).unwrap()[0].version, 2);
+        assert_eq!(store.consent("c1").unwrap().unwrap().version, 2);
+        assert_eq!(store.setting("pause adt/ehr").unwrap(), Some("by kim".into()));
+        assert_eq!(store.settings("pause ").unwrap().len(), 1);
+        let key = 1u128.to_be_bytes();
+        let later = id(1).arrived().after(HOUR);
+        assert_eq!(store.duplicate(&key, later, HOUR).unwrap(), Some(id(1)));
+        assert_eq!(store.duplicate(&key, later.after(HOUR), HOUR).unwrap(), None);
+        assert_eq!(store.duplicate(&[9; 16], later, HOUR).unwrap(), None);
+    };
+    check(&store);
+    let hash = store.keyed_hash("control", b"C1");
+    store.close().await.unwrap();
+    drop(store);
+    let (store, _) = open(&ports, &plan).await;
+    check(&store);
+    assert_eq!(store.keyed_hash("control", b"C1"), hash);
+    store.commit(consent(3, true, "P2")).await.unwrap();
+    store.commit(action("")).await.unwrap();
+    assert!(store.consents(&PatientKey::new("P2")).unwrap().is_empty());
+    assert!(store.consent("c1").unwrap().unwrap().deleted);
+    assert_eq!(store.setting("pause adt/ehr").unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_key_and_the_lock_are_needed() {
+    let (ports, handles, plan) = sim(6);
+    let (store, _) = open(&ports, &plan).await;
+    let other = Store::open(&ports, &plan, key(), &|_, _| {}).await.err().unwrap();
+    assert_eq!(other.code(), codes::W6001);
+    store.commit(message(1, 1)).await.unwrap();
+    let ports = handles.kill();
+    for rest in
+        [None, Some(RestKey { id: "rest-2".into(), bytes: zeroize::Zeroizing::new([7; 32]) })]
+    {
+        let fault = Store::open(&ports, &plan, rest, &|_, _| {}).await.err().unwrap();
+        assert_eq!(fault.code(), codes::W6008);
+    }
+    // On disk nothing can be read.
+    for path in handles.disk.paths() {
+        handles.disk.corrupt(&path, |bytes| {
+            assert!(!bytes.windows(5).any(|w| w == b"body "), "{}", path.display());
+        });
+    }
+}
