@@ -11,6 +11,7 @@ mod journal;
 mod live;
 mod open;
 mod plan;
+mod prune;
 mod queue;
 mod read;
 mod search;
