@@ -121,7 +121,8 @@ fn relax(schema: &mut Json) {
             if members.get("required").is_some_and(Json::is_array) {
                 members.shift_remove("required");
             }
-            members.values_mut().for_each(relax);
+            // A condition stays one: a site need not repeat the `type`.
+            members.iter_mut().filter(|(key, _)| *key != "if").for_each(|(_, inner)| relax(inner));
         }
         Json::Array(items) => items.iter_mut().for_each(relax),
         _ => {}

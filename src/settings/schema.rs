@@ -73,7 +73,9 @@ fn by_type(common: &[KeyRow], kinds: &[KindRow]) -> Json {
             if let Some(properties) = then.get_mut("properties").and_then(Json::as_object_mut) {
                 properties.shift_insert(0, "type".to_owned(), json!({ "const": kind.name }));
             }
-            json!({ "if": { "properties": { "type": { "const": kind.name } } }, "then": then })
+            let chosen =
+                json!({ "properties": { "type": { "const": kind.name } }, "required": ["type"] });
+            json!({ "if": chosen, "then": then })
         })
         .collect();
     json!({

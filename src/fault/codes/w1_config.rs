@@ -103,7 +103,4 @@ codes! {
     W1059 Operator "something this machine should have is not there",
         "The configuration is right, but here it could not be started.",
         "Make it before `weir run`, or check on the machine that will run it.";
-    W1060 Operator "a channel or destination with waiting messages is gone",
-        "Its waiting messages would have nowhere to go.",
-        "Reload with `--adopt NEW` or `--drop` and a reason.";
 }
