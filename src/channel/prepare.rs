@@ -9,7 +9,7 @@ use super::{
 };
 use crate::audit;
 use crate::base::ChannelName;
-use crate::consent::{self, Directive};
+use crate::consent::{self, Directive, Facts};
 use crate::fault::codes::W9001;
 use crate::fault::{Fault, Place};
 use crate::mapping::Mapping;
@@ -27,6 +27,7 @@ pub(super) struct Shared<'m> {
     pub(super) trail: Trail,
     pub(super) leaves: Vec<Leaf>,
     directives: Option<Arc<[Directive]>>,
+    facts: Option<Facts>,
     made: Vec<Made>,
 }
 
@@ -51,6 +52,7 @@ impl<'m> Shared<'m> {
             trail: Trail { steps: Vec::new() },
             leaves: Vec::new(),
             directives: None,
+            facts: None,
             made: Vec::new(),
         }
     }
@@ -153,8 +155,8 @@ fn ask_consent(
         (None, Some(patient)) => around.consents.directives(patient)?,
         (None, None) => Arc::from([]),
     };
-    let subject = redecide::subject(&shared.parsed.message_type);
-    let decided = redecide::decide(rules, to, &directives, &subject, around.now);
+    let facts = shared.facts.get_or_insert_with(|| Facts::of(&shared.parsed.content));
+    let decided = redecide::decide(rules, to, &directives, facts, around.now);
     shared.directives = Some(directives);
     shared.step(Stage::Consent, Some(to), (around.monotonic)().saturating_sub(begin));
     let Some((decision, outcome)) = decided else { return Ok(None) };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{ChannelRules, DestinationRules, OnDeny, OnUnknown};
 use crate::audit;
 use crate::base::{DestinationName, Timestamp};
-use crate::consent::{self, ConsentBook, Directive, Question};
+use crate::consent::{self, ConsentBook, Directive, Facts, Question};
 use crate::fault::Fault;
 use crate::message::{Decision, Delivery, Leaf, MessageRecord, Verdict};
 
@@ -45,8 +45,8 @@ pub fn redecide(
         Some(patient) => consents.directives(patient)?,
         None => Arc::from([]),
     };
-    let subject = subject(&delivery.message_type);
-    Ok(decide(rules, to, &directives, &subject, now).map_or(Redecision::Go, |(_, said)| said))
+    let facts = Facts::of_body(&delivery.body);
+    Ok(decide(rules, to, &directives, &facts, now).map_or(Redecision::Go, |(_, said)| said))
 }
 
 /// Whether a message's record shows that its body for this destination was made under
@@ -59,21 +59,12 @@ pub fn same_decision(record: &MessageRecord, to: &DestinationName, decision: &De
     record.leaves.iter().rfind(decided).is_some_and(|leaf| leaf.decision == now.decision)
 }
 
-/// What a message is about, for the question to consent. Made of the message type alone,
-/// so that the question at dequeue is the question at intake.
-pub(super) fn subject(message_type: &Arc<str>) -> Vec<Arc<str>> {
-    match message_type.rsplit_once(':') {
-        Some((_, resource)) => vec![resource.into()],
-        None => vec![message_type.clone()],
-    }
-}
-
 /// Decides for one destination; none where the channel has no policy.
 pub(super) fn decide(
     rules: &ChannelRules,
     to: &DestinationRules,
     directives: &[Directive],
-    classes: &[Arc<str>],
+    facts: &Facts,
     now: Timestamp,
 ) -> Option<(Decision, Redecision)> {
     let policy = rules.consent.policy.as_ref()?;
@@ -81,8 +72,7 @@ pub(super) fn decide(
         recipient: &to.recipient,
         purpose: &to.purpose,
         action: ACTION,
-        classes,
-        labels: &[],
+        content: facts,
         now,
     };
     let decision = consent::decide(policy, directives, &question);

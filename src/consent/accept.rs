@@ -18,9 +18,7 @@ pub fn accept(consent: &Doc) -> Result<(Directive, Vec<PatientKey>), Fault> {
     let compiled = Directive::compile(consent, id.as_deref().unwrap_or_default(), 0)?;
     match validate::structure(consent).into_iter().next() {
         None => Ok(compiled),
-        Some(finding) => {
-            Err(Fault::new(W3010).at(Place::path(finding.path)).because(finding.what))
-        }
+        Some(finding) => Err(Fault::new(W3010).at(Place::path(finding.path)).because(finding.what)),
     }
 }
 
@@ -74,5 +72,9 @@ pub fn patients_of(consent: Node<'_>) -> Result<Vec<PatientKey>, Fault> {
     if let Some(node) = patient.and_then(|patient| patient.get("identifier")) {
         add_identifier(&mut keys, node);
     }
-    if keys.is_empty() { Err(Fault::new(W3012).at(Place::path("Consent.patient"))) } else { Ok(keys) }
+    if keys.is_empty() {
+        Err(Fault::new(W3012).at(Place::path("Consent.patient")))
+    } else {
+        Ok(keys)
+    }
 }

@@ -24,22 +24,62 @@ const REASONS: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
 
 /// Members of a Consent in R4.
 const CONSENT_MEMBERS: &[&str] = &[
-    "resourceType", "id", "meta", "implicitRules", "language", "text", "contained", "extension",
-    "identifier", "status", "scope", "category", "patient", "dateTime", "performer",
-    "organization", "sourceAttachment", "sourceReference", "policy", "policyRule",
-    "verification", "provision",
+    "resourceType",
+    "id",
+    "meta",
+    "implicitRules",
+    "language",
+    "text",
+    "contained",
+    "extension",
+    "identifier",
+    "status",
+    "scope",
+    "category",
+    "patient",
+    "dateTime",
+    "performer",
+    "organization",
+    "sourceAttachment",
+    "sourceReference",
+    "policy",
+    "policyRule",
+    "verification",
+    "provision",
 ];
 
 /// Members of a provision in R4.
 const PROVISION_MEMBERS: &[&str] = &[
-    "id", "extension", "type", "period", "actor", "action", "securityLabel", "purpose", "class",
-    "code", "dataPeriod", "data", "provision",
+    "id",
+    "extension",
+    "type",
+    "period",
+    "actor",
+    "action",
+    "securityLabel",
+    "purpose",
+    "class",
+    "code",
+    "dataPeriod",
+    "data",
+    "provision",
 ];
 
 /// Roles of actors that are not the recipient: author, custodian, subject and the like.
 const OTHER_ROLES: &[&str] = &[
-    "AUT", "CST", "ENT", "INF", "SBJ", "RCT", "LA", "PPRF", "PRF", "CONSENTER", "CONSENTOR",
-    "GRANTOR", "DELEGATOR",
+    "AUT",
+    "CST",
+    "ENT",
+    "INF",
+    "SBJ",
+    "RCT",
+    "LA",
+    "PPRF",
+    "PRF",
+    "CONSENTER",
+    "CONSENTOR",
+    "GRANTOR",
+    "DELEGATOR",
 ];
 
 fn at(code: Code, node: Node<'_>) -> Fault {

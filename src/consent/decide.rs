@@ -160,7 +160,13 @@ fn combine<'p>(
             (Said::Deny, ..) => own,
             (_, true, _) => denied,
             (Said::Unknown, false, true) => permitted,
-            (Said::Permit, false, true) => if required { permitted } else { own },
+            (Said::Permit, false, true) => {
+                if required {
+                    permitted
+                } else {
+                    own
+                }
+            }
             (_, false, false) => without,
         },
         Combine::PermitOverrides => match (own.0, deny, permit) {
@@ -188,9 +194,7 @@ fn item_outcome<'p>(
     let facility = facility(policy, question, item);
     let patient = match facility.directives {
         Directives::Ignored => Patient::default(),
-        Directives::Required | Directives::Honored => {
-            patient(directives, question, item, horizon)
-        }
+        Directives::Required | Directives::Honored => patient(directives, question, item, horizon),
     };
     let (said, rule) = combine(policy.combine, &facility, patient);
     let mut losers = facility.others;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::time::{Range, moment};
 use crate::fhir::{Doc, Node};
 use crate::hl7v2::{Message, Segment};
-use crate::message::Content;
+use crate::message::{Body, Content, ContentKind};
 
 /// Most different items looked at; what is beyond them counts as unknown, so that a Bundle
 /// of thousands cannot take the time of all others.
@@ -65,6 +65,24 @@ const SEGMENTS: &[(&str, &str, usize)] = &[
     ("FT1", "ChargeItem", 7),
 ];
 
+/// Resources that tell of no patient: consent is not asked about them, so that what a
+/// mapping adds around the patient's data changes no answer.
+pub(super) const ABOUT_NO_PATIENT: &[&str] = &[
+    "AuditEvent",
+    "CapabilityStatement",
+    "Endpoint",
+    "HealthcareService",
+    "Location",
+    "Medication",
+    "MessageHeader",
+    "OperationOutcome",
+    "Organization",
+    "Practitioner",
+    "PractitionerRole",
+    "Provenance",
+    "Substance",
+];
+
 /// Names of code systems in HL7 v2 and their addresses in FHIR.
 const SYSTEMS: &[(&str, &str)] = &[
     ("LN", "http://loinc.org"),
@@ -102,7 +120,8 @@ const TIME_MEMBERS: [&str; 14] = [
 impl Facts {
     /// Reads the facts of a content.
     ///
-    /// FHIR: every resource of a Bundle and every contained one. HL7 v2: the segments that
+    /// FHIR: every resource of a Bundle and every contained one, but for those that tell of
+    /// no patient, such as Organization. HL7 v2: the segments that
     /// stand for a resource (PID for Patient, OBX for Observation, ..); Z segments and
     /// those that only complete others are passed over. Anything else is one unknown item.
     #[must_use]
@@ -114,6 +133,18 @@ impl Facts {
             Content::Raw(_) => {}
         }
         facts
+    }
+
+    /// Reads the facts of a body; one that no parser takes is unknown.
+    #[must_use]
+    pub fn of_body(body: &Body) -> Self {
+        let bytes = body.bytes.clone();
+        let parsed = match body.kind {
+            ContentKind::Hl7 => Message::parse(bytes).map(Content::Hl7).ok(),
+            ContentKind::FhirJson => Doc::parse_json(bytes).map(Content::Fhir).ok(),
+            ContentKind::Raw => None,
+        };
+        parsed.map(|content| Self::of(&content)).unwrap_or_default()
     }
 
     /// Facts of a content of which only classes and labels are known, as when a person asks
@@ -196,13 +227,15 @@ impl Facts {
         let id = resource.get("id").and_then(|id| id.string());
         let mut own = labels(resource);
         own.extend(outer.iter().cloned());
-        self.add(Item {
-            reference: class.as_ref().zip(id).map(|(class, id)| format!("{class}/{id}").into()),
-            class: class.map(|class| Arc::from(&*class)),
-            labels: own.clone(),
-            codes: Some(fhir_codes(resource)),
-            period: TIME_MEMBERS.iter().find_map(|name| period(resource.get(name)?)),
-        });
+        if !class.as_ref().is_some_and(|class| ABOUT_NO_PATIENT.contains(&&**class)) {
+            self.add(Item {
+                reference: class.as_ref().zip(id).map(|(class, id)| format!("{class}/{id}").into()),
+                class: class.map(|class| Arc::from(&*class)),
+                labels: own.clone(),
+                codes: Some(fhir_codes(resource)),
+                period: TIME_MEMBERS.iter().find_map(|name| period(resource.get(name)?)),
+            });
+        }
         let contained = resource.get("contained");
         for inner in contained.iter().flat_map(|contained| contained.items()) {
             self.read_resource(inner, &own);
@@ -319,6 +352,7 @@ pub(super) mod tests {
               "code":{"coding":[{"system":"http://loinc.org","code":"2345-7"},{"code":"GLU"}]},
               "contained":[{"resourceType":"Specimen"}]}},
             {"resource":{"resourceType":"Composition","type":{"text":"no coding"}}},
+            {"resource":{"resourceType":"Organization","contained":[{"resourceType":"Group"}]}},
             {"request":{"method":"DELETE","url":"Condition?patient=1"}},{}]}"#,
         );
         assert_eq!(
@@ -326,11 +360,11 @@ pub(super) mod tests {
             "Patient [\"R\"] [] Patient/1\n\
              Observation [\"urn:s|HIV\", \"R\"] [\"http://loinc.org|2345-7\", \"GLU\"] -\n\
              Specimen [\"urn:s|HIV\", \"R\"] [] -\nComposition [\"R\"] [] -\n\
-             Condition [] [] -\n? [] [] -"
+             Group [\"R\"] [] -\nCondition [] [] -\n? [] [] -"
         );
         assert!(facts.items()[1].period.unwrap().start.is_some());
         assert_eq!(facts.items()[0].period, None);
-        assert_eq!(facts.items()[4].codes, None, "what is deleted is not known");
+        assert_eq!(facts.items()[5].codes, None, "what is deleted is not known");
         let one = fhir(r#"{"resourceType":"Patient"}"#);
         assert_eq!(shown(&one), "Patient [] [] -");
         assert_eq!(format!("{:?}", fhir("{}").items()), "[Item(unknown <phi>)]");
@@ -349,10 +383,22 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn periods_have_open_ends() {
-        let range = |json: &str| {
-            period(Doc::parse_json(Bytes::from(json.to_owned())).unwrap().root())
+    fn bodies_are_read_or_unknown() {
+        let count = |kind, text: &'static str| {
+            let body = Body { kind, bytes: Bytes::from_static(text.as_bytes()) };
+            Facts::of_body(&body).items().len()
         };
+        assert_eq!(count(ContentKind::Hl7, "MSH|^~\\&|A\rPID|1\r"), 1);
+        assert_eq!(count(ContentKind::FhirJson, r#"{"resourceType":"Patient"}"#), 1);
+        assert_eq!(count(ContentKind::FhirJson, r#"{"resourceType":"Location"}"#), 0);
+        assert_eq!(count(ContentKind::Hl7, "x") + count(ContentKind::FhirJson, "x"), 0);
+        assert_eq!(count(ContentKind::Raw, "x"), 0);
+    }
+
+    #[test]
+    fn periods_have_open_ends() {
+        let range =
+            |json: &str| period(Doc::parse_json(Bytes::from(json.to_owned())).unwrap().root());
         assert_eq!(range(r#"{"start":"2026"}"#).unwrap().end, None);
         assert_eq!(range(r#"{"end":"2026"}"#).unwrap().start, None);
         assert_eq!(range("{}"), Some(Range::default()));

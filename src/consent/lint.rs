@@ -34,11 +34,7 @@ pub(super) fn check(policy: &Inner, table: &mut Table<'_>, head: &Range<usize>) 
 }
 
 /// Whether `over` decides wherever `rule` would.
-fn shadows(
-    (first, over): (usize, &Rule),
-    (place, rule): (usize, &Rule),
-    combine: Combine,
-) -> bool {
+fn shadows((first, over): (usize, &Rule), (place, rule): (usize, &Rule), combine: Combine) -> bool {
     let stronger = match (combine, over.then, rule.then) {
         (_, Then::Redact, Then::Redact) => over.paths == rule.paths && first < place,
         (_, over, rule) if over == rule => first < place,
@@ -122,7 +118,7 @@ mod tests {
     #[test]
     fn codes_and_classes_must_be_known() {
         let text = format!(
-            "{HEAD}[[rule]]\npurpose = [\"TREET\", \"x\"]\nclass = [\"Observaton\", \"Q\", 3]\n\
+            "{HEAD}[[rule]]\npurpose = [\"TREET\", \"x\"]\nclass = [\"Observaton\", \"Q\", \"Location\"]\n\
              then = \"permit\"\nlabel = []\n"
         );
         let (policy, lines) = read(&text);
@@ -135,6 +131,7 @@ mod tests {
                 "W3002 5 `Q` is not a resource type",
             ]
         );
+        assert!(lines[4].starts_with("W3002 5 `Location` tells of no patient"));
         assert!(lines[5].contains("the list `label` is empty"), "{lines:?}");
         assert!(policy.is_some());
     }

@@ -20,6 +20,8 @@ mod lint;
 mod policy;
 mod purpose;
 mod redact;
+#[cfg(test)]
+mod tests;
 mod time;
 
 use std::sync::Arc;

@@ -21,6 +21,7 @@ use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
 use super::condition::{Coded, Conditions, OneOf, Recipient};
+use super::facts::ABOUT_NO_PATIENT;
 use super::lint;
 use super::purpose::{Kinds, PURPOSES, is_purpose};
 use super::redact;
@@ -61,11 +62,8 @@ pub enum Directives {
 }
 
 impl Word for Directives {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("required", Self::Required),
-        ("honored", Self::Honored),
-        ("ignored", Self::Ignored),
-    ];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("required", Self::Required), ("honored", Self::Honored), ("ignored", Self::Ignored)];
 }
 
 /// What holds where no rule applies.
@@ -125,6 +123,10 @@ impl Setting for ClassName {
 
     fn read(value: &Value<'_>) -> Result<Self, Wrong> {
         let class = value.as_str().ok_or_else(Wrong::kind)?;
+        if ABOUT_NO_PATIENT.contains(&class) {
+            let cause = format!("`{class}` tells of no patient, so consent is not asked about it");
+            return Err(Wrong::new(W3002, cause));
+        }
         if tables::is_resource(class) {
             return Ok(Self(class.into()));
         }
@@ -163,12 +165,9 @@ const COMBINE: Key<Combine> = Key::new(
     "Who wins where rules and patients say different things.",
 )
 .default("\"deny-overrides\"");
-const DEFAULT: Key<Default> = Key::new(
-    "default",
-    "`permit`, `deny` or `unknown`",
-    "Answer where no rule applies.",
-)
-.default("\"unknown\"");
+const DEFAULT: Key<Default> =
+    Key::new("default", "`permit`, `deny` or `unknown`", "Answer where no rule applies.")
+        .default("\"unknown\"");
 const DIRECTIVES: Key<Directives> = Key::new(
     "directives",
     "`required`, `honored` or `ignored`",
@@ -186,11 +185,8 @@ const PURPOSE: Key<Vec<PurposeCode>> = Key::new(
     "a list such as `[\"TREAT\"]`",
     "Purposes of use the rule is for, their kinds included.",
 );
-const CLASS: Key<Vec<ClassName>> = Key::new(
-    "class",
-    "a list such as `[\"Observation\"]`",
-    "Resource types the rule is for.",
-);
+const CLASS: Key<Vec<ClassName>> =
+    Key::new("class", "a list such as `[\"Observation\"]`", "Resource types the rule is for.");
 const LABEL: Key<Vec<Arc<str>>> = Key::new(
     "label",
     "a list such as `[\"R\"]`",
@@ -379,8 +375,7 @@ impl Policy {
             }
         };
         let default_rule = RuleRef { name: format!("{known}:{line}").into(), version };
-        let inner =
-            Inner { name: name?, about, combine, default, default_rule, directives, rules };
+        let inner = Inner { name: name?, about, combine, default, default_rule, directives, rules };
         if inner.rules.len() == count {
             lint::check(&inner, &mut root, &span);
         }

@@ -122,9 +122,9 @@ fn remove(doc: &mut Doc, id: NodeId) -> Result<(), Fault> {
     if let Some(twin) = twin {
         doc.remove(twin)?;
     }
-    let idle = list.and_then(|list| doc.node(list)).filter(|list| {
-        list.items().all(|item| item.kind() == NodeKind::Null)
-    });
+    let idle = list
+        .and_then(|list| doc.node(list))
+        .filter(|list| list.items().all(|item| item.kind() == NodeKind::Null));
     if let Some(list) = idle.map(|list| list.id()) {
         doc.remove(list)?;
     }
@@ -136,8 +136,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
-    const ADT: &str =
-        "MSH|^~\\&|A|B|C|D|1||ADT^A08|4|P|2.5\rPID|1||5^^^RL~6^^^US||Doe^Jo\rNK1|1|Roe\rNK1|2|Poe\r";
+    const ADT: &str = "MSH|^~\\&|A|B|C|D|1||ADT^A08|4|P|2.5\rPID|1||5^^^RL~6^^^US||Doe^Jo\rNK1|1|Roe\rNK1|2|Poe\r";
     const BUNDLE: &str = r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient",
         "gender":"male","_gender":{"id":"g"},"name":[{"given":["Jo","Al"],"_given":[null,{"id":"a"}]}],
         "address":[{"city":"X"}]}}]}"#;

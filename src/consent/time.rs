@@ -84,10 +84,8 @@ mod tests {
     #[test]
     fn dates_stand_for_all_of_their_time() {
         let check = |text: &str, expected: Option<(&str, &str)>| {
-            let range = expected.map(|(start, end)| Range {
-                start: Some(at(start)),
-                end: Some(at(end)),
-            });
+            let range =
+                expected.map(|(start, end)| Range { start: Some(at(start)), end: Some(at(end)) });
             assert_eq!(moment(text), range, "{text}");
         };
         check("2026", Some(("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")));
@@ -95,9 +93,18 @@ mod tests {
         check("2026-12-31", Some(("2026-12-31T00:00:00Z", "2027-01-01T00:00:00Z")));
         check("2026-01-02T03:04:05Z", Some(("2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z")));
         check("2026-01-02T03:04:05+02:00", Some(("2026-01-02T01:04:05Z", "2026-01-02T01:04:06Z")));
-        for bad in ["", "26", "2026-13", "2026-02-30", "2026-1-2", "2026-01-02-03", "2026-",
-            "2026-01-02T03:04", "20x6", "tomorrow"]
-        {
+        for bad in [
+            "",
+            "26",
+            "2026-13",
+            "2026-02-30",
+            "2026-1-2",
+            "2026-01-02-03",
+            "2026-",
+            "2026-01-02T03:04",
+            "20x6",
+            "tomorrow",
+        ] {
             check(bad, None);
         }
         assert_eq!(moment("9999-12-31").unwrap().end, None);

@@ -297,7 +297,7 @@ impl Keyring {
                 key.name,
                 key.id,
                 created.unwrap_or_default(),
-                *Zeroizing::new(STANDARD.encode(&*key.secret)),
+                *Zeroizing::new(STANDARD.encode(key.secret.as_slice())),
             );
         }
         text
@@ -345,7 +345,7 @@ pub(super) mod tests {
         assert_eq!(keyring.to_text(), text);
         let search = &keyring.active(SEARCH).unwrap().id;
         assert_eq!(keyring.rest_key_of(search).unwrap_err().code(), W5003);
-        assert!(!format!("{keyring:?}").contains(&STANDARD.encode(&*secret)));
+        assert!(!format!("{keyring:?}").contains(&STANDARD.encode(secret.as_slice())));
         assert!(format!("{keyring:?}").contains(&*id));
     }
 

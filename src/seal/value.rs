@@ -156,7 +156,7 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
         let digits = std::str::from_utf8(pair).ok().filter(|d| !d.starts_with('+'))?;
         u8::from_str_radix(digits, 16).ok()
     };
-    (text.len() % 2 == 0).then(|| text.as_bytes().chunks(2).map(pair).collect())?
+    text.len().is_multiple_of(2).then(|| text.as_bytes().chunks(2).map(pair).collect())?
 }
 
 /// Takes the first `N` bytes off.
