@@ -33,7 +33,11 @@ fn walk(expression: &Expression, this: &Within) -> Result<Within, PathError> {
                 }
                 Start::Type(name) => Some(vec![*name]),
                 Start::Group(inner) => walk(inner, this)?,
-                Start::Text(_) | Start::Number(_) | Start::Bool(_) | Start::Empty => None,
+                Start::Text(_)
+                | Start::Date(_)
+                | Start::Number(_)
+                | Start::Bool(_)
+                | Start::Empty => None,
             };
             for step in steps {
                 within = step_into(step, within)?;

@@ -5,14 +5,17 @@ use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 use super::parse::{Expression, Function, Operator, Start, Step};
-use super::{STEPS_MAX, types};
+use super::{STEPS_MAX, moment, types};
 use crate::fhir::doc::{Node, NodeKind};
+use crate::fhir::tables;
 
 /// A value found or computed.
 #[derive(Clone)]
 pub(super) enum Item<'d> {
     Node(Node<'d>),
     Text(Cow<'d, str>),
+    /// A date or time literal.
+    Date(Cow<'d, str>),
     Number(Cow<'d, str>),
     Bool(bool),
 }
@@ -30,7 +33,7 @@ impl<'d> Item<'d> {
     pub fn into_text(self) -> Option<Cow<'d, str>> {
         match self {
             Item::Node(node) => node.text(),
-            Item::Text(text) | Item::Number(text) => Some(text),
+            Item::Text(text) | Item::Date(text) | Item::Number(text) => Some(text),
             Item::Bool(value) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
         }
     }
@@ -52,13 +55,20 @@ impl<'d> Item<'d> {
         if let Item::Text(text) = self.plain() { Some(text) } else { None }
     }
 
-    fn equals(&self, other: &Item<'d>) -> bool {
+    /// Whether two values are equal; none when dates leave that open.
+    fn equals(&self, other: &Item<'d>) -> Option<bool> {
         match (self.plain(), other.plain()) {
-            (Item::Text(a), Item::Text(b)) => a == b,
-            (Item::Bool(a), Item::Bool(b)) => a == b,
-            (Item::Number(a), Item::Number(b)) => same_number(&a, &b),
-            (Item::Node(a), Item::Node(b)) => same(a, b),
-            _ => false,
+            (Item::Text(a), Item::Text(b)) => Some(a == b),
+            (Item::Date(a), Item::Date(b) | Item::Text(b)) | (Item::Text(a), Item::Date(b)) => {
+                match moment::compare(&a, &b) {
+                    Some(order) => order.map(std::cmp::Ordering::is_eq),
+                    None => Some(false),
+                }
+            }
+            (Item::Bool(a), Item::Bool(b)) => Some(a == b),
+            (Item::Number(a), Item::Number(b)) => Some(same_number(&a, &b)),
+            (Item::Node(a), Item::Node(b)) => Some(same(a, b)),
+            _ => Some(false),
         }
     }
 }
@@ -132,6 +142,7 @@ impl<'d> Run<'d> {
                     Start::This => this.to_vec(),
                     Start::Type(name) => self.typed(name, this)?,
                     Start::Text(text) => vec![Item::Text(Cow::Owned(text.clone()))],
+                    Start::Date(text) => vec![Item::Date(Cow::Owned(text.clone()))],
                     Start::Number(text) => vec![Item::Number(Cow::Owned(text.clone()))],
                     Start::Bool(value) => vec![Item::Bool(*value)],
                     Start::Empty => Vec::new(),
@@ -187,7 +198,7 @@ impl<'d> Run<'d> {
                 out
             }
             Step::Index(index) => items.into_iter().nth(*index).into_iter().collect(),
-            Step::OfType(ty) => items.into_iter().filter(|item| has_type(item, ty)).collect(),
+            Step::OfType(ty) => items.into_iter().filter(|item| has_type(item, ty, true)).collect(),
             Step::Is(ty) => is(&items, ty),
             Step::Each(inner) => {
                 let mut out = Vec::new();
@@ -244,7 +255,9 @@ impl<'d> Run<'d> {
                 branch.map_or(Ok(Vec::new()), |branch| self.expression(branch, &items))
             }
             Function::Skip | Function::Take => {
-                let number = self.argument(with)?.and_then(|n| n.parse().ok()).unwrap_or(0);
+                let Some(number) = self.argument(with)?.and_then(|n| n.parse().ok()) else {
+                    return Ok(Vec::new());
+                };
                 Ok(if function == Function::Skip {
                     items.into_iter().skip(number).collect()
                 } else {
@@ -437,10 +450,13 @@ fn contained<'d>(node: Node<'d>, id: &str) -> Option<Node<'d>> {
     all.into_iter().find(|r| r.get("id").and_then(|i| i.string()).is_some_and(|i| i == id))
 }
 
-fn has_type(item: &Item<'_>, ty: &str) -> bool {
+/// Whether an item has a type. `ofType` takes primitives of that very type only, as the
+/// published suite has it, and types made from a complex one as well.
+fn has_type(item: &Item<'_>, ty: &str, exact: bool) -> bool {
     match item {
         Item::Node(node) => match types::type_of(*node) {
-            Some(found) => found == ty,
+            Some(found) if exact && tables::is_primitive(ty) => found == ty,
+            Some(found) => tables::is_a(found, ty),
             None => {
                 let name = node.name().or_else(|| node.parent().and_then(|p| p.name()));
                 let known = name.and_then(|name| {
@@ -450,6 +466,8 @@ fn has_type(item: &Item<'_>, ty: &str) -> bool {
             }
         },
         Item::Text(_) => ty == "string",
+        Item::Date(text) if text.starts_with('T') => ty == "time",
+        Item::Date(text) => ty == if text.contains('T') { "dateTime" } else { "date" },
         Item::Number(text) => ty == if text.contains('.') { "decimal" } else { "integer" },
         Item::Bool(_) => ty == "boolean",
     }
@@ -457,7 +475,7 @@ fn has_type(item: &Item<'_>, ty: &str) -> bool {
 
 fn is<'d>(items: &[Item<'d>], ty: &str) -> Vec<Item<'d>> {
     match items {
-        [item] => vec![Item::Bool(has_type(item, ty))],
+        [item] => vec![Item::Bool(has_type(item, ty, false))],
         _ => Vec::new(),
     }
 }
@@ -476,16 +494,28 @@ fn equal<'d>(left: &[Item<'d>], right: &[Item<'d>]) -> Option<bool> {
     if left.is_empty() || right.is_empty() {
         return None;
     }
-    let same = |(a, b): (&Item<'d>, &Item<'d>)| a.equals(b);
-    Some(left.len() == right.len() && left.iter().zip(right).all(same))
+    if left.len() != right.len() {
+        return Some(false);
+    }
+    let mut same = Some(true);
+    for (a, b) in left.iter().zip(right) {
+        match a.equals(b) {
+            Some(true) => {}
+            Some(false) => return Some(false),
+            None => same = None,
+        }
+    }
+    same
 }
 
 fn order(left: &[Item<'_>], right: &[Item<'_>]) -> Option<std::cmp::Ordering> {
     let ([a], [b]) = (left, right) else { return None };
     match (a.plain(), b.plain()) {
-        (Item::Text(a), Item::Text(b)) => Some(a.cmp(&b)),
         (Item::Number(a), Item::Number(b)) => {
             a.parse::<f64>().ok()?.partial_cmp(&b.parse::<f64>().ok()?)
+        }
+        (Item::Text(a) | Item::Date(a), Item::Text(b) | Item::Date(b)) => {
+            moment::compare(&a, &b).unwrap_or_else(|| Some(a.cmp(&b)))
         }
         _ => None,
     }
@@ -493,14 +523,14 @@ fn order(left: &[Item<'_>], right: &[Item<'_>]) -> Option<std::cmp::Ordering> {
 
 fn one_of<'d>(left: &[Item<'d>], right: &[Item<'d>]) -> Option<bool> {
     let [item] = left else { return None };
-    Some(right.iter().any(|other| item.equals(other)))
+    Some(right.iter().any(|other| item.equals(other) == Some(true)))
 }
 
 /// Each node once, in order, and each computed value once. Nodes of equal content stay
 /// apart, so that a rule about privacy that names both reaches both.
 fn once(items: Vec<Item<'_>>) -> Vec<Item<'_>> {
     keep(items, |item| match item {
-        Item::Node(node) => (node.id().0 + 4, Vec::new()),
+        Item::Node(node) => (node.id().0.saturating_add(5), Vec::new()),
         computed => content(computed),
     })
 }
@@ -522,5 +552,6 @@ fn content(item: &Item<'_>) -> (u32, Vec<u8>) {
         Item::Text(text) => (1, text.as_bytes().to_vec()),
         Item::Number(text) => (2, text.as_bytes().to_vec()),
         Item::Bool(value) => (3, vec![u8::from(*value)]),
+        Item::Date(text) => (4, text.as_bytes().to_vec()),
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Built: member names, `[n]`, `$this`, literals, `=` `!=` `<` `<=` `>` `>=` `in` `contains`
 //! `|` `and` `or` `xor` `implies`, and the functions of [`functions`]. Not built: arithmetic,
-//! quantities, dates as moments. A name that FHIRPath has and this does not is refused when
-//! the path is read, never passed over when it runs.
+//! quantities, types of `System`. A name that FHIRPath has and this does not is refused when
+//! the path is read, never passed over when it runs. Texts in the form of dates are ordered
+//! as dates, and equal only to date literals as dates.
 //!
 //! Two readings beyond the standard: a leading type name (`Patient.name`) finds, in a
 //! Bundle, each entry's resource of that type; and a member that a peer sent twice gives
@@ -14,6 +15,7 @@
 mod check;
 mod eval;
 mod lex;
+mod moment;
 mod parse;
 mod types;
 
@@ -269,6 +271,9 @@ mod tests {
         check("Observation.value.ofType(Quantity).value >= 7.2", false);
         check("Observation.value.first() is Quantity", true);
         check("Patient.birthDate < '1980'", true);
+        check("Patient.birthDate = @1970-01-02 and Patient.birthDate > @1969", true);
+        check("Patient.birthDate = @1970-01", false);
+        check("Patient.gender is string and Patient.gender.is(code)", true);
         check("Patient.gender in ('male' | 'female')", true);
         check("Patient.gender.contains('al') and Patient.gender.endsWith('e')", true);
         check("Patient.gender.upper() = 'MALE' and Patient.gender.length() = 4", true);

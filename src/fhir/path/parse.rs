@@ -18,6 +18,7 @@ pub(super) enum Start {
     /// Resources of a type.
     Type(&'static str),
     Text(String),
+    Date(String),
     Number(String),
     Bool(bool),
     Empty,
@@ -240,7 +241,8 @@ impl Parser<'_> {
         let mut named = false;
         let start = match token.clone() {
             Token::This => Start::This,
-            Token::Text(text) | Token::Date(text) => Start::Text(text),
+            Token::Text(text) => Start::Text(text),
+            Token::Date(text) => Start::Date(text),
             Token::Number(number) => Start::Number(number),
             Token::Name(word) if word == "true" || word == "false" => Start::Bool(word == "true"),
             Token::Name(word) if is_root(&word) => {
@@ -355,26 +357,26 @@ impl Parser<'_> {
         }
     }
 
-    /// A type, with or without `FHIR.` or `System.` before it.
+    /// A type, with or without `FHIR.` before it.
     fn type_name(&mut self) -> Result<&'static str, PathError> {
-        let at = self.at();
-        let Some(Token::Name(mut name)) = self.tokens.first().map(|(_, t)| t.clone()) else {
-            return self.expected("the name of a type");
-        };
-        self.next();
-        if matches!(name.as_str(), "FHIR" | "System") && self.take(".") {
-            let Some(Token::Name(inner)) = self.tokens.first().map(|(_, t)| t.clone()) else {
-                return self.expected("the name of a type");
-            };
-            let lower = inner.chars().take(1).map(|c| c.to_ascii_lowercase());
-            let rest = inner.chars().skip(1);
-            name = if name == "System" { lower.chain(rest).collect() } else { inner };
-            self.next();
+        let mut at = self.at();
+        let mut name = self.type_word()?;
+        if name == "FHIR" && self.take(".") {
+            at = self.at();
+            name = self.type_word()?;
         }
         match tables::type_name(&name) {
             Some(name) => Ok(name),
             None => self.fail(at, format!("R4 has no type `{name}`")),
         }
+    }
+
+    fn type_word(&mut self) -> Result<String, PathError> {
+        let Some(Token::Name(name)) = self.tokens.first().map(|(_, token)| token.clone()) else {
+            return self.expected("the name of a type");
+        };
+        self.next();
+        Ok(name)
     }
 }
 

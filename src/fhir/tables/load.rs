@@ -13,9 +13,17 @@ pub(super) enum Kind {
     Abstract,
 }
 
+/// A type and what it is made from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Type {
+    pub kind: Kind,
+    /// Name of its base; empty for the outermost.
+    pub base: &'static str,
+}
+
 /// Types and their elements.
 pub(super) struct Tables {
-    pub types: HashMap<&'static str, Kind>,
+    pub types: HashMap<&'static str, Type>,
     pub containers: Vec<Container>,
     by_path: HashMap<&'static str, u32>,
 }
@@ -99,7 +107,7 @@ impl Tables {
 
 #[derive(Default)]
 struct Loader {
-    types: HashMap<&'static str, Kind>,
+    types: HashMap<&'static str, Type>,
     order: Vec<&'static str>,
     rows: HashMap<&'static str, TypeRows>,
     lists: HashMap<&'static str, &'static [&'static str]>,
@@ -120,9 +128,9 @@ impl Loader {
                     _ => Kind::Complex,
                 };
                 current = name;
-                self.types.insert(name, kind);
-                self.order.push(name);
                 let base = words.next().unwrap_or("");
+                self.types.insert(name, Type { kind, base });
+                self.order.push(name);
                 self.rows.insert(name, TypeRows { base, rows: Vec::new() });
             } else if let Some(row) = self.row(line)
                 && let Some(rows) = self.rows.get_mut(current)

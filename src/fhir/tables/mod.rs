@@ -129,7 +129,7 @@ pub fn walk(path: &str) -> Option<(&'static Element, &'static str)> {
 /// Whether it names a resource that can stand by itself.
 #[must_use]
 pub fn is_resource(name: &str) -> bool {
-    tables().types.get(name).is_some_and(|kind| *kind == load::Kind::Resource)
+    tables().types.get(name).is_some_and(|ty| ty.kind == load::Kind::Resource)
 }
 
 /// Whether it names a primitive type.
@@ -150,12 +150,28 @@ pub fn type_name(name: &str) -> Option<&'static str> {
     tables().types.get_key_value(name).map(|(name, _)| *name)
 }
 
+/// Whether a type is another or, over any number of steps, made from it: `code` is a
+/// `string`, `Age` is a `Quantity`.
+#[must_use]
+pub fn is_a(name: &str, base: &str) -> bool {
+    // The longest way up has four steps.
+    let mut at = name;
+    for _ in 0..6 {
+        if at == base && !at.is_empty() {
+            return true;
+        }
+        let Some(ty) = tables().types.get(at) else { return false };
+        at = ty.base;
+    }
+    false
+}
+
 /// Names of all resources, in order.
 pub fn resources() -> impl Iterator<Item = &'static str> {
     let mut names: Vec<_> = tables()
         .types
         .iter()
-        .filter(|(_, kind)| **kind == load::Kind::Resource)
+        .filter(|(_, ty)| ty.kind == load::Kind::Resource)
         .map(|(name, _)| *name)
         .collect();
     names.sort_unstable();
@@ -250,6 +266,8 @@ mod tests {
         assert!(is_resource("Patient") && !is_resource("HumanName") && !is_resource("Resource"));
         assert!(is_primitive("dateTime") && !is_primitive("Quantity"));
         assert!(is_type("Quantity") && is_type("DomainResource") && !is_type("Foo"));
+        assert!(is_a("code", "string") && is_a("Age", "Element") && is_a("Patient", "Resource"));
+        assert!(!is_a("string", "code") && !is_a("nothing", "Element") && !is_a("Patient", ""));
         assert_eq!(resources().count(), 146);
     }
 }
