@@ -83,6 +83,24 @@ impl Engine {
         Ok(StoredConsent { id, version, created, released })
     }
 
+    /// The consents of a patient that are in force. The look is in the audit log before
+    /// they are given.
+    ///
+    /// # Errors
+    /// The store's fault.
+    pub async fn consents_of(
+        &self,
+        patient: &PatientKey,
+        by: &Actor,
+    ) -> Result<Vec<ConsentRecord>, Fault> {
+        let core = &self.0.core;
+        let mut leaf = audit::action_done(audit::Action::MessageRevealed, core.now(), &by.name);
+        leaf.reason = Some(by.reason.clone());
+        leaf.decision = Some("consents of a patient".into());
+        core.act(Vec::new(), vec![leaf]).await?;
+        core.store.consents(patient)
+    }
+
     /// Deletes a consent: it decides about nothing any more, its versions stay in the
     /// journal.
     ///

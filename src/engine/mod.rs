@@ -35,7 +35,6 @@ pub use intake::DUPLICATE_WINDOW;
 pub use panics::mask_panics;
 pub use query::{ChannelStatus, DestinationStatus, Revealed, Status, Traced, Which};
 pub use queue::{Done, QueueAction, QueuePlanned};
-pub use reload::{Reload, ReloadRow};
 pub use replay::{Replay, Through};
 pub use running::{Engine, Start};
-pub(crate) use task::spawn;
+pub use task::Owned;

@@ -14,7 +14,7 @@ use super::running::Engine;
 use super::serve;
 use crate::audit;
 use crate::base::ChannelName;
-use crate::config::{ChannelPlan, Plan};
+use crate::config::{self, Changes, ChannelPlan, Plan};
 use crate::fault::codes::{W6910, W8901};
 use crate::fault::{Fault, Place};
 use crate::filter::{Field, Filter, Term};
@@ -24,49 +24,11 @@ use crate::source::Bound;
 /// Longest time a reload waits for a source or courier that goes.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
-/// What a reload changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reload {
-    /// Channel by channel, in order of their names.
-    pub rows: Vec<ReloadRow>,
-}
-
-/// What a reload changes of one channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReloadRow {
-    /// The channel.
-    pub channel: ChannelName,
-    /// `added`, `removed` or `changed`.
-    pub what: &'static str,
-    /// What of it.
-    pub details: Vec<String>,
-}
-
 impl Engine {
     /// What another plan would change.
     #[must_use]
-    pub fn reload_plan(&self, next: &Plan) -> Reload {
-        let now = self.plan();
-        let running = |plan: &Plan| -> BTreeMap<ChannelName, Arc<ChannelPlan>> {
-            let enabled = plan.channels.iter().filter(|channel| channel.enabled);
-            enabled.map(|channel| (channel.name().clone(), channel.clone())).collect()
-        };
-        let (before, after) = (running(&now), running(next));
-        let mut rows = Vec::new();
-        for (name, channel) in &after {
-            match before.get(name) {
-                None => rows.push(row(name, "added", Vec::new())),
-                Some(old) if old != channel => {
-                    rows.push(row(name, "changed", details(old, channel)));
-                }
-                Some(_) => {}
-            }
-        }
-        for name in before.keys().filter(|name| !after.contains_key(*name)) {
-            rows.push(row(name, "removed", Vec::new()));
-        }
-        rows.sort_by(|a, b| a.channel.cmp(&b.channel));
-        Reload { rows }
+    pub fn reload_plan(&self, next: &Plan) -> Changes {
+        config::diff(&self.plan(), next)
     }
 
     /// Puts another plan in force. `drop_waiting` gives up what waits for destinations
@@ -80,7 +42,7 @@ impl Engine {
         next: Plan,
         drop_waiting: bool,
         by: &Actor,
-    ) -> Result<Reload, Fault> {
+    ) -> Result<Changes, Fault> {
         let _one_at_a_time = self.0.reloading.lock().await;
         let result = self.reload_inner(next, drop_waiting, by).await;
         let core = &self.0.core;
@@ -104,9 +66,9 @@ impl Engine {
         next: Plan,
         drop_waiting: bool,
         by: &Actor,
-    ) -> Result<Reload, Fault> {
+    ) -> Result<Changes, Fault> {
         let core = &self.0.core;
-        let reload = self.reload_plan(&next);
+        let changes = self.reload_plan(&next);
         let next = Arc::new(next);
         if drop_waiting && by.reason.is_empty() {
             return Err(Fault::new(W8901));
@@ -130,21 +92,21 @@ impl Engine {
             core.registry.forget("revision", &before.0);
         }
         self.show_revision();
-        for row in &reload.rows {
-            let plan = next.channel(row.channel.as_str()).filter(|plan| plan.enabled).cloned();
-            let bound = bound.remove(&row.channel);
-            match (self.channel(&row.channel).ok(), plan) {
-                (Some(channel), Some(plan)) => change(&channel, plan, bound).await,
-                (Some(channel), None) => self.remove(&channel).await,
-                (None, Some(plan)) => {
+        for name in &changes.removed {
+            if let Ok(channel) = self.channel(name) {
+                self.remove(&channel).await;
+            }
+        }
+        for name in changes.changed.iter().map(|change| &change.name).chain(&changes.added) {
+            let Some(plan) = next.channel(name.as_str()).cloned() else { continue };
+            let bound = bound.remove(name);
+            match self.channel(name) {
+                Ok(channel) => change(&channel, plan, bound).await,
+                Err(_) => {
                     let channel = Arc::new(Channel::new(core.clone(), plan));
                     channel.load_paused()?;
-                    serve::start_couriers(&channel);
-                    serve::start_source(&channel, bound);
-                    let mut all = self.0.channels.write().unwrap_or_else(PoisonError::into_inner);
-                    all.insert(channel.name.clone(), channel);
+                    self.add(channel, bound);
                 }
-                (None, None) => {}
             }
         }
         // Channels whose files did not change get the new revision all the same.
@@ -154,7 +116,7 @@ impl Engine {
             }
         }
         self.load_consent_files().await;
-        Ok(reload)
+        Ok(changes)
     }
 
     /// Destinations that go while messages wait for them.
@@ -240,27 +202,4 @@ async fn change(channel: &Arc<Channel>, plan: Arc<ChannelPlan>, bound: Option<Bo
     if !same_source {
         serve::start_source(channel, bound);
     }
-}
-
-fn row(channel: &ChannelName, what: &'static str, details: Vec<String>) -> ReloadRow {
-    ReloadRow { channel: channel.clone(), what, details }
-}
-
-fn details(before: &ChannelPlan, after: &ChannelPlan) -> Vec<String> {
-    let mut details = Vec::new();
-    details.push(match before.source == after.source {
-        true => "listener kept".to_owned(),
-        false => "source restarts".to_owned(),
-    });
-    for to in &after.destinations {
-        match before.destination(&to.name) {
-            None => details.push(format!("destination {} added", to.name)),
-            Some(old) if old != to => details.push(format!("destination {} changed", to.name)),
-            Some(_) => {}
-        }
-    }
-    for to in before.destinations.iter().filter(|to| after.destination(&to.name).is_none()) {
-        details.push(format!("destination {} removed", to.name));
-    }
-    details
 }

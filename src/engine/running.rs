@@ -16,6 +16,7 @@ use crate::fault::{Fault, Place};
 use crate::observe::{Observer, Registry, happened, meter};
 use crate::ports::Ports;
 use crate::seal::Keyring;
+use crate::source::Bound;
 use crate::store::{Recovery, RestKey, Store};
 
 /// Longest time a stop waits for sources and couriers: longer than the slowest answer that
@@ -89,7 +90,7 @@ impl Engine {
             if channel.enabled {
                 let channel = Arc::new(Channel::new(engine.0.core.clone(), channel.clone()));
                 channel.load_paused()?;
-                engine.add(channel);
+                engine.add(channel, None);
             }
         }
         monitor::spawn(&engine);
@@ -97,9 +98,9 @@ impl Engine {
     }
 
     /// Starts a channel's source and couriers and makes it known.
-    pub(crate) fn add(&self, channel: Arc<Channel>) {
+    pub(crate) fn add(&self, channel: Arc<Channel>, bound: Option<Box<dyn Bound>>) {
         serve::start_couriers(&channel);
-        serve::start_source(&channel, None);
+        serve::start_source(&channel, bound);
         let mut channels = self.0.channels.write().unwrap_or_else(PoisonError::into_inner);
         channels.insert(channel.name.clone(), channel);
     }

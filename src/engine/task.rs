@@ -49,6 +49,25 @@ pub(crate) fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Task {
     Task(tokio::spawn(future))
 }
 
+/// A task that was given to the engine to run, for other rooms to end.
+#[derive(Debug)]
+pub struct Owned(Task);
+
+impl Owned {
+    /// Ends it at its next wait.
+    pub fn abort(&self) {
+        self.0.abort();
+    }
+}
+
+impl super::Engine {
+    /// Runs a task of another room, such as a listener of the API.
+    #[must_use]
+    pub fn own(&self, future: impl Future<Output = ()> + Send + 'static) -> Owned {
+        Owned(spawn(future))
+    }
+}
+
 /// Who hears of panics, and what time it is.
 #[derive(Clone)]
 pub(crate) struct Supervisor {
