@@ -136,6 +136,9 @@ codes! {
     W2311 Transient "a connection could not be accepted",
         "New senders wait until the machine has room for connections again.",
         "Raise the limit of open files (`LimitNOFILE`) or look for what uses them.";
+    W2312 Permanent "a sender frames its messages loosely",
+        "They were taken, but other systems may merge or lose them.",
+        "Let the sender write VT, the message, FS and CR, and finish each frame it begins.";
     W2401 Operator "the directory of a file source cannot be read",
         "No file is taken from it until it can.",
         "Make the directory and give weir's user the right to read and write it.";

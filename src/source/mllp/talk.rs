@@ -109,6 +109,7 @@ pub(super) async fn talk(
     };
     let served = talk.run(command).await;
     talk.tell_junk();
+    talk.tell_oddities();
     if served.is_ok() {
         talk.linger().await;
     }
@@ -312,6 +313,18 @@ impl Talk<'_> {
         let bytes = std::mem::take(&mut self.junk.untold);
         if bytes > 0 {
             self.shared.events.note(&SourceEvent::Junk { peer: self.peer.clone(), bytes });
+        }
+    }
+
+    /// Tells once what was tolerated on this connection.
+    fn tell_oddities(&self) {
+        let odd = self.decoder.oddities();
+        if odd.loose_ends + odd.restarts > 0 {
+            let (peer, ends, restarts) = (&self.peer.address, odd.loose_ends, odd.restarts);
+            let fault = Fault::new(W2312).because(format!(
+                "{peer}: {ends} frames without CR after FS, {restarts} begun anew before their end"
+            ));
+            self.shared.events.note(&SourceEvent::Trouble { fault });
         }
     }
 

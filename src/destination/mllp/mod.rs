@@ -31,7 +31,7 @@ use tokio::time::timeout;
 use super::{DeliveryError, Destination};
 use crate::fault::{Fault, codes::*};
 use crate::hl7v2::Message;
-use crate::hl7v2::ack::{self, Ack, Condition};
+use crate::hl7v2::ack::{self, Ack, Condition, Mode};
 use crate::hl7v2::mllp::{self, Decoder, Event, Framing};
 use crate::message::{ContentKind, Delivery, Receipt};
 use crate::ports::tls::{self, PeerTls, TlsClientPlan};
@@ -217,7 +217,8 @@ impl MllpDestination {
             control_id: Bytes::copy_from_slice(control_id.raw()),
             answer: comes(plan.accept) || comes(plan.application),
             application: comes(plan.application)
-                && (self.plan.await_application || !comes(plan.accept)),
+                && (self.plan.await_application
+                    || (plan.mode == Mode::Enhanced && !comes(plan.accept))),
         })
     }
 }
@@ -351,3 +352,6 @@ fn refusal(answer: &Ack) -> Fault {
     }
     Fault::new(code).because(cause)
 }
+
+#[cfg(test)]
+mod tests;
