@@ -250,3 +250,6 @@ fn is_id(text: &str) -> bool {
     let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
     (1..=64).contains(&text.len()) && text.bytes().all(fits)
 }
+
+#[cfg(test)]
+mod tests;
