@@ -196,3 +196,6 @@ fn read_then(table: &mut Table<'_>, dir: Option<&Path>) -> Option<Then> {
     then.finish();
     read
 }
+
+#[cfg(test)]
+mod tests;
