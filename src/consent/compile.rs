@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::accept::patients_of;
-use super::condition::{Coded, Conditions, DataRef, OneOf, Recipient};
+use super::condition::{Coded, Conditions, DataRef, Meaning, OneOf, Recipient};
 use super::directive::{
     Answer, Directive, Inner, PROVISION_DEPTH_MAX, PROVISIONS_MAX, Provision, Scope,
 };
@@ -210,8 +210,13 @@ fn purpose(node: Node<'_>) -> Vec<Option<Kinds>> {
 
 fn data(node: Node<'_>) -> Vec<Option<DataRef>> {
     let reference = node.get("reference").and_then(|r| r.get("reference")?.string());
-    let instance = node.get("meaning").and_then(|m| m.string()).as_deref() == Some("instance");
-    vec![reference.map(|reference| DataRef { reference: (*reference).into(), instance })]
+    let meaning = match node.get("meaning").and_then(|meaning| meaning.string()).as_deref() {
+        Some("instance") => Meaning::Instance,
+        Some("related") => Meaning::Related,
+        Some("authoredby") => Meaning::AuthoredBy,
+        _ => Meaning::Other,
+    };
+    vec![reference.map(|reference| DataRef { reference: (*reference).into(), meaning })]
 }
 
 fn range(provision: Node<'_>, name: &str) -> Result<Option<Range>, Fault> {

@@ -166,13 +166,25 @@ fn glob(pieces: &[Box<str>], text: &str) -> bool {
     text.ends_with(&**last)
 }
 
+/// How a provision means a piece of data that it names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// This one.
+    Instance,
+    /// This one and what refers to it.
+    Related,
+    /// What this one made.
+    AuthoredBy,
+    /// Anything else, which cannot be told.
+    Other,
+}
+
 /// A piece of data that a provision names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DataRef {
     /// `Observation/42`.
     pub reference: Box<str>,
-    /// Whether only this one is meant, and not what hangs together with it.
-    pub instance: bool,
+    pub meaning: Meaning,
 }
 
 /// What must hold for a rule or provision to apply; what is none holds always.
@@ -228,14 +240,20 @@ fn labels(list: &OneOf<Coded>, item: &Item) -> Match {
 }
 
 fn data(own: &DataRef, item: &Item) -> Match {
-    match (&item.reference, &item.class) {
-        _ if !own.instance => Match::Unsure,
+    let among = |list: &Option<Vec<std::sync::Arc<str>>>| {
+        let has = |list: &Vec<std::sync::Arc<str>>| list.iter().any(|r| **r == *own.reference);
+        list.as_ref().map_or(Match::Unsure, |list| Match::from(has(list)))
+    };
+    let itself = || match (&item.reference, &item.class) {
         (Some(reference), _) => Match::from(*own.reference == **reference),
-        (None, Some(class)) => {
-            let kind = own.reference.split('/').next();
-            if kind == Some(&**class) { Match::Unsure } else { Match::No }
-        }
-        (None, None) => Match::Unsure,
+        (None, Some(class)) if own.reference.split('/').next() != Some(&**class) => Match::No,
+        (None, _) => Match::Unsure,
+    };
+    match own.meaning {
+        Meaning::Instance => itself(),
+        Meaning::Related => itself().max(among(&item.links)),
+        Meaning::AuthoredBy => among(&item.authors),
+        Meaning::Other => Match::Unsure,
     }
 }
 
@@ -387,13 +405,23 @@ mod tests {
 
     #[test]
     fn data_is_named_by_reference_and_time() {
-        let own = |reference: &str, instance| DataRef { reference: reference.into(), instance };
+        let own = |reference: &str, exact: bool| DataRef {
+            reference: reference.into(),
+            meaning: if exact { Meaning::Instance } else { Meaning::Other },
+        };
+        let meant = |meaning| DataRef { reference: "Encounter/1".into(), meaning };
         let mut item = item();
         assert_eq!(data(&own("Observation/1", true), &item), Unsure);
         assert_eq!(data(&own("Encounter/1", true), &item), No);
         assert_eq!(data(&own("Encounter/1", false), &item), Unsure);
         assert_eq!(data(&own("Encounter/1", true), &Item::default()), Unsure);
         item.reference = Some("Observation/1".into());
+        assert_eq!(data(&meant(Meaning::Related), &item), Unsure);
+        assert_eq!(data(&meant(Meaning::AuthoredBy), &item), Unsure);
+        item.links = Some(vec!["Encounter/1".into()]);
+        item.authors = Some(vec![]);
+        assert_eq!(data(&meant(Meaning::Related), &item), Yes);
+        assert_eq!(data(&meant(Meaning::AuthoredBy), &item), No);
         assert_eq!(data(&own("Observation/1", true), &item), Yes);
         assert_eq!(data(&own("Observation/2", true), &item), No);
         let year = super::super::time::moment("2026").unwrap();
@@ -422,7 +450,7 @@ mod tests {
         conditions.classes = one(vec![Coded::new("Observation")]);
         conditions.codes = one(vec![Coded::new("1")]);
         assert_eq!(hold(&conditions), Yes);
-        conditions.data = one(vec![DataRef { reference: "a".into(), instance: false }]);
+        conditions.data = one(vec![DataRef { reference: "a".into(), meaning: Meaning::Other }]);
         conditions.data_period = Some(Range::default());
         assert_eq!(hold(&conditions), Unsure);
         conditions.actions = Some(OneOf::new([None].into_iter()));

@@ -23,6 +23,10 @@ pub struct Item {
     pub codes: Option<Vec<Arc<str>>>,
     /// Its reference, such as `Observation/42`; none when it has none or it is not known.
     pub reference: Option<Arc<str>>,
+    /// Who made it: performers, authors, requesters; none when it is not known.
+    pub(super) authors: Option<Vec<Arc<str>>>,
+    /// Every reference in it; none when it is not known.
+    pub(super) links: Option<Vec<Arc<str>>>,
     /// When what it tells of happened.
     pub(super) period: Option<Range>,
 }
@@ -98,6 +102,13 @@ const SYSTEMS: &[(&str, &str)] = &[
 
 /// Members with the main code of a resource, in the order they are looked for.
 const CODE_MEMBERS: [&str; 4] = ["code", "vaccineCode", "medicationCodeableConcept", "type"];
+
+/// Members that say who made it.
+const AUTHOR_MEMBERS: [&str; 6] =
+    ["performer", "author", "recorder", "requester", "asserter", "practitioner"];
+
+/// Most references looked at in one resource; one with more counts as not known.
+const LINKS_MAX: usize = 256;
 
 /// Members that say when it happened.
 const TIME_MEMBERS: [&str; 14] = [
@@ -233,6 +244,8 @@ impl Facts {
                 class: class.map(|class| Arc::from(&*class)),
                 labels: own.clone(),
                 codes: Some(fhir_codes(resource)),
+                authors: Some(authors(resource)),
+                links: all_links(resource),
                 period: TIME_MEMBERS.iter().find_map(|name| period(resource.get(name)?)),
             });
         }
@@ -262,6 +275,33 @@ fn fhir_codes(resource: Node<'_>) -> Vec<Arc<str>> {
     let concepts = main.into_iter().flat_map(Node::each);
     let codings = concepts.filter_map(|concept| concept.get("coding"));
     codings.flat_map(|list| list.items().collect::<Vec<_>>()).filter_map(coding).collect()
+}
+
+fn authors(resource: Node<'_>) -> Vec<Arc<str>> {
+    let mut found = Vec::new();
+    for node in AUTHOR_MEMBERS.iter().filter_map(|name| resource.get(name)) {
+        links(node, &mut found);
+    }
+    found
+}
+
+fn all_links(resource: Node<'_>) -> Option<Vec<Arc<str>>> {
+    let mut found = Vec::new();
+    links(resource, &mut found);
+    (found.len() <= LINKS_MAX).then_some(found)
+}
+
+/// Collects references. Recursion is bounded by the depth of documents.
+fn links(node: Node<'_>, found: &mut Vec<Arc<str>>) {
+    if found.len() > LINKS_MAX {
+        return;
+    }
+    let own = node.name() == Some("reference");
+    if let Some(text) = node.string().filter(|_| own) {
+        found.push(Arc::from(&*text));
+    }
+    let children = node.members().map(|(_, child)| child).chain(node.items());
+    children.for_each(|child| links(child, found));
 }
 
 /// A moment, or a Period.
@@ -380,6 +420,20 @@ pub(super) mod tests {
             fhir(&format!(r#"{{"resourceType":"Bundle","entry":[{}]}}"#, entries.join(",")));
         assert_eq!(facts.items().len(), ITEMS_MAX + 1);
         assert_eq!(facts.items()[ITEMS_MAX], Item::default());
+    }
+
+    #[test]
+    fn references_tell_who_made_it_and_what_it_belongs_to() {
+        let facts = fhir(
+            r#"{"resourceType":"Observation","encounter":{"reference":"Encounter/1"},
+            "performer":[{"reference":"Practitioner/2"}]}"#,
+        );
+        let item = &facts.items()[0];
+        assert_eq!(item.authors, Some(vec!["Practitioner/2".into()]));
+        assert_eq!(item.links, Some(vec!["Encounter/1".into(), "Practitioner/2".into()]));
+        let many = vec![r#"{"reference":"Practitioner/2"}"#; LINKS_MAX + 2].join(",");
+        let facts = fhir(&format!(r#"{{"resourceType":"Observation","performer":[{many}]}}"#));
+        assert_eq!(facts.items()[0].links, None);
     }
 
     #[test]

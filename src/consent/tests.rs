@@ -228,7 +228,7 @@ fn what_cannot_be_checked_narrows() {
     );
     both(r#""code":[{"text":"x"}]"#, plain, "unknown", "deny");
     both(
-        r#""data":[{"meaning":"related","reference":{"reference":"Encounter/1"}}]"#,
+        r#""data":[{"meaning":"dependents","reference":{"reference":"Encounter/1"}}]"#,
         plain,
         "unknown",
         "deny",

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod architecture;
+mod consent_corpus;
 mod fhir_corpus;
 mod hl7v2;
 mod properties;
