@@ -286,7 +286,7 @@ impl<'t> Maker<'t> {
         let map = self.map(&mut root, &mut digest);
         let input = source.as_ref().map_or(ContentKind::Hl7, input);
         let protect = self.protect(&mut root);
-        let gated = consent.as_ref().is_none_or(|consent| consent.rules.policy.is_some());
+        let gated = is_gated(&mut root);
         let about = About { input, map, gated, protect };
         let queue = queue(root.table("queue"));
         let destinations = destination::read_all(self, &mut root, &about, &mut digest);
@@ -477,6 +477,13 @@ impl<'t> Maker<'t> {
         let keyring = Keyring::parse(&bytes);
         table.with_problems(|problems| problems.take(keyring))
     }
+}
+
+/// Whether a channel names a policy, known or not.
+fn is_gated(root: &mut Table<'_>) -> bool {
+    let Some(value) = root.value("consent") else { return false };
+    let policy = value.into_table().and_then(|mut table| table.value("policy"));
+    policy.is_some_and(|policy| policy.as_str().is_some_and(|name| name != "none"))
 }
 
 struct Consent {

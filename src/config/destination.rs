@@ -6,15 +6,16 @@ use std::time::Duration;
 use super::channel::{About, Loaded, Maker};
 use super::plan::{DestinationPlan, Rate};
 use super::revision::Digest;
+use super::server::suggest;
 use super::words::condition;
 use crate::base::DestinationName;
 use crate::channel::{DestinationRules, OnReject, RetryPlan};
-use crate::destination;
 use crate::fault::Fault;
-use crate::fault::codes::{W1011, W1021, W1057, W1058};
+use crate::fault::codes::{W1011, W1021, W1057, W1058, W3001};
 use crate::message::ContentKind;
 use crate::seal::SealRule;
 use crate::settings::{Key, KeyRow, Shape, Spanned, Table};
+use crate::{consent, destination};
 
 const RECIPIENT: Key<Arc<str>> = Key::new(
     "recipient",
@@ -134,6 +135,7 @@ fn read(
     }
     let recipient = gated_key(table, &RECIPIENT, about.gated);
     let purpose = gated_key(table, &PURPOSE, about.gated);
+    check_purpose(table, &purpose);
     let when = condition(table, &WHEN);
     let map = map(maker, table, about);
     let enabled = table.or(&ENABLED, true);
@@ -168,6 +170,16 @@ fn read(
 fn gated_key(table: &mut Table<'_>, key: &Key<Arc<str>>, gated: bool) -> Arc<str> {
     let found = if gated { table.required(key) } else { table.optional(key) };
     found.unwrap_or_else(|| "".into())
+}
+
+fn check_purpose(table: &mut Table<'_>, code: &str) {
+    if code.is_empty() || consent::is_purpose(code) {
+        return;
+    }
+    let codes = consent::PURPOSES.iter().map(|purpose| purpose.code);
+    let fault = suggest(Fault::new(W3001), code, codes);
+    let span = table.value(PURPOSE.name).map_or_else(|| table.span(), |value| value.span());
+    table.error(fault, &span);
 }
 
 fn map(maker: &mut Maker<'_>, table: &mut Table<'_>, about: &About) -> Option<Loaded> {

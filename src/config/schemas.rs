@@ -16,7 +16,7 @@ use crate::message::ContentKind;
 use crate::settings::{
     Document, Key, KeyRow, KindRow, Shape, SourceFile, Table, reference as page, schema,
 };
-use crate::{destination, source};
+use crate::{consent, destination, source};
 
 /// The common keys of sources.
 pub(super) const SOURCE_COMMON: &[KeyRow] = source::KEYS;
@@ -66,8 +66,12 @@ fn tests() -> Json {
 }
 
 const POLICY_KEYS: &[KeyRow] = &[
-    KeyRow::of("policy", "The policy as a whole.", Shape::Value(anything)),
-    KeyRow::of("rule", "Its rules.", Shape::Value(tests)),
+    KeyRow::of("policy", "The policy as a whole.", Shape::Table(consent::POLICY_KEYS)).required(),
+    KeyRow::of(
+        "rule",
+        "Its rules; what more than one says is settled by `combine`.",
+        Shape::List(consent::RULE_KEYS),
+    ),
 ];
 
 /// The JSON Schemas for editors: file name and schema, to be written to `.weir/schema/`.
@@ -137,6 +141,7 @@ pub fn reference() -> String {
         .to_owned();
     text.push_str(&page::section("config.toml", keys::KEYS));
     text.push_str(&page::section("channels/*.toml", channel::KEYS));
+    text.push_str(&page::section("policies/*.toml", POLICY_KEYS));
     text.push_str(&page::section("hl7/*.toml", HL7_KEYS));
     text
 }

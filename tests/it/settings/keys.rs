@@ -145,6 +145,7 @@ fn keys_of_destinations() {
     check("enabled = false", "enabled = 'no'", "W1011");
     check("recipient = 'Organization/x'", "recipient = 1", "W1011");
     check("purpose = 'TREAT'", "purpose = 1", "W1011");
+    check("purpose = 'HRESCH'", "purpose = 'HRECSH'", "W3001");
     check("when = \"PV1-2 = 'I'\"", "when = 'PV1-2 ='", "W4");
     check("map = 'none'", "map = 'mappings/none.toml'", "W1043");
     check("timeout = '10s'", "timeout = 10", "W1022");

@@ -5,6 +5,7 @@ mod keys;
 mod mistakes;
 mod never_panics;
 mod plans;
+mod reference;
 
 use std::path::Path;
 

@@ -126,3 +126,59 @@ fn the_difference_says_what_a_reload_does() {
     tree.write("config.toml", "[weir]\nsite = 'test'\ndata_dir = 'elsewhere'\n");
     assert_eq!(diff(&stopped, &tree.plan()).restart, ["[weir] data_dir", "[store]", "[admin]"]);
 }
+
+#[test]
+fn a_gate_needs_policy_patient_and_recipient() {
+    let policy = "[policy]\nname = 'hie'\ndefault = 'deny'\n[[rule]]\npurpose = ['TREAT']\n\
+                  then = 'permit'\n";
+    let config = format!("{CONFIG}[consent]\npolicies = ['policies/*.toml']\n");
+    let gate = "policy = 'hie'\npatient = 'PID-3.1'\n";
+    let channel = CHANNEL.replace("policy = \"none\"\nwhy = \"a test\"\n", gate);
+    let full = format!("{channel}recipient = 'Organization/x'\npurpose = 'TREAT'\n");
+    let check = |channel: &str, expected: &[&str]| {
+        let tree = Tree::new(&[
+            ("config.toml", &config),
+            ("policies/hie.toml", policy),
+            ("channels/adt.toml", channel),
+        ]);
+        let lines = tree.lines(None);
+        assert_eq!(lines.len(), expected.len(), "{lines:?}");
+        for (line, part) in lines.iter().zip(expected) {
+            assert!(line.contains(part), "{line} has no {part}");
+        }
+    };
+    check(&full, &[]);
+    check(&channel, &["`recipient`", "`purpose`"]);
+    check(&full.replace("patient = 'PID-3.1'\n", ""), &["`patient`"]);
+    check(&full.replace("'hie'", "'hei'"), &["W1046"]);
+    check(&full.replace("policy = 'hie'\n", ""), &["`policy`"]);
+    check(&CHANNEL.replace("why = \"a test\"\n", ""), &["W1049"]);
+    check(&CHANNEL.replace("[consent]\npolicy = \"none\"\nwhy = \"a test\"\n", ""), &["W1014"]);
+}
+
+#[test]
+fn a_policy_that_changes_changes_its_channels() {
+    let policy = |then: &str| {
+        format!(
+            "[policy]\nname = 'hie'\ndefault = 'deny'\n[[rule]]\nthen = '{then}'\npurpose = ['TREAT']\n"
+        )
+    };
+    let config = format!("{CONFIG}[consent]\npolicies = ['policies/*.toml']\n");
+    let gate = "policy = 'hie'\npatient = 'PID-3.1'\non_unknown = 'deny'\n";
+    let channel = CHANNEL.replace("policy = \"none\"\nwhy = \"a test\"\n", gate);
+    let channel = format!("{channel}recipient = 'Organization/x'\npurpose = 'TREAT'\n");
+    let open = CHANNEL.replace("\"adt\"", "\"open\"");
+    let tree = Tree::new(&[
+        ("config.toml", &config),
+        ("policies/hie.toml", &policy("permit")),
+        ("channels/adt.toml", &channel),
+        ("channels/open.toml", &open),
+    ]);
+    let before = tree.plan();
+    tree.write("policies/hie.toml", &policy("permit").replace("'hie'", "'hie'\nabout = 'x'"));
+    let changes = diff(&before, &tree.plan());
+    assert_eq!(changes.changed.len(), 1, "{changes:?}");
+    assert_eq!(changes.changed[0].name.as_str(), "adt");
+    assert!(!changes.changed[0].source, "the listener stays open");
+    assert_eq!(changes.unchanged[0].as_str(), "open");
+}
