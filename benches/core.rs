@@ -3,6 +3,8 @@
 //! Allocations are counted too: reading fields makes none.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod fhir;
+
 use bytes::{Bytes, BytesMut};
 use divan::counter::BytesCount;
 use divan::{AllocProfiler, Bencher, black_box};
