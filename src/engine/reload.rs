@@ -15,7 +15,7 @@ use super::serve;
 use crate::audit;
 use crate::base::ChannelName;
 use crate::config::{self, Changes, ChannelPlan, Plan};
-use crate::fault::codes::{W6910, W8901};
+use crate::fault::codes::{W6021, W8901};
 use crate::fault::{Fault, Place};
 use crate::filter::{Field, Filter, Term};
 use crate::observe::{happened, meter};
@@ -35,7 +35,7 @@ impl Engine {
     /// that go; without it such a reload is refused.
     ///
     /// # Errors
-    /// `W6910` when messages wait for a destination that goes, the source's fault when an
+    /// `W6021` when messages wait for a destination that goes, the source's fault when an
     /// address cannot be bound, the store's. Nothing has changed then.
     pub async fn reload(
         &self,
@@ -77,7 +77,7 @@ impl Engine {
         if let Some((place, count)) = gone.first()
             && !drop_waiting
         {
-            let fault = Fault::new(W6910).at(place.clone());
+            let fault = Fault::new(W6021).at(place.clone());
             return Err(fault.because(format!("{count} messages wait for it")));
         }
         let mut bound = self.bind_new(&next).await?;

@@ -5,6 +5,7 @@
 
 mod architecture;
 mod consent_corpus;
+mod engine;
 mod fhir_corpus;
 mod hl7v2;
 mod properties;

@@ -79,7 +79,4 @@ codes! {
     W6909 Permanent "the message has no body for this destination",
         "It was filtered, denied or dead before a body was made.",
         "Look at the original, or replay it through the mapping of now.";
-    W6910 Operator "messages wait for a destination that the new configuration does not have",
-        "They would stay in the queue for ever, so the reload is refused and nothing changed.",
-        "Keep the destination until they are sent, or give them up with `weir reload --drop --reason TEXT`.";
 }

@@ -1,0 +1,8 @@
+//! The whole engine: messages in, answers, deliveries, and what people do meanwhile.
+
+mod bench;
+mod flow;
+mod operate;
+mod outage;
+mod seeds;
+mod sockets;

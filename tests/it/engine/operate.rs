@@ -1,0 +1,147 @@
+//! What people do: pause, resume, drain, skip, hold, reload.
+
+use std::time::Duration;
+
+use weir::base::{ChannelName, DestinationName};
+use weir::engine::{Actor, QueueAction, Target};
+use weir::ports::sim;
+
+use super::bench::{Sender, Sink, adt, channel, ledger, plan, start, until};
+
+fn name() -> ChannelName {
+    ChannelName::parse("adt").unwrap()
+}
+
+fn by() -> Actor {
+    Actor::new("test", "maintenance")
+}
+
+fn state(engine: &weir::engine::Engine) -> &'static str {
+    engine.status().unwrap().channels.first().unwrap().state
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_hold_and_survive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, handles) = sim::ports(21);
+    let ehr = Sink::listen(&ports, 6000).await;
+    let text = channel("adt", 2575, &[("ehr", 6000)]);
+    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
+    let to = Target::Destination(DestinationName::parse("ehr").unwrap());
+    engine.pause(&name(), to.clone(), &by()).await.unwrap();
+    let mut sender = Sender::connect(&ports, 2575).await;
+    assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
+    ports.clock.sleep(Duration::from_secs(60)).await;
+    assert_eq!((ehr.count(), state(&engine)), (0, "running"));
+    engine.stop("test").await.unwrap();
+
+    let ports = handles.ports();
+    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
+    ports.clock.sleep(Duration::from_secs(60)).await;
+    assert_eq!(ehr.count(), 0, "still paused after a restart");
+    engine.resume(&name(), Target::All, &by()).await.unwrap();
+    until(&ports, 10, "delivered", || ehr.count() == 1).await;
+    engine.stop("test").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_takes_no_more_and_delivers_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, _) = sim::ports(22);
+    let text = channel("adt", 2575, &[("ehr", 6000)]);
+    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
+    let mut sender = Sender::connect(&ports, 2575).await;
+    assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
+    engine.drain(&name(), &by()).await.unwrap();
+    ports.clock.sleep(Duration::from_secs(2)).await;
+    assert_eq!(state(&engine), "draining");
+    let ehr = Sink::listen(&ports, 6000).await;
+    until(&ports, 120, "drained", || state(&engine) == "drained").await;
+    assert_eq!(ehr.count(), 1);
+    let answer = sender.send(&adt("A2", "P1")).await;
+    assert_eq!(answer, "", "nothing is taken any more");
+    engine.resume(&name(), Target::All, &by()).await.unwrap();
+    until(&ports, 60, "what waited in the socket is taken", || ehr.count() == 2).await;
+    engine.stop("test").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn deliveries_are_held_released_and_skipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, _) = sim::ports(23);
+    let text = channel("adt", 2575, &[("ehr", 6000)]);
+    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
+    let mut sender = Sender::connect(&ports, 2575).await;
+    for n in 1..=3 {
+        assert_eq!(sender.send(&adt(&format!("A{n}"), &format!("P{n}"))).await, "AA");
+    }
+    ports.clock.sleep(Duration::from_secs(2)).await;
+    let only = |control: &str| engine.filter(&format!("control:{control}")).unwrap();
+    let done = engine.queue_act(QueueAction::Hold, &only("A1"), &by()).await.unwrap();
+    assert_eq!(done.done, 1);
+    let refused = engine.queue_act(QueueAction::Skip, &only("A2"), &Actor::new("x", "")).await;
+    assert_eq!(refused.unwrap_err().code().as_str(), "W8901");
+    let planned = engine.queue_plan(QueueAction::Skip, &only("A2")).unwrap();
+    assert_eq!(planned.count, 1);
+    engine.queue_act(QueueAction::Skip, &only("A2"), &by()).await.unwrap();
+    let ehr = Sink::listen(&ports, 6000).await;
+    until(&ports, 120, "the third", || ehr.count() == 1).await;
+    assert_eq!(ehr.controls(), ["A3"]);
+    until(&ports, 10, "settled", || ledger(&engine, "adt", "ehr").delivered == 1).await;
+    let row = ledger(&engine, "adt", "ehr");
+    assert_eq!((row.held, row.skipped, row.unaccounted), (1, 1, 0));
+    engine.queue_act(QueueAction::Release, &only("A1"), &by()).await.unwrap();
+    until(&ports, 60, "released", || ehr.controls() == ["A3", "A1"]).await;
+    engine.stop("test").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_keeps_the_connections_of_an_unchanged_listener() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, _) = sim::ports(24);
+    let ehr = Sink::listen(&ports, 6000).await;
+    let lab = Sink::listen(&ports, 6001).await;
+    let before = channel("adt", 2575, &[("ehr", 6000)]);
+    let engine = start(plan(dir.path(), &[("adt", &before)]), &ports).await;
+    let mut sender = Sender::connect(&ports, 2575).await;
+    assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
+    until(&ports, 10, "delivered", || ehr.count() == 1).await;
+
+    let after = channel("adt", 2575, &[("ehr", 6000), ("lab", 6001)]);
+    let other = channel("more", 2576, &[("ehr", 6000)]);
+    let next = plan(dir.path(), &[("adt", &after), ("more", &other)]);
+    let changes = engine.reload(next, false, &by()).await.unwrap();
+    assert_eq!(changes.changed.len(), 1);
+    assert!(!changes.changed[0].source, "the listener is kept");
+    assert_eq!(sender.send(&adt("A2", "P1")).await, "AA", "on the same connection");
+    until(&ports, 10, "delivered to both", || ehr.count() == 2 && lab.count() == 1).await;
+    let mut second = Sender::connect(&ports, 2576).await;
+    assert_eq!(second.send(&adt("A3", "P1")).await, "AA");
+
+    let next = plan(dir.path(), &[("adt", &after)]);
+    until(&ports, 10, "delivered", || ehr.count() == 3).await;
+    until(&ports, 10, "settled", || ledger(&engine, "more", "ehr").waiting == 0).await;
+    engine.reload(next, false, &by()).await.unwrap();
+    assert_eq!(second.send(&adt("A4", "P1")).await, "", "the channel is gone");
+    assert_eq!(sender.send(&adt("A5", "P1")).await, "AA");
+    engine.stop("test").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_would_strand_messages_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, _) = sim::ports(25);
+    let before = channel("adt", 2575, &[("ehr", 6000), ("lab", 6001)]);
+    let engine = start(plan(dir.path(), &[("adt", &before)]), &ports).await;
+    let mut sender = Sender::connect(&ports, 2575).await;
+    assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
+    let revision = engine.plan().revision.clone();
+    let after = channel("adt", 2575, &[("ehr", 6000)]);
+    let next = plan(dir.path(), &[("adt", &after)]);
+    let refused = engine.reload(next.clone(), false, &by()).await.unwrap_err();
+    assert_eq!(refused.code().as_str(), "W6021");
+    assert_eq!(engine.plan().revision, revision);
+    engine.reload(next, true, &by()).await.unwrap();
+    assert_eq!(ledger(&engine, "adt", "lab").skipped, 1);
+    engine.stop("test").await.unwrap();
+}
