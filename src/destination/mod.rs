@@ -8,6 +8,8 @@
 mod fhir;
 mod file;
 mod mllp;
+#[cfg(test)]
+mod plan_tests;
 
 use std::sync::Arc;
 use std::time::Duration;

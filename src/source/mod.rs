@@ -12,6 +12,8 @@ mod flight;
 mod intake;
 mod mllp;
 #[cfg(test)]
+mod plan_tests;
+#[cfg(test)]
 mod testing;
 
 use std::net::SocketAddr;
