@@ -30,7 +30,7 @@ impl<'d> Reader<'d> {
                 return None;
             }
             let (digits, rest) = rest.split_at_checked(count)?;
-            (digits.iter().fold(0, |n, d| n << 8 | usize::from(*d)), rest)
+            (digits.iter().fold(0, |n, d| (n << 8) | usize::from(*d)), rest)
         };
         let (content, rest) = rest.split_at_checked(length)?;
         self.0 = rest;

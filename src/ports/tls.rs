@@ -308,7 +308,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cert.pem");
         let check = |content: Option<&str>, cause: &str| {
-            content.map(|c| std::fs::write(&path, c).unwrap());
+            if let Some(content) = content {
+                std::fs::write(&path, content).unwrap();
+            }
             let fault = certificates(&path).unwrap_err();
             assert_eq!(fault.code(), W7501);
             assert!(fault.line().contains(cause), "{fault}");

@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::{Auth, FhirPlan, build, jwk};
+use crate::destination::DeliveryError;
 use crate::destination::tests::delivery;
-use crate::destination::{DeliveryError, Destination};
 use crate::message::{ContentKind, Receipt};
 use crate::ports::Ports;
 use crate::ports::http::Url;

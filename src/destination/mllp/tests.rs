@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::{MllpPlan, build};
+use crate::destination::DeliveryError;
 use crate::destination::tests::delivery;
-use crate::destination::{DeliveryError, Destination};
 use crate::fault::Class;
 use crate::hl7v2::mllp;
 use crate::message::{ContentKind, Delivery, Receipt};

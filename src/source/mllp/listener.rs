@@ -186,6 +186,6 @@ async fn talk_with(
 ) {
     shared.events.note(&SourceEvent::Opened { peer: peer.clone() });
     let (why, messages) = talk::talk(shared, stream, peer.clone(), command).await;
-    let why = why.map_or_else(Closed::Fault, |why| why);
+    let why = why.unwrap_or_else(Closed::Fault);
     shared.events.note(&SourceEvent::Closed { peer, why, messages });
 }

@@ -113,12 +113,12 @@ pub(super) async fn talk(
     if served.is_ok() {
         talk.linger().await;
     }
-    let why = served.and_then(|()| match talk.end {
-        End::Open | End::PeerClosed => Ok(Closed::ByPeer),
-        End::Answered => Ok(Closed::ByAnswer),
-        End::Stopped => Ok(Closed::Stopped),
-        End::Broken(fault) => Err(fault),
-    });
+    let why = match (served, talk.end) {
+        (Err(fault), _) | (Ok(()), End::Broken(fault)) => Err(fault),
+        (Ok(()), End::Open | End::PeerClosed) => Ok(Closed::ByPeer),
+        (Ok(()), End::Answered) => Ok(Closed::ByAnswer),
+        (Ok(()), End::Stopped) => Ok(Closed::Stopped),
+    };
     (why, talk.messages)
 }
 
