@@ -59,19 +59,16 @@ impl<T> OneOf<T> {
 pub(super) struct Coded {
     system: Option<Box<str>>,
     code: Box<str>,
+    /// Whether the code is the name of a resource type: looked up once, when it is made.
+    is_class: bool,
 }
 
 impl Coded {
     /// Reads `system|code` or `code`.
     pub fn new(text: &str) -> Self {
-        match text.rsplit_once('|') {
-            Some((system, code)) => Self { system: Some(system.into()), code: code.into() },
-            None => Self { system: None, code: text.into() },
-        }
-    }
-
-    pub fn code(&self) -> &str {
-        &self.code
+        let (system, code) = split(text);
+        let is_class = tables::is_resource(code);
+        Self { system: system.map(Into::into), code: code.into(), is_class }
     }
 
     /// Whether `system|code` or `code` is it; a missing system fits every other.
@@ -214,7 +211,7 @@ fn action(own: &str, asked: &str) -> Match {
 }
 
 fn class(own: &Coded, item: &Item) -> Match {
-    if tables::is_resource(own.code()) {
+    if own.is_class {
         return item.class.as_deref().map_or(Match::Unsure, |class| Match::from(own.is(class)));
     }
     codes(own, item)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::condition::{Conditions, Match};
 use super::decide::Question;
 use super::facts::Item;
+use super::purpose::is_kind_of;
 use super::time::Range;
 use crate::base::Timestamp;
 use crate::message::RuleRef;
@@ -116,7 +117,7 @@ impl Directive {
         horizon: &mut Horizon,
     ) -> Option<Vote<'d>> {
         let root = self.0.root.as_ref()?;
-        let research = || super::purpose::Kinds::of("HRESCH").has(question.purpose);
+        let research = || is_kind_of(question.purpose, "HRESCH");
         if self.0.scope == Scope::Care || self.0.scope == Scope::Research && !research() {
             return None;
         }

@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn codes_and_classes_must_be_known() {
         let text = format!(
-            "{HEAD}[[rule]]\npurpose = [\"TREET\", \"x\"]\nclass = [\"Observaton\", \"Q\", \"Location\"]\n\
+            "{HEAD}[[rule]]\npurpose = [\"TREET\", \"x\"]\n\
+             class = [\"Observaton\", \"Q\", \"Location\"]\n\
              then = \"permit\"\nlabel = []\n"
         );
         let (policy, lines) = read(&text);

@@ -90,6 +90,12 @@ pub fn is_purpose(code: &str) -> bool {
     find(code).is_some()
 }
 
+/// Whether a purpose is another or a kind of it.
+pub(super) fn is_kind_of(code: &str, broad: &str) -> bool {
+    let chain = std::iter::successors(find(code), |purpose| find(purpose.parent));
+    chain.into_iter().any(|purpose| purpose.code == broad)
+}
+
 /// A purpose of a rule or provision, with all kinds of it: made once, so that deciding
 /// compares words only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +153,8 @@ mod tests {
         check("HRESCH", "TREAT", false);
         check("LOCAL", "LOCAL", true);
         check("LOCAL", "TREAT", false);
+        assert!(is_kind_of("CLINTRCHPC", "HRESCH") && is_kind_of("HRESCH", "HRESCH"));
+        assert!(!is_kind_of("TREAT", "HRESCH") && !is_kind_of("LOCAL", "HRESCH"));
         assert!(Kinds::of("TREAT").covers(&Kinds::of("ETREAT")));
         assert!(!Kinds::of("ETREAT").covers(&Kinds::of("TREAT")));
     }

@@ -9,7 +9,7 @@ use crate::hl7v2::{Message, Path};
 use crate::message::Content;
 
 /// A path of either form.
-enum Place2 {
+enum AnyPath {
     Hl7(Path),
     Fhir(FhirPath),
 }
@@ -17,7 +17,7 @@ enum Place2 {
 /// Fields of MSH without which a message can be neither read nor answered.
 const MSH_NEEDED: [usize; 5] = [1, 2, 9, 10, 12];
 
-fn parse(text: &str) -> Result<Place2, Fault> {
+fn parse(text: &str) -> Result<AnyPath, Fault> {
     let bad = |cause: &'static str| Fault::new(W3006).at(Place::path(text)).because(cause);
     if let Ok(path) = Path::parse(text) {
         return match path.field() {
@@ -25,7 +25,7 @@ fn parse(text: &str) -> Result<Place2, Fault> {
             Some(field) if path.segment() == "MSH" && MSH_NEEDED.contains(&field) => {
                 Err(bad("no message can be read or answered without it"))
             }
-            Some(_) => Ok(Place2::Hl7(path)),
+            Some(_) => Ok(AnyPath::Hl7(path)),
         };
     }
     let path = FhirPath::parse(text).map_err(|_| bad("neither an HL7 v2 nor a FHIR path"))?;
@@ -37,7 +37,7 @@ fn parse(text: &str) -> Result<Place2, Fault> {
         Some(root) if root == text => {
             Err(bad("a whole resource cannot be redacted, name its elements"))
         }
-        Some(_) => Ok(Place2::Fhir(path)),
+        Some(_) => Ok(AnyPath::Fhir(path)),
     }
 }
 
@@ -55,10 +55,10 @@ pub(super) fn check(text: &str) -> Result<(), Fault> {
 /// # Errors
 /// `W3020` when the content cannot be redacted; it may not be sent then.
 pub fn redact(content: Content, paths: &[Arc<str>]) -> Result<Content, Fault> {
-    let parsed: Result<Vec<Place2>, Fault> = paths.iter().map(|path| parse(path)).collect();
+    let parsed: Result<Vec<AnyPath>, Fault> = paths.iter().map(|path| parse(path)).collect();
     let parsed = parsed.map_err(|fault| refused(fault.place().clone()))?;
-    let of_hl7 = parsed.iter().any(|path| matches!(path, Place2::Hl7(_)));
-    let of_fhir = parsed.iter().any(|path| matches!(path, Place2::Fhir(_)));
+    let of_hl7 = parsed.iter().any(|path| matches!(path, AnyPath::Hl7(_)));
+    let of_fhir = parsed.iter().any(|path| matches!(path, AnyPath::Fhir(_)));
     match content {
         Content::Hl7(message) if of_hl7 => redact_hl7(message, &parsed).map(Content::Hl7),
         Content::Fhir(doc) if of_fhir => redact_fhir(doc, &parsed).map(Content::Fhir),
@@ -72,9 +72,9 @@ fn refused(place: Place) -> Fault {
     Fault::new(W3020).at(place)
 }
 
-fn redact_hl7(mut message: Message, paths: &[Place2]) -> Result<Message, Fault> {
+fn redact_hl7(mut message: Message, paths: &[AnyPath]) -> Result<Message, Fault> {
     for path in paths {
-        let Place2::Hl7(path) = path else { continue };
+        let AnyPath::Hl7(path) = path else { continue };
         let cleared = message.clear_all(path);
         cleared.map_err(|_| refused(Place::path(path.to_string())))?;
         // Trust, but look: what is still there would be sent.
@@ -85,9 +85,9 @@ fn redact_hl7(mut message: Message, paths: &[Place2]) -> Result<Message, Fault> 
     Ok(message)
 }
 
-fn redact_fhir(mut doc: Doc, paths: &[Place2]) -> Result<Doc, Fault> {
+fn redact_fhir(mut doc: Doc, paths: &[AnyPath]) -> Result<Doc, Fault> {
     for path in paths {
-        let Place2::Fhir(path) = path else { continue };
+        let AnyPath::Fhir(path) = path else { continue };
         let bad = || refused(Place::path(path.source()));
         let found: Vec<NodeId> = path
             .try_select(doc.root())
@@ -136,9 +136,11 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
-    const ADT: &str = "MSH|^~\\&|A|B|C|D|1||ADT^A08|4|P|2.5\rPID|1||5^^^RL~6^^^US||Doe^Jo\rNK1|1|Roe\rNK1|2|Poe\r";
+    const ADT: &str = "MSH|^~\\&|A|B|C|D|1||ADT^A08|4|P|2.5\r\
+        PID|1||5^^^RL~6^^^US||Doe^Jo\rNK1|1|Roe\rNK1|2|Poe\r";
     const BUNDLE: &str = r#"{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient",
-        "gender":"male","_gender":{"id":"g"},"name":[{"given":["Jo","Al"],"_given":[null,{"id":"a"}]}],
+        "gender":"male","_gender":{"id":"g"},
+        "name":[{"given":["Jo","Al"],"_given":[null,{"id":"a"}]}],
         "address":[{"city":"X"}]}}]}"#;
 
     fn hl7() -> Content {

@@ -27,7 +27,8 @@ pub(super) fn policy(text: &str) -> Policy {
 fn consent(rest: &str) -> String {
     format!(
         r#"{{"resourceType":"Consent","id":"c1","status":"active",
-        "scope":{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/consentscope","code":"patient-privacy"}}]}},
+        "scope":{{"coding":[{{"code":"patient-privacy",
+            "system":"http://terminology.hl7.org/CodeSystem/consentscope"}}]}},
         "category":[{{"coding":[{{"system":"http://loinc.org","code":"59284-0"}}]}}],
         "patient":{{"reference":"Patient/123"}}{rest}}}"#
     )
@@ -504,7 +505,8 @@ proptest::proptest! {
     /// A patient's denial is never lost under deny-overrides, and nothing panics.
     #[test]
     fn a_denial_of_everything_always_holds(
-        permits in 0usize..4, place in 0usize..4, classes in proptest::collection::vec("[A-Z][a-z]{2,8}", 0..4),
+        permits in 0usize..4, place in 0usize..4,
+        classes in proptest::collection::vec("[A-Z][a-z]{2,8}", 0..4),
     ) {
         let mut all: Vec<Directive> =
             (0..permits).map(|_| directive(&provision(r#""type":"permit""#))).collect();

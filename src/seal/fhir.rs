@@ -268,8 +268,8 @@ fn find(node: Node<'_>, out: &mut Vec<Found>) {
             Some(Home { name, ..own })
         });
         if let Some(home) = own {
-            let object = node.root_path_of(&home);
-            out.push(Found { twin: node.id(), home, text, shown: object });
+            let shown = path_of(node, &home);
+            out.push(Found { twin: node.id(), home, text, shown });
             return;
         }
     }
@@ -278,21 +278,13 @@ fn find(node: Node<'_>, out: &mut Vec<Found>) {
 }
 
 /// Path of the primitive whose twin is looked at.
-trait TwinPath {
-    fn root_path_of(&self, home: &Home) -> String;
-}
-
-impl TwinPath for Node<'_> {
-    fn root_path_of(&self, home: &Home) -> String {
-        let object = match home.item {
-            None => self.parent(),
-            Some(_) => self.parent().and_then(|list| list.parent()),
-        };
-        let path = object.map(|object| object.path()).unwrap_or_default();
-        match home.item {
-            None => format!("{path}.{}", home.name),
-            Some((index, _)) => format!("{path}.{}[{index}]", home.name),
-        }
+fn path_of(twin: Node<'_>, home: &Home) -> String {
+    let list = twin.parent().filter(|_| home.item.is_some());
+    let object = list.map_or_else(|| twin.parent(), |list| list.parent());
+    let path = object.map(|object| object.path()).unwrap_or_default();
+    match home.item {
+        None => format!("{path}.{}", home.name),
+        Some((index, _)) => format!("{path}.{}[{index}]", home.name),
     }
 }
 

@@ -157,52 +157,49 @@ fn is_sealed(value: &Value<'_>) -> bool {
 /// Everything that looks like a sealed value.
 fn find(message: &Message) -> Vec<Found> {
     let mut found = Vec::new();
-    let mut counts: Vec<(&str, usize)> = Vec::new();
+    let mut seen: Vec<&str> = Vec::new();
     for segment in message.segments() {
-        let occurrence = match counts.iter_mut().find(|(id, _)| *id == segment.id()) {
-            Some((_, count)) => {
-                *count += 1;
-                *count
-            }
-            None => {
-                counts.push((segment.id(), 1));
-                1
-            }
-        };
+        seen.push(segment.id());
         if memchr::memmem::find(segment.raw(), MARK.as_bytes()).is_none() {
             continue;
         }
-        for number in 1..=segment.field_count() {
-            let Some(field) = segment.field(number) else { continue };
-            for (rep, repetition) in field.repetitions().enumerate() {
-                for (comp, component) in repetition.components().enumerate() {
-                    for (sub, value) in component.subcomponents().enumerate() {
-                        if !is_sealed(&value) {
-                            continue;
-                        }
-                        let numbers = Numbers {
-                            segment: occurrence,
-                            field: number,
-                            repetition: rep + 1,
-                            component: comp + 1,
-                            subcomponent: sub + 1,
-                        };
-                        let mut path =
-                            format!("{}[{occurrence}]-{number}[{}]", segment.id(), rep + 1);
-                        if value.raw().len() < repetition.raw().len() {
-                            path = format!("{path}.{}", comp + 1);
-                        }
-                        if value.raw().len() < component.raw().len() {
-                            path = format!("{path}.{}", sub + 1);
-                        }
-                        let spot = numbers.spot(segment.id(), path.clone());
-                        found.push(Found { path, spot, text: value.text().into_owned() });
-                    }
-                }
+        let occurrence = seen.iter().filter(|id| **id == segment.id()).count();
+        for (number, field) in segment.fields().enumerate() {
+            for (repetition, value) in field.repetitions().enumerate() {
+                let numbers = Numbers {
+                    segment: occurrence,
+                    field: number + 1,
+                    repetition: repetition + 1,
+                    component: 0,
+                    subcomponent: 0,
+                };
+                find_within(segment.id(), numbers, value, &mut found);
             }
         }
     }
     found
+}
+
+/// Sealed values of one repetition, with the widest place in which each stands alone.
+fn find_within(segment: &str, of: Numbers, repetition: Value<'_>, found: &mut Vec<Found>) {
+    for (component, part) in repetition.components().enumerate() {
+        for (subcomponent, value) in part.subcomponents().enumerate() {
+            if !is_sealed(&value) {
+                continue;
+            }
+            let numbers =
+                Numbers { component: component + 1, subcomponent: subcomponent + 1, ..of };
+            let mut path = format!("{segment}[{}]-{}[{}]", of.segment, of.field, of.repetition);
+            if value.raw().len() < repetition.raw().len() {
+                path = format!("{path}.{}", numbers.component);
+            }
+            if value.raw().len() < part.raw().len() {
+                path = format!("{path}.{}", numbers.subcomponent);
+            }
+            let spot = numbers.spot(segment, path.clone());
+            found.push(Found { path, spot, text: value.text().into_owned() });
+        }
+    }
 }
 
 /// Opens every sealed value of a message in its place; gives their paths.
