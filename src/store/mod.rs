@@ -5,6 +5,7 @@
 //! `journal` appends and reads entries, `index` finds them, `queue` holds a bounded window
 //! of what waits. [`Store`] is the one way in.
 
+mod check;
 mod driver;
 mod index;
 mod journal;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, mpsc};
 
+pub use check::{ChainCheck, Recount};
 pub use journal::Position;
 pub use plan::{DeliveryRow, IndexHome, LedgerRow, QueueRow, Recovery, RestKey, StorePlan, Usage};
 

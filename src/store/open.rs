@@ -132,7 +132,11 @@ fn open_index(
     let (mut index, fresh) = match plan.index {
         IndexHome::Memory => (Index::memory(), true),
         IndexHome::Directory => {
-            let opened = Index::open(&*ports.files, &plan.directory.join("index"), last)?;
+            let all = reader.segments().all();
+            let removed: Vec<u32> =
+                all.iter().filter(|s| s.removed.is_some()).map(|s| s.number).collect();
+            let path = plan.directory.join("index");
+            let opened = Index::open(&*ports.files, &path, last, &removed)?;
             (opened.index, opened.fresh)
         }
     };
@@ -174,6 +178,10 @@ fn project(
     })?;
     done += events.len() as u64;
     index.apply(&events)?;
+    if index.position < last {
+        // The rest was removed; the totals it left are written with this.
+        index.apply(&[Event::Nothing { position: last }])?;
+    }
     if total > 0 {
         progress(total, total);
     }

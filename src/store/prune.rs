@@ -1,16 +1,274 @@
 //! Pruning by whole segments under the keep rules.
+//!
+//! A segment goes when nothing in it is needed: every delivery of its messages has ended
+//! and is past its keep, and every outcome in it is about a message that goes with it or
+//! went before. Waiting and held deliveries keep their segment for ever. Consents and
+//! settings that are still current are appended again first. What remains is a small file
+//! with the ledger totals and the audit chain's head, so that ledger, chain and positions
+//! stay whole. Rejected: rewriting segments without what is old, since their offsets and
+//! nonces are part of what the index and the seal rely on.
 
-use super::Store;
-use crate::base::Timestamp;
-use crate::fault::Fault;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::index::row::{ConsentRow, Head, Row};
+use super::index::{CARRIED, Index, decode, keys, read_setting};
+use super::journal::{Header, Removed, SegmentInfo, Walked, file_path};
+use super::open::queues_of;
+use super::shared::Shared;
+use super::{IndexHome, Position, Store};
+use crate::base::{ChannelName, DestinationName, Timestamp};
+use crate::fault::{Fault, codes};
+use crate::message::{ActionRecord, Entry, State};
+
+type Totals = HashMap<(ChannelName, DestinationName), [u64; 8]>;
+
+/// A segment that may go, and what must be done first.
+struct Candidate {
+    segment: Arc<SegmentInfo>,
+    last: Position,
+    heads: Vec<(Position, Arc<Head>)>,
+    /// Consents and settings to append again.
+    carry: Vec<Entry>,
+    /// Consents in it: id and offset.
+    consents: Vec<(Arc<str>, u32)>,
+}
 
 impl Store {
     /// Removes segments that the keep rules allow; how many.
     ///
+    /// Deliveries that ended well stay `keep_delivered`, dead ones `keep_dead`, both from
+    /// when they ended; waiting and held ones are never removed. Ledger totals stay.
+    ///
     /// # Errors
-    /// `W6009`, `W6010`.
-    #[expect(clippy::unused_async, reason = "copies current records forward")]
-    pub async fn prune(&self, _now: Timestamp) -> Result<u64, Fault> {
-        Ok(0)
+    /// `W6009`, `W6010`, and those of `commit` for what is appended again.
+    pub async fn prune(&self, now: Timestamp) -> Result<u64, Fault> {
+        let mut removed = 0;
+        let all = self.read().reader.segments().all();
+        for pair in all.windows(2) {
+            let [segment, next] = pair else { continue };
+            if segment.removed.is_some() {
+                continue;
+            }
+            let least = self.read().plan.keep_delivered.min(self.read().plan.keep_dead);
+            if next.created.after(least) > now {
+                break;
+            }
+            let (segment, last) = (segment.clone(), next.first.saturating_sub(1));
+            let found = self.off_thread(move |shared| candidate(shared, &segment, last, now));
+            let Some(mut candidate) = found.await? else { continue };
+            for entry in std::mem::take(&mut candidate.carry) {
+                self.commit(entry).await?;
+            }
+            let gone = self.off_thread(move |shared| remove(shared, &candidate, now)).await?;
+            removed += u64::from(gone);
+        }
+        if removed > 0 {
+            self.read().flush_wanted.store(true, Ordering::Release);
+        }
+        Ok(removed)
     }
+
+    /// Runs blocking work beside the tasks, where there are threads.
+    async fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let shared = self.0.shared.clone();
+        if shared.plan.index == IndexHome::Memory {
+            return work(&shared);
+        }
+        let done = tokio::task::spawn_blocking(move || work(&shared)).await;
+        done.unwrap_or_else(|_| Err(Fault::new(codes::W9002).because("pruning ended early")))
+    }
+}
+
+/// Whether all deliveries of a message have ended and are past their keep.
+fn is_over(shared: &Shared, row: &Row, now: Timestamp) -> bool {
+    let plan = &shared.plan;
+    if row.deliveries.is_empty() {
+        return row.received.after(plan.keep_delivered) <= now;
+    }
+    row.deliveries.iter().all(|delivery| {
+        let keep = match delivery.state {
+            State::Waiting | State::Held => return false,
+            State::Dead => plan.keep_dead,
+            State::Delivered | State::Filtered | State::Denied | State::Skipped => {
+                plan.keep_delivered
+            }
+        };
+        delivery.changed.after(keep) <= now
+    })
+}
+
+/// Reads a segment; none when something in it is still needed.
+fn candidate(
+    shared: &Shared,
+    segment: &Arc<SegmentInfo>,
+    last: Position,
+    now: Timestamp,
+) -> Result<Option<Candidate>, Fault> {
+    let mut found = Candidate {
+        segment: segment.clone(),
+        last,
+        heads: Vec::new(),
+        carry: Vec::new(),
+        consents: Vec::new(),
+    };
+    drop(shared.caught_up()?);
+    let mut needed = false;
+    shared.reader.walk_segment(segment, last, segment.first, &mut |walked| {
+        // The rest is read for nothing then, but a walk has no early end.
+        if !needed {
+            needed = !goes(shared, &mut found, walked, now)?;
+        }
+        Ok(())
+    })?;
+    Ok((!needed).then_some(found))
+}
+
+fn goes(
+    shared: &Shared,
+    found: &mut Candidate,
+    walked: Walked,
+    now: Timestamp,
+) -> Result<bool, Fault> {
+    match walked.entry {
+        Entry::Message(record) => {
+            let head = Arc::new(Head::new(&record, &queues_of(&record, &shared.names)));
+            found.heads.push((walked.position, head));
+            let row = shared.caught_up()?.row(walked.position)?;
+            Ok(row.is_none_or(|row| is_over(shared, &row, now)))
+        }
+        Entry::Outcome(record) => {
+            let about = shared.caught_up()?.position_of(record.message)?;
+            let own = found.segment.first..=found.last;
+            Ok(about.is_none_or(|position| own.contains(&position)))
+        }
+        Entry::Consent(mut record) => {
+            if is_current(shared, &record.id, walked.location.segment, walked.location.offset)? {
+                found.consents.push((record.id.clone(), walked.location.offset));
+                record.leaves.clear();
+                found.carry.push(Entry::Consent(record));
+            }
+            Ok(true)
+        }
+        Entry::Action(record) => {
+            let mut settings = Vec::new();
+            for (name, value) in record.settings {
+                let current = shared.kv.read(&keys::setting(&name))?;
+                let current = current.as_deref().and_then(read_setting);
+                // Empty values stay as well: they hide older ones appended again.
+                if current.is_some_and(|(position, _)| position == walked.position) {
+                    settings.push((name, value));
+                }
+            }
+            if !settings.is_empty() {
+                settings.push((CARRIED.into(), found.last.to_string().into()));
+                let record = ActionRecord { at: record.at, settings, leaves: Vec::new() };
+                found.carry.push(Entry::Action(Box::new(record)));
+            }
+            Ok(true)
+        }
+    }
+}
+
+fn is_current(shared: &Shared, id: &str, segment: u32, offset: u32) -> Result<bool, Fault> {
+    let Some(value) = shared.kv.read(&keys::consent(id))? else { return Ok(false) };
+    let row: ConsentRow = decode(&value)?;
+    Ok(row.at.segment == segment && row.at.offset == offset)
+}
+
+/// Removes a segment, unless something changed since it was read. The index is locked
+/// meanwhile, so that nobody sends one of its messages again.
+fn remove(shared: &Shared, candidate: &Candidate, now: Timestamp) -> Result<bool, Fault> {
+    let failed = |e: std::io::Error| Fault::new(codes::W6002).caused_by(e);
+    let mut index = shared.caught_up()?;
+    let Some(totals) = totals(shared, &index, candidate, now)? else { return Ok(false) };
+    for (id, offset) in &candidate.consents {
+        if is_current(shared, id, candidate.segment.number, *offset)? {
+            return Ok(false);
+        }
+    }
+    let all = shared.reader.segments().all();
+    let number = candidate.segment.number;
+    let at = all.iter().position(|s| s.number == number);
+    let next = at.and_then(|at| all.get(at + 1));
+    let Some(next) = next else { return Ok(false) };
+    let before = at.and_then(|at| at.checked_sub(1)).and_then(|at| all.get(at));
+    let before = before.filter(|before| before.removed.is_some());
+    let merged = merge(totals, before.and_then(|b| b.removed.as_ref()));
+    let header = Header {
+        number,
+        first: before.map_or(candidate.segment.first, |b| b.first),
+        created: candidate.segment.created,
+        salt: [0; 32],
+        chain: before.map_or(candidate.segment.chain, |b| b.chain),
+        key: String::new(),
+        removed: Some(Removed { last: candidate.last, chain: next.chain.0, totals: merged }),
+    };
+    let files = &*shared.ports.files;
+    let directory = shared.plan.directory.join("journal");
+    let bytes = header.write();
+    let unready = directory.join("removed.tmp");
+    let file = files.open(&unready, true).map_err(failed)?;
+    file.set_len(0).map_err(failed)?;
+    file.write_at(&bytes, 0).map_err(failed)?;
+    file.sync().map_err(failed)?;
+    files.rename(&unready, &file_path(&directory, number)).map_err(failed)?;
+    files.sync_dir(&directory).map_err(failed)?;
+    if let Some(before) = before {
+        files.remove(&file_path(&directory, before.number)).map_err(failed)?;
+    }
+    let info = SegmentInfo::from_header(&header, None, bytes.len() as u64)?;
+    shared.reader.segments().replace(info);
+    shared.reader.forget(number);
+    index.forget(&candidate.heads, number)?;
+    Ok(true)
+}
+
+/// What the ledger keeps of a segment; none when something in it is needed after all.
+fn totals(
+    shared: &Shared,
+    index: &Index,
+    candidate: &Candidate,
+    now: Timestamp,
+) -> Result<Option<Totals>, Fault> {
+    let mut totals = Totals::new();
+    for (position, _) in &candidate.heads {
+        let Some(row) = index.row(*position)? else { continue };
+        let touched = {
+            let live = shared.live();
+            row.deliveries.iter().any(|d| live.fresh.contains_key(&(row.id, d.queue)))
+        };
+        if touched || !is_over(shared, &row, now) {
+            return Ok(None);
+        }
+        for delivery in &row.deliveries {
+            let Some(name) = shared.names.name(delivery.queue) else { continue };
+            let [committed, states @ ..] = totals.entry(name).or_default();
+            *committed += 1;
+            if let Some(count) = states.get_mut(delivery.state as usize) {
+                *count += 1;
+            }
+        }
+    }
+    Ok(Some(totals))
+}
+
+fn merge(
+    mut totals: Totals,
+    before: Option<&Removed>,
+) -> Vec<(ChannelName, DestinationName, [u64; 8])> {
+    for (channel, destination, more) in before.iter().flat_map(|removed| &removed.totals) {
+        let counts = totals.entry((channel.clone(), destination.clone())).or_default();
+        for (count, more) in counts.iter_mut().zip(more) {
+            *count += more;
+        }
+    }
+    let mut list: Vec<_> =
+        totals.into_iter().map(|((channel, dest), counts)| (channel, dest, counts)).collect();
+    list.sort();
+    list
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::index::row::{ConsentRow, QueueId};
-use super::index::{Index, decode, keys, read_duplicate};
+use super::index::{Index, decode, keys, read_duplicate, read_setting};
 use super::shared::Shared;
 use super::{LedgerRow, QueueRow, Store, Usage};
 use crate::base::{MessageId, Timestamp};
@@ -135,7 +135,8 @@ impl Store {
     pub fn setting(&self, key: &str) -> Result<Option<Arc<str>>, Fault> {
         let _guard = self.records()?;
         let value = self.read().kv.read(&keys::setting(key))?;
-        Ok(value.map(|value| String::from_utf8_lossy(&value).into()))
+        let text = value.as_deref().and_then(read_setting).map(|(_, text)| text);
+        Ok(text.filter(|text| !text.is_empty()).map(|text| String::from_utf8_lossy(text).into()))
     }
 
     /// Settings whose key begins with `prefix`, in order of their keys.
@@ -147,7 +148,9 @@ impl Store {
         let mut found = Vec::new();
         self.read().kv.walk_prefix(&keys::setting(prefix), &mut |key, value| {
             let key = String::from_utf8_lossy(key.get(1..).unwrap_or_default());
-            found.push((key.into(), String::from_utf8_lossy(value).into()));
+            if let Some((_, text @ [_, ..])) = read_setting(value) {
+                found.push((key.into(), String::from_utf8_lossy(text).into()));
+            }
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(found)

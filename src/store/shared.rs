@@ -263,11 +263,12 @@ impl Shared {
                     }
                 }
                 let mut live = self.live();
+                live.queue(queue).queue.begin_lane(lane);
                 for (place, item) in found {
                     take(&mut live, queue, item, place, true);
                 }
                 live.queue(queue).queue.refilled_lane(lane, more);
-                if horizon.is_none() && !more {
+                if horizon.is_none() {
                     take_pending(&mut live, queue, index.position);
                 }
             }

@@ -21,6 +21,10 @@ use crate::message::{
 /// or 64 thousand small ones. Who comes when it is used up waits.
 pub const ROOM_KIB: usize = 64 << 10;
 
+/// Reads of the index before one lease: each serves one lane. What is left is read before
+/// the next lease, for which `ready` returns at once.
+const REFILLS_MAX: usize = 64;
+
 /// Largest entry: its frame must fit a segment's 32-bit offsets.
 const ENTRY_BYTES_MAX: usize = 3 << 30;
 
@@ -221,7 +225,10 @@ impl Store {
     ) -> Result<Vec<Delivery>, Fault> {
         let shared = self.shared();
         let Some(queue) = shared.names.find(channel, destination) else { return Ok(Vec::new()) };
-        if shared.live().queue(queue).queue.want().is_some() {
+        for _ in 0..REFILLS_MAX {
+            if shared.live().queue(queue).queue.want().is_none() {
+                break;
+            }
             shared.refill(queue)?;
         }
         let leased = shared.live().queue(queue).queue.lease(now, max);

@@ -4,6 +4,7 @@
 //! | key | value | for |
 //! | --- | --- | --- |
 //! | `!format`, `!position`, `!boot`, `!clean` | | format, journal position it reflects, boot of the machine, whether it was closed |
+//! | `!removed` segment | | segments whose messages were taken out |
 //! | `c` queue | counts | ledger |
 //! | `d` duplicate key | message id, received | duplicate detection |
 //! | `i` message id | position | a message by id; ids sort by time |
@@ -13,7 +14,7 @@
 //! | `n` consent id | consent row | a consent by id |
 //! | `p` patient hash, consent id | | consents of a patient |
 //! | `q` queue, place | queue item | waiting deliveries in order |
-//! | `s` key | value | action settings |
+//! | `s` key | position, value | action settings |
 //! | `u` queue | channel, destination | names of queues |
 //! | `z` state, position, queue | | deliveries by state, but delivered and filtered |
 
@@ -46,6 +47,10 @@ pub fn after_prefix(prefix: &[u8]) -> Vec<u8> {
         }
     }
     end
+}
+
+pub fn removed(segment: u32) -> Vec<u8> {
+    [b"!removed".as_slice(), &segment.to_be_bytes()].concat()
 }
 
 pub fn counts(queue: QueueId) -> Vec<u8> {

@@ -17,7 +17,7 @@ use super::journal::{Location, Position};
 use crate::base::{ChannelName, DestinationName};
 
 pub use kv::{Changes, Kv, Order};
-pub use project::{ConsentChange, Event, decode, read_duplicate};
+pub use project::{CARRIED, ConsentChange, Event, decode, read_duplicate, read_setting};
 use row::{Counts, QueueId};
 
 /// Names of queues: pairs of channel and destination, numbered as they come. They are few,

@@ -30,7 +30,8 @@ impl Index {
     }
 
     /// Opens the index in a directory; one that is damaged, of another format, ahead of the
-    /// journal, or left behind by a machine that went down, is removed.
+    /// journal, left behind by a machine that went down, or without one of the `removed`
+    /// segments taken out, is removed.
     ///
     /// After a power cut sled may hold less than it was given, or, silently, parts of it:
     /// its flush does not reach the disk. So it is trusted only after a clean close or
@@ -38,10 +39,16 @@ impl Index {
     ///
     /// # Errors
     /// `W6009` when even an empty one cannot be made.
-    pub fn open(files: &dyn Files, directory: &Path, last: Position) -> Result<OpenedIndex, Fault> {
+    pub fn open(
+        files: &dyn Files,
+        directory: &Path,
+        last: Position,
+        removed: &[u32],
+    ) -> Result<OpenedIndex, Fault> {
         let boot = files.boot_id().unwrap_or_default();
         if let Ok(kv) = Kv::sled(directory)
             && let Ok(Some(index)) = Self::load(kv, last, &boot)
+            && removed.iter().all(|segment| index.kv.has(&keys::removed(*segment)) == Ok(true))
         {
             index.mark(&boot, false)?;
             return Ok(OpenedIndex { index, fresh: false });
@@ -49,6 +56,11 @@ impl Index {
         files.remove_tree(directory).map_err(|e| Fault::new(codes::W6009).caused_by(e))?;
         let index = Self::empty(Kv::sled(directory)?);
         index.mark(&boot, false)?;
+        let mut changes = Changes::new();
+        for segment in removed {
+            changes.insert(keys::removed(*segment), Some(Vec::new()));
+        }
+        index.kv.apply(changes)?;
         Ok(OpenedIndex { index, fresh: true })
     }
 

@@ -113,12 +113,13 @@ impl Index {
     ///
     /// # Errors
     /// `W6009`.
-    pub fn forget(&mut self, heads: &[(Position, Arc<Head>)]) -> Result<(), Fault> {
+    pub fn forget(&mut self, heads: &[(Position, Arc<Head>)], segment: u32) -> Result<(), Fault> {
         let last = self.position;
         let mut work = Work::new(self);
         for (position, head) in heads {
             work.forget(*position, head)?;
         }
+        work.changes.insert(keys::removed(segment), Some(Vec::new()));
         work.finish(last)
     }
 
@@ -186,13 +187,7 @@ impl<'a> Work<'a> {
             Event::Message { position, at, head } => self.message(*position, *at, head),
             Event::Outcome { position, at, change } => self.outcome(*position, *at, change),
             Event::Consent { at, consent, .. } => self.consent(*at, consent),
-            Event::Settings { values, .. } => {
-                for (name, value) in values {
-                    let value = (!value.is_empty()).then(|| value.as_bytes().to_vec());
-                    self.changes.insert(keys::setting(name), value);
-                }
-                Ok(())
-            }
+            Event::Settings { position, values } => self.settings(*position, values),
             Event::Nothing { .. } => Ok(()),
         }
     }
@@ -295,14 +290,44 @@ impl<'a> Work<'a> {
         }
     }
 
+    fn current(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        match self.changes.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => self.index.kv.read(key),
+        }
+    }
+
+    /// Settings that pruning appended again count only where nothing newer was set; so an
+    /// empty value is kept as such.
+    fn settings(
+        &mut self,
+        position: Position,
+        values: &[(Arc<str>, Arc<str>)],
+    ) -> Result<(), Fault> {
+        let carried = values.iter().find(|(name, _)| &**name == CARRIED);
+        let carried = carried.and_then(|(_, last)| last.parse::<Position>().ok());
+        for (name, value) in values.iter().filter(|(name, _)| &**name != CARRIED) {
+            let key = keys::setting(name);
+            if let Some(last) = carried
+                && let Some(current) = self.current(&key)?
+                && read_setting(&current).is_some_and(|(at, _)| at > last)
+            {
+                continue;
+            }
+            let value = [&position.to_be_bytes(), value.as_bytes()].concat();
+            self.changes.insert(key, Some(value));
+        }
+        Ok(())
+    }
+
     fn consent(&mut self, at: Location, consent: &ConsentChange) -> Result<(), Fault> {
         let key = keys::consent(&consent.id);
-        let old = match self.changes.get(&key) {
-            Some(value) => value.clone(),
-            None => self.index.kv.read(&key)?,
-        };
-        if let Some(old) = old {
+        if let Some(old) = self.current(&key)? {
             let old: ConsentRow = decode(&old)?;
+            // One that pruning appended again, while a newer one came.
+            if old.version > consent.version {
+                return Ok(());
+            }
             for patient in &old.patients {
                 self.changes.insert(keys::patient(patient, &consent.id), None);
             }
@@ -363,6 +388,16 @@ impl<'a> Work<'a> {
         self.index.position = last;
         Ok(())
     }
+}
+
+/// Setting by which pruning marks settings that it appends again: the position up to which
+/// they were current.
+pub const CARRIED: &str = "!carried";
+
+/// Position and text of a setting.
+pub fn read_setting(value: &[u8]) -> Option<(Position, &[u8])> {
+    let (position, text) = value.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*position), text))
 }
 
 /// Message id and arrival under a duplicate key.

@@ -17,9 +17,11 @@ mod writer;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use header::{Header, Removed};
 pub(super) use open::{Opened, open};
 pub(super) use reader::{Reader, Walked};
 pub(super) use record::encode;
+pub(super) use segments::{SegmentInfo, file_path};
 pub(super) use writer::{Append, Place as WriterPlace, Writer};
 
 /// Position of an entry: counts entries from 1 over the life of the journal.

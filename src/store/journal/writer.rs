@@ -295,7 +295,7 @@ fn frame_bytes(append: &Append<'_>) -> usize {
 
 /// Removes what an unfinished preparation left.
 pub fn sweep(files: &dyn Files, directory: &Path) {
-    for name in ["spare.tmp", "new.tmp"] {
+    for name in ["spare.tmp", "new.tmp", "removed.tmp"] {
         // Absent most of the time.
         let _ = files.remove(&directory.join(name));
     }

@@ -174,11 +174,15 @@ impl Queue {
         self.push(waiting);
     }
 
+    /// Begins to fill one lane from the index: what is offered now is what comes next.
+    pub fn begin_lane(&mut self, lane: LaneKey) {
+        if let Some(found) = self.lanes.get_mut(&lane) {
+            found.more = false;
+        }
+    }
+
     /// Takes a delivery read from the index for one lane.
     pub fn refill_lane(&mut self, waiting: Waiting) {
-        if let Some(lane) = self.lanes.get_mut(&waiting.lane) {
-            lane.more = false;
-        }
         self.push(waiting);
     }
 
@@ -192,7 +196,8 @@ impl Queue {
     pub fn refilled_lane(&mut self, lane: LaneKey, more: bool) {
         self.hungry.remove(&lane);
         if let Some(found) = self.lanes.get_mut(&lane) {
-            found.more = more;
+            // A lane that became full meanwhile goes on from there.
+            found.more |= more;
         }
         self.arm(lane);
     }

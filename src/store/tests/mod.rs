@@ -1,6 +1,10 @@
 //! Tests of the whole store.
 
 mod basics;
+mod faults;
+mod lanes;
+mod power;
+mod rebuild;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,0 +1,136 @@
+//! A disk that fails, fills or lies.
+
+use super::*;
+use crate::fault::codes;
+use std::path::{Path, PathBuf};
+
+fn first_segment() -> PathBuf {
+    PathBuf::from("/store/journal/00000001.wj")
+}
+
+#[tokio::test]
+async fn a_failed_sync_ends_the_store_until_it_is_opened_again() {
+    let (ports, handles, plan) = sim(1);
+    let (store, _) = open(&ports, &plan).await;
+    store.commit(message(1, 1)).await.unwrap();
+    handles.disk.fail_syncs(1);
+    assert_eq!(store.commit(message(2, 1)).await.unwrap_err().code(), codes::W6004);
+    for number in 3..6 {
+        assert_eq!(store.commit(message(number, 1)).await.unwrap_err().code(), codes::W6004);
+    }
+    assert_eq!(
+        store.settle(outcome(1, "ehr", delivered())).await.unwrap_err().code(),
+        codes::W6004
+    );
+    assert_eq!(store.broken().unwrap().code(), codes::W6004);
+    assert_eq!(store.close().await.unwrap_err().code(), codes::W6004);
+    let ports = handles.power_cut();
+    let (store, _) = open(&ports, &plan).await;
+    assert_eq!(lease(&store, "ehr", now(), 9).await, [1]);
+    store.commit(message(7, 1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn low_space_refuses_messages_but_settles() {
+    let (ports, handles, mut plan) = sim(2);
+    plan.min_free = ByteSize(100 << 10);
+    let (store, _) = open(&ports, &plan).await;
+    store.commit(message(1, 1)).await.unwrap();
+    handles.disk.capacity(Some(100 << 10));
+    drop(store);
+    let ports = handles.kill();
+    let (store, _) = open(&ports, &plan).await;
+    assert_eq!(store.commit(message(2, 1)).await.unwrap_err().code(), codes::W6005);
+    assert!(store.usage().full);
+    assert_eq!(lease(&store, "ehr", now(), 9).await, [1]);
+    let done = outcome(1, "ehr", delivered());
+    store.commit(Entry::Outcome(Box::new(done))).await.unwrap();
+    handles.disk.capacity(None);
+    store.commit(message(2, 1)).await.unwrap();
+    assert!(!store.usage().full);
+}
+
+#[tokio::test]
+async fn damage_before_whole_entries_is_refused_not_cut() {
+    let (ports, handles, mut plan) = sim(3);
+    plan.segment_bytes = ByteSize(1 << 20);
+    let (store, _) = open(&ports, &plan).await;
+    for number in 1..=20 {
+        store.commit(message(number, 1)).await.unwrap();
+    }
+    drop(store);
+    // In the first entry of the last segment, with nineteen batches behind it.
+    handles.disk.corrupt(&first_segment(), |bytes| bytes[300] ^= 1);
+    let ports = handles.kill();
+    let refused = Store::open(&ports, &plan, key(), &|_, _| {}).await.err().unwrap();
+    assert_eq!(refused.code(), codes::W6003);
+    handles.disk.corrupt(&first_segment(), |bytes| bytes[300] ^= 1);
+    let ports = handles.kill();
+    let (store, recovery) = open(&ports, &plan).await;
+    assert_eq!((recovery.entries, recovery.torn_bytes), (20, 0));
+    assert_eq!(store.verify_chain(&|_, _| {}).unwrap().leaves, 20);
+}
+
+#[tokio::test]
+async fn a_torn_last_entry_is_cut_and_told() {
+    let (ports, handles, plan) = sim(4);
+    let (store, _) = open(&ports, &plan).await;
+    for number in 1..=3 {
+        store.commit(message(number, 1)).await.unwrap();
+    }
+    drop(store);
+    handles.disk.corrupt(&first_segment(), |bytes| {
+        let end = bytes.iter().rposition(|b| *b != 0).unwrap();
+        bytes[end] ^= 1;
+    });
+    let ports = handles.kill();
+    let (store, recovery) = open(&ports, &plan).await;
+    assert_eq!(recovery.entries, 2);
+    assert!(recovery.torn_bytes > 500, "{recovery:?}");
+    store.commit(message(4, 1)).await.unwrap();
+    assert_eq!(lease(&store, "ehr", now(), 9).await, [1]);
+    drop(store);
+    let (_store, recovery) = open(&handles.kill(), &plan).await;
+    assert_eq!((recovery.entries, recovery.torn_bytes), (3, 0));
+}
+
+#[tokio::test]
+async fn missing_and_unknown_segments_are_refused() {
+    let (ports, handles, mut plan) = sim(5);
+    plan.segment_bytes = ByteSize(2048);
+    let (store, _) = open(&ports, &plan).await;
+    for number in 1..=20 {
+        store.commit(message(number, 1)).await.unwrap();
+    }
+    drop(store);
+    let ports = handles.kill();
+    let saved = Path::new("/saved");
+    ports.files.rename(&first_segment(), saved).unwrap();
+    let refused = Store::open(&ports, &plan, key(), &|_, _| {}).await.err().unwrap();
+    assert_eq!(refused.code(), codes::W6003);
+    ports.files.rename(saved, &first_segment()).unwrap();
+    handles.disk.corrupt(&first_segment(), |bytes| {
+        bytes[8] = 9;
+        bytes[12..16].fill(0);
+        let sum = crc32fast::hash(&bytes[..256]);
+        bytes[12..16].copy_from_slice(&sum.to_le_bytes());
+    });
+    let refused = Store::open(&handles.kill(), &plan, key(), &|_, _| {}).await.err().unwrap();
+    assert_eq!(refused.code(), codes::W6007);
+}
+
+#[tokio::test]
+async fn large_entries_get_a_segment_of_their_own() {
+    let (ports, handles, plan) = sim(6);
+    let (store, _) = open(&ports, &plan).await;
+    store.commit(message(1, 1)).await.unwrap();
+    let mut large = record(2, vec![], None);
+    large.original.bytes = vec![b'x'; 200 << 10].into();
+    store.commit(Entry::Message(Box::new(large.clone()))).await.unwrap();
+    store.commit(message(3, 1)).await.unwrap();
+    drop(store);
+    let (store, _) = open(&handles.power_cut(), &plan).await;
+    large.leaves = vec![leaf("message_accepted", id(2))];
+    assert_eq!(store.message(id(2)).unwrap(), Some(large));
+    assert_eq!(lease(&store, "ehr", now(), 9).await, [1]);
+}

@@ -1,0 +1,174 @@
+//! The index made anew, search, pruning.
+
+use super::*;
+use crate::message::{ConsentRecord, PatientKey, State};
+
+/// Messages in every state, spread over many segments.
+async fn fill(store: &Store, count: u64) {
+    for number in 1..=count {
+        let owed = vec![
+            ("ehr", number % 5, Fate::Deliver(body(number))),
+            (
+                "lis",
+                0,
+                if number % 2 == 0 {
+                    Fate::Deliver(body(number))
+                } else {
+                    Fate::Filtered("rule".into())
+                },
+            ),
+        ];
+        let record = record(number, owed, Some(store));
+        store.commit(Entry::Message(Box::new(record))).await.unwrap();
+        let what = match number % 6 {
+            0 => Outcome::Dead(fault()),
+            1 => Outcome::Held,
+            2 => Outcome::Skipped,
+            3 => continue,
+            _ => delivered(),
+        };
+        store.settle(outcome(number, "ehr", what)).await.unwrap();
+    }
+}
+
+fn found(store: &Store, text: &str, oldest_first: bool, limit: usize) -> Vec<u64> {
+    let filter = Filter::parse(text, now()).unwrap();
+    let rows = store.search(&filter, oldest_first, limit, None).unwrap();
+    rows.iter().map(|row| number_of(row.message)).collect()
+}
+
+#[tokio::test]
+async fn search_finds_by_every_field_in_pages() {
+    let (ports, _handles, plan) = sim(1);
+    let (store, _) = open(&ports, &plan).await;
+    fill(&store, 60).await;
+    assert_eq!(found(&store, "dest:ehr state:dead", true, 3), [6, 12, 18]);
+    assert_eq!(found(&store, "dest:ehr state:dead", false, 2), [60, 54]);
+    assert_eq!(found(&store, "state:held,dead dest:ehr", true, 4), [1, 6, 7, 12]);
+    assert_eq!(found(&store, "control:C17", true, 9), [17, 17]);
+    assert_eq!(found(&store, "control:C17,C18 dest:lis state:waiting", true, 9), [18]);
+    assert_eq!(found(&store, "-control:C17 id:01", true, 999).len(), 118);
+    assert_eq!(found(&store, &format!("id:{}", id(9)), true, 9), [9, 9]);
+    assert_eq!(found(&store, "code:W7102", true, 99).len(), 10);
+    assert_eq!(found(&store, "type:ADT channel:a* dest:lis state:filtered", true, 99).len(), 30);
+    assert_eq!(found(&store, "channel:lab", true, 99), Vec::<u64>::new());
+    let filter = Filter::parse("dest:ehr", now()).unwrap();
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.search(&filter, false, 7, after).unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.position);
+        all.extend(page.iter().map(|row| number_of(row.message)));
+    }
+    assert_eq!(all, (1..=60).rev().collect::<Vec<_>>());
+    let dead = Filter::parse("state:dead", now()).unwrap();
+    let row = &store.ledger(&dead).unwrap()[0];
+    assert_eq!((row.committed, row.dead, row.waiting), (10, 10, 0));
+    // An outcome on its way to disk is seen at once.
+    store.settle(outcome(3, "ehr", Outcome::Dead(fault()))).await.unwrap();
+    assert_eq!(found(&store, "dest:ehr state:dead", true, 1), [3]);
+    assert_eq!(store.find_messages(&Filter::all(), 5, None).unwrap().len(), 5);
+}
+
+#[tokio::test]
+async fn without_its_directory_the_index_is_the_same_again() {
+    let (ports, _home, plan) = real();
+    let (store, _) = open(&ports, &plan).await;
+    fill(&store, 200).await;
+    for _ in 0..3 {
+        lease(&store, "lis", now(), 1).await;
+    }
+    store.close().await.unwrap();
+    drop(store);
+    let view = |store: &Store| {
+        let searches = ["control:C17", "state:dead", "state:held dest:ehr", "-state:waiting"];
+        let found: Vec<_> = searches.iter().map(|s| found(store, s, false, 999)).collect();
+        format!("{} {found:?}", picture(store))
+    };
+    let (store, recovery) = open(&ports, &plan).await;
+    assert!(!recovery.index_rebuilt);
+    let before = view(&store);
+    store.close().await.unwrap();
+    drop(store);
+    let index = plan.directory.join("index");
+    std::fs::remove_dir_all(&index).unwrap();
+    let (store, recovery) = open(&ports, &plan).await;
+    assert!(recovery.index_rebuilt);
+    assert_eq!(view(&store), before);
+    assert_eq!(lease(&store, "lis", now(), 9).await, [2]);
+    store.close().await.unwrap();
+    drop(store);
+    // A damaged one is made again, too.
+    std::fs::write(index.join("db"), [7; 70_000]).unwrap();
+    let (store, recovery) = open(&ports, &plan).await;
+    assert!(recovery.index_rebuilt);
+    assert_eq!(view(&store), before);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn pruning_keeps_what_is_needed_and_the_totals() {
+    let (ports, handles, mut plan) = sim(9);
+    plan.segment_bytes = ByteSize(4096);
+    let (store, _) = open(&ports, &plan).await;
+    let consent = ConsentRecord {
+        id: "c1".into(),
+        version: 1,
+        patients: vec![PatientKey::new("P1")],
+        at: now(),
+        resource: Bytes::from_static(b"{}"),
+        deleted: false,
+        leaves: vec![leaf("consent_taken", id(1))],
+    };
+    store.commit(Entry::Consent(Box::new(consent))).await.unwrap();
+    for number in 1..=100 {
+        store.commit(message(number, number % 3)).await.unwrap();
+        if number != 50 {
+            store.settle(outcome(number, "ehr", delivered())).await.unwrap();
+        }
+    }
+    let ledger = store.ledger(&Filter::all()).unwrap();
+    let segments = store.usage().segments;
+    assert_eq!(store.prune(now()).await.unwrap(), 0);
+    let later = now().after(Duration::from_secs(40 * 86_400));
+    let removed = store.prune(later).await.unwrap();
+    assert!(removed > 10 && store.usage().segments < segments - 5, "{removed} of {segments}");
+    let check = |store: &Store| {
+        assert_eq!(store.ledger(&Filter::all()).unwrap(), ledger);
+        assert_eq!(store.message(id(1)).unwrap(), None);
+        assert_eq!(store.message(id(50)).unwrap().unwrap().original, body(50));
+        assert_eq!(store.consent("c1").unwrap().unwrap().version, 1);
+        assert_eq!(store.consents(&PatientKey::new("P1")).unwrap().len(), 1);
+        assert!(store.recount(&|_, _| {}).unwrap().agrees());
+        store.verify_chain(&|_, _| {}).unwrap();
+        assert_eq!(found(store, "state:waiting", true, 9), [50]);
+    };
+    check(&store);
+    let late = store.settle(outcome(1, "ehr", delivered())).await.unwrap_err();
+    assert_eq!(late.code(), crate::fault::codes::W6012);
+    drop(store);
+    let (store, _) = open(&handles.power_cut(), &plan).await;
+    check(&store);
+    // The segment that was written to before is over, too.
+    assert_eq!(store.prune(later).await.unwrap(), 1);
+    check(&store);
+    // What was waiting ends, and its segments go when its keep is over.
+    assert_eq!(lease(&store, "ehr", now(), 9).await, [50]);
+    store.settle(outcome(50, "ehr", delivered())).await.unwrap();
+    for number in 101..=120 {
+        store.commit(message(number, 1)).await.unwrap();
+    }
+    assert!(store.prune(later).await.unwrap() > 0);
+    assert_eq!(store.message(id(50)).unwrap(), None);
+    let rows = store.ledger(&Filter::all()).unwrap();
+    assert_eq!((rows[0].committed, rows[0].delivered, rows[0].unaccounted), (120, 100, 0));
+    drop(store);
+    let (store, _) = open(&handles.power_cut(), &plan).await;
+    assert_eq!(store.ledger(&Filter::all()).unwrap(), rows);
+    assert!(store.recount(&|_, _| {}).unwrap().agrees());
+    assert_eq!(store.search(&Filter::all(), true, 99, None).unwrap().len(), 20);
+    assert_eq!(store.queues().unwrap()[0].waiting, 20);
+    assert_eq!(rows[0].waiting, 20);
+    assert_eq!(State::ALL.len(), 7);
+}
