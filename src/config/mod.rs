@@ -11,6 +11,7 @@
 mod across;
 mod cases;
 mod channel;
+mod channel_keys;
 mod destination;
 mod diff;
 mod keys;

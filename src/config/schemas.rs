@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::plan::SegmentPlan;
 use super::tree::Tree;
-use super::{channel, keys, server};
+use super::{channel_keys, keys, server};
 use crate::fault::Fault;
 use crate::fault::Problems;
 use crate::fault::codes::W1011;
@@ -77,7 +77,7 @@ const POLICY_KEYS: &[KeyRow] = &[
 /// The JSON Schemas for editors: file name and schema, to be written to `.weir/schema/`.
 #[must_use]
 pub fn schemas() -> Vec<(String, Json)> {
-    let channel_schema = schema::file("weir channel", channel::KEYS);
+    let channel_schema = schema::file("weir channel", channel_keys::KEYS);
     let site = site(&channel_schema);
     vec![
         ("config.json".to_owned(), schema::file("weir server", keys::KEYS)),
@@ -140,7 +140,7 @@ pub fn reference() -> String {
                     `weir schema --write`.\n\n"
         .to_owned();
     text.push_str(&page::section("config.toml", keys::KEYS));
-    text.push_str(&page::section("channels/*.toml", channel::KEYS));
+    text.push_str(&page::section("channels/*.toml", channel_keys::KEYS));
     text.push_str(&page::section("policies/*.toml", POLICY_KEYS));
     text.push_str(&page::section("hl7/*.toml", HL7_KEYS));
     text

@@ -106,7 +106,7 @@ impl Files {
         let site = self.site.as_ref().and_then(|site| site.part(&["channel", &name]));
         if let Some(mut part) = site {
             // `[channel.NAME]` itself holds what the file's `[channel]` does.
-            part.gather(super::channel::TABLES, "channel");
+            part.gather(super::channel_keys::TABLES, "channel");
             document.overlay(part);
             self.used.borrow_mut().push(name);
         }
