@@ -8,11 +8,11 @@ fn ten_mistakes_are_found_at_once() {
 name = "Adt Main"
 enabled = "yes"
 colour = "red"
-order_by = "PID-"
+expect = { every = 10, betwen = "06:00-22:00" }
 [source]
 type = "mlpp"
 [filter]
-when = "PV1-2 = "
+wehn = "PV1-2 valued"
 [consent]
 policy = "hie-defualt"
 patient = "PID-3.1"

@@ -6,6 +6,7 @@ mod mistakes;
 mod never_panics;
 mod plans;
 mod reference;
+mod shipped;
 
 use std::path::Path;
 
