@@ -13,7 +13,7 @@ use super::{ChannelRules, OnDeny, Parsed, Reply, keys};
 use crate::audit;
 use crate::base::{MessageId, Timestamp};
 use crate::consent::ConsentBook;
-use crate::fault::codes::{W2901, W2902, W3901};
+use crate::fault::codes::{W2010, W2011, W2018, W2901, W2902, W3901};
 use crate::fault::{Fault, Place};
 use crate::hl7v2::ack::AckCode;
 use crate::message::{
@@ -133,6 +133,9 @@ fn stages(
         let fault = Fault::new(W2902).at(Place::path("MSH-9"));
         return Err(Refusal { answer: Answer::Reject, fault });
     }
+    if let Some(fault) = unusable_header(parsed) {
+        return Err(Refusal { answer: Answer::Reject, fault });
+    }
     if !rules.accept.takes(&parsed.message_type) {
         let fault = Fault::new(W2901).at(Place::path("MSH-9"));
         let fault = match &*parsed.message_type {
@@ -161,6 +164,20 @@ fn stages(
         return Err(Refusal { answer: Answer::Reject, fault: Fault::new(W3901) });
     }
     Ok(owed)
+}
+
+/// What MSH lacks that nothing can be done without: the type says what it is, and the
+/// control ID is what both sides know it by.
+fn unusable_header(parsed: &Parsed) -> Option<Fault> {
+    let Content::Hl7(message) = &parsed.content else { return None };
+    if message.header_count() > 1 {
+        return Some(Fault::new(W2018));
+    }
+    let header = message.header();
+    if header.message_code().is_empty() {
+        return Some(Fault::new(W2010).at(Place::path("MSH-9")));
+    }
+    (!header.control_id().is_valued()).then(|| Fault::new(W2011).at(Place::path("MSH-10")))
 }
 
 /// The same fate for every destination.

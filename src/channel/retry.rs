@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::OnReject;
 use crate::base::Timestamp;
+use crate::fault::codes::W7202;
 use crate::fault::{Class, Fault};
 use crate::message::{FaultRecord, Outcome};
 
@@ -111,7 +112,9 @@ pub fn settle(
         },
         Class::Bug => Outcome::Dead(fault.into()),
     };
-    let counts_against_destination = matches!(fault.class(), Class::Transient | Class::Operator);
+    // A peer that says no to one message is there: only that message's lane waits.
+    let counts_against_destination =
+        matches!(fault.class(), Class::Transient | Class::Operator) && fault.code() != W7202;
     Settlement { outcome, counts_against_destination }
 }
 

@@ -1,5 +1,129 @@
-//! cli
-/// run
-pub fn run(_: std::env::ArgsOs) -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+//! The command line: arguments in, text or JSON out, an exit code at the end.
+//!
+//! One file a command. A command's work is done in `tool`, `config` or by the server; here
+//! it is only asked for and shown. Results go to stdout, all else to stderr.
+
+mod args;
+mod exit;
+mod shell;
+mod table;
+
+mod bench;
+mod channel;
+mod check;
+mod client;
+mod completion;
+mod demo;
+mod doctor;
+mod errors;
+mod explain;
+mod init;
+mod keys;
+mod ledger;
+mod listen;
+mod queue;
+mod reload;
+mod replay;
+mod run;
+mod schema;
+mod send;
+mod stage;
+mod status;
+mod store;
+mod tail;
+mod test;
+mod trace;
+mod tree;
+mod unseal;
+mod view;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+pub use exit::Exit;
+use exit::Stop;
+use shell::Shell;
+
+/// Reads the arguments, does what they say, and gives the exit code of the process.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for, so they are no mistake.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let mut shell = Shell::new(&cli.global);
+    let outcome = dispatch(cli.command, &mut shell).and_then(|exit| {
+        shell.flush()?;
+        Ok(exit)
+    });
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(stop) => shell.explain(&stop).into(),
+    }
+}
+
+fn dispatch(command: Command, shell: &mut Shell) -> Result<Exit, Stop> {
+    match command {
+        Command::Init(args) => init::run(&args, shell),
+        Command::Demo(args) => demo::run(&args, shell),
+        Command::Check(args) => check::run(&args, shell),
+        Command::Test(args) => test::run(&args, shell),
+        Command::Explain(args) => explain::run(&args, shell),
+        Command::View(args) => view::run(&args, shell),
+        Command::Schema(args) => schema::run(&args, shell),
+        Command::Run(args) => run::run(&args, shell),
+        Command::Reload(args) => reload::run(&args, shell),
+        Command::Status => status::run(shell),
+        Command::Doctor => doctor::run(shell),
+        Command::Send(args) => send::run(&args, shell),
+        Command::Listen(args) => listen::run(&args, shell),
+        Command::Bench(args) => bench::run(&args, shell),
+        Command::Tail(args) => tail::run(&args, shell),
+        Command::Channel(args) => channel::run(&args, shell),
+        Command::Queue(args) => queue::run(&args, shell),
+        Command::Replay(args) => replay::run(&args, shell),
+        Command::Ledger(args) => ledger::run(&args, shell),
+        Command::Trace(args) => trace::run(&args, shell),
+        Command::Store(args) => store::run(&args, shell),
+        Command::Unseal(args) => unseal::run(&args, shell),
+        Command::Errors(args) => errors::run(&args, shell),
+        Command::Completion(args) => completion::completion(&args, shell),
+        Command::Man => completion::man(shell),
+    }
+}
+
+/// Runs a future on a runtime of its own, for commands that talk to peers.
+fn block_on<T>(future: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Stop::io)?;
+    runtime.block_on(async {
+        tokio::select! {
+            done = future => done,
+            _ = tokio::signal::ctrl_c() => Err(Stop::Exit(Exit::Interrupted)),
+        }
+    })
+}
+
+/// The name of a file as people typed it, for messages.
+fn shown(path: &std::path::Path) -> String {
+    path.display().to_string()
+}
+
+/// Reads a file that the user named.
+fn read_file(path: &std::path::Path) -> Result<Vec<u8>, Stop> {
+    std::fs::read(path).map_err(|error| {
+        let found =
+            if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::No };
+        Stop::Said(found, format!("cannot read `{}`: {error}", shown(path)))
+    })
 }

@@ -23,7 +23,7 @@ mod tree;
 mod watch;
 mod words;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::fault::{Problems, Severity};
 
@@ -44,6 +44,16 @@ pub fn load(root: &Path, site: Option<&str>) -> (Option<Plan>, Problems, Sources
     problems.sort();
     let sources = tree.into_sources(&problems);
     (plan.filter(|_| !problems.any(Severity::Error)), problems, sources)
+}
+
+/// The socket of the server that runs on this configuration, as far as it can be read:
+/// mistakes elsewhere in the files must not keep an operator from the running server.
+#[must_use]
+pub fn socket(root: &Path, site: Option<&str>) -> PathBuf {
+    let mut unread = Problems::new();
+    let tree = tree::Tree::new(root);
+    server::Files::open(&tree, site, &mut unread)
+        .map_or_else(|| root.join("data/weir.sock"), |files| server::socket(&tree, &files))
 }
 
 fn read(tree: &tree::Tree, site: Option<&str>, problems: &mut Problems) -> Option<Plan> {

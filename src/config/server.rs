@@ -239,6 +239,15 @@ fn store(table: Option<Table<'_>>, data_dir: &std::path::Path) -> StorePlan {
     })
 }
 
+/// The socket alone, whatever else is wrong.
+pub(super) fn socket(tree: &Tree, files: &Files) -> std::path::PathBuf {
+    let mut unread = Problems::new();
+    let mut root = files.server.root(&mut unread);
+    let data_dir = root.table("weir").and_then(|mut weir| weir.optional(&DATA_DIR));
+    let data_dir = data_dir.unwrap_or_else(|| tree.root().join("data"));
+    admin(root.table("admin"), &data_dir).socket
+}
+
 fn admin(table: Option<Table<'_>>, data_dir: &std::path::Path) -> AdminPlan {
     let default = AdminPlan {
         listen: None,

@@ -189,6 +189,11 @@ impl Sources {
         self.0.get(path).map(String::as_str)
     }
 
+    /// Paths of the files, sorted.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(|path| &**path)
+    }
+
     /// Draws a problem under the line it speaks about.
     #[must_use]
     pub fn draw(&self, problem: &Problem, style: DrawStyle) -> String {

@@ -20,8 +20,9 @@ use super::channel::{Channel, Live, Outlet, Pressure};
 use super::panics;
 use crate::base::{MessageId, Timestamp};
 use crate::channel::{self, Processed, Reply};
-use crate::fault::codes::{W6903, W9002};
+use crate::fault::codes::{W2001, W6903, W9002};
 use crate::fault::{Fault, Place};
+use crate::hl7v2;
 use crate::message::{self, Fate, MessageRecord, Stage, Verdict};
 use crate::observe::{Event, Level, happened};
 use crate::source::{self, AckWhen, Answer, Intake, SourceKind, Taken};
@@ -46,6 +47,62 @@ pub(crate) struct Door(pub(crate) Arc<Channel>);
 #[async_trait]
 impl Intake for Door {
     async fn take(&self, arrival: source::Arrival) -> Answer {
+        match unpacked(&self.0, &arrival) {
+            Some(parts) => self.take_batch(parts).await,
+            None => self.take_one(arrival).await,
+        }
+    }
+
+    async fn refuse(&self, arrival: source::Arrival, fault: Fault) -> Answer {
+        let channel = &*self.0;
+        let live = channel.live();
+        let now = channel.core.now();
+        let stamped = stamp(channel, &arrival, now);
+        let processed = channel::reject(&live.plan.rules, &stamped, fault, now);
+        let mut answer = self.commit(&live, processed).await;
+        answer.close = true;
+        answer
+    }
+}
+
+/// The messages of a batch that came in one frame, as arrivals of their own; `None` for a
+/// single message, and for a batch that cannot be taken apart, which is refused as it is.
+fn unpacked(channel: &Channel, arrival: &source::Arrival) -> Option<Vec<source::Arrival>> {
+    if !arrival.bytes.starts_with(b"FHS") && !arrival.bytes.starts_with(b"BHS") {
+        return None;
+    }
+    let batch = hl7v2::batch::split(&arrival.bytes).ok()?;
+    let parent = channel.core.new_id(channel.core.now());
+    let part = |bytes| source::Arrival { bytes, parent: Some(parent), ..arrival.clone() };
+    Some(batch.messages.into_iter().map(part).collect())
+}
+
+impl Door {
+    /// Takes the messages of a batch one after the other, with an answer for each.
+    async fn take_batch(&self, parts: Vec<source::Arrival>) -> Answer {
+        let mut whole: Option<Answer> = None;
+        for part in parts {
+            let answer = self.take_one(part).await;
+            let Some(whole) = &mut whole else {
+                whole = Some(answer);
+                continue;
+            };
+            whole.replies.extend(answer.replies);
+            whole.close |= answer.close;
+            // What went wrong with any of them is what became of the batch.
+            if matches!(whole.taken, Taken::Committed(_)) {
+                whole.taken = answer.taken;
+            }
+        }
+        whole.unwrap_or_else(|| Answer {
+            taken: Taken::Refused(Fault::new(W2001)),
+            replies: Vec::new(),
+            close: false,
+        })
+    }
+
+    /// Takes one message.
+    async fn take_one(&self, arrival: source::Arrival) -> Answer {
         let channel = &*self.0;
         let live = channel.live();
         live.meters.bytes.add(arrival.bytes.len() as u64);
@@ -66,17 +123,6 @@ impl Intake for Door {
                 self.wait_and_keep(&live, &arrival, stamped).await
             }
         }
-    }
-
-    async fn refuse(&self, arrival: source::Arrival, fault: Fault) -> Answer {
-        let channel = &*self.0;
-        let live = channel.live();
-        let now = channel.core.now();
-        let stamped = stamp(channel, &arrival, now);
-        let processed = channel::reject(&live.plan.rules, &stamped, fault, now);
-        let mut answer = self.commit(&live, processed).await;
-        answer.close = true;
-        answer
     }
 }
 

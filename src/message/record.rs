@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Body, ContentKind, Decision, LaneKey, Peer, Receipt, Revision, State, Trail};
+use super::{Body, Decision, LaneKey, Peer, Receipt, Revision, State, Trail};
 use crate::base::{ChannelName, DestinationName, MessageId, Timestamp};
 use crate::fault::{Class, Code, Fault, codes};
 

@@ -85,6 +85,12 @@ const TYPE: Key<Arc<str>> = Key::new("type", "the name of a kind of source", "Ki
 pub const TYPE_ROW: KeyRow = TYPE.required().row();
 
 impl SourcePlan {
+    /// A plain MLLP listener with defaults in everything but the address.
+    #[must_use]
+    pub fn mllp(listen: SocketAddr) -> Self {
+        Self { common: Common::default(), kind: SourceKind::Mllp(MllpPlan::new(listen)) }
+    }
+
     /// Its `type`.
     #[must_use]
     pub const fn kind_name(&self) -> &'static str {

@@ -1,1 +1,13 @@
-//! tool
+//! Tools behind the commands that need no server: an MLLP client, a sandbox receiver, a FHIR
+//! receiver for demonstrations, load, and the outline of a message.
+//!
+//! Nothing here prints: results are values, shown by `cli`.
+
+pub mod client;
+pub mod disk;
+pub mod load;
+pub mod outline;
+pub mod receiver;
+pub mod rehearsal;
+pub mod sandbox;
+pub mod testing;

@@ -4,9 +4,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod architecture;
+mod canary;
+mod cli;
 mod consent_corpus;
 mod engine;
 mod fhir_corpus;
 mod hl7v2;
+mod index;
+mod kill;
+mod peers;
 mod properties;
+mod readme;
 mod settings;
+mod support;

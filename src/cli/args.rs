@@ -1,0 +1,477 @@
+//! The arguments of every command, declared once; help, completion and man page follow.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::base::{ByteSize, parse_duration};
+
+/// A healthcare interface engine: HL7 v2 and FHIR R4 through gates into a durable queue.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 done, 1 a check said no, 2 wrong usage, 3 not reachable, \
+    4 not allowed or a reason is missing, 5 partly done, 6 not found, 7 timeout, 70 bug, \
+    78 configuration refused, 130 interrupted.\nStart with `weir demo`.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Args, Debug)]
+pub struct Global {
+    /// Directory with config.toml
+    #[arg(short = 'C', long = "directory", global = true, value_name = "DIR")]
+    pub directory: Option<PathBuf>,
+    /// Apply sites/NAME.toml
+    #[arg(long, global = true, value_name = "NAME", env = "WEIR_SITE")]
+    pub site: Option<String>,
+    /// How results are written
+    #[arg(short, long, global = true, value_enum, default_value = "text", value_name = "FORMAT")]
+    pub output: Format,
+    /// Short for `-o json`
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say only results and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Color in results: also NO_COLOR and CLICOLOR_FORCE
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    pub color: ColorChoice,
+    /// Answer yes to questions
+    #[arg(long, global = true)]
+    pub yes: bool,
+    /// Show the plan and stop
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Why, for the audit record
+    #[arg(long, global = true, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// Form of results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+    /// One JSON document a line
+    Jsonl,
+}
+
+/// When to color.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a working tree: config, channels, mappings, fixtures, keys
+    Init(InitArgs),
+    /// Run a complete example on loopback and show what happens to each message
+    Demo(DemoArgs),
+    /// Check the configuration: all problems at once
+    Check(CheckArgs),
+    /// Run the tests in channel and mapping files
+    Test(TestArgs),
+    /// Show for one message where each output value comes from, and what nobody used
+    Explain(ExplainArgs),
+    /// Show a message as a tree with the field names of its version
+    View(ViewArgs),
+    /// Print or write the JSON Schemas that editors use
+    Schema(SchemaArgs),
+    /// Serve
+    Run(RunArgs),
+    /// Apply the configuration on disk to the running server
+    Reload(ReloadArgs),
+    /// Summary of the running server
+    Status,
+    /// Find and explain trouble: disk, ports, configuration, backlog
+    Doctor,
+    /// Send files over MLLP or HTTP and print the answers
+    Send(SendArgs),
+    /// Receive over MLLP, show what comes and answer; keeps nothing
+    Listen(ListenArgs),
+    /// Measure this machine: load, acknowledgments, deliveries, durability
+    Bench(BenchArgs),
+    /// Live events, metadata only
+    Tail(TailArgs),
+    /// List, show, pause, resume and drain channels
+    Channel(ChannelArgs),
+    /// Act on waiting and dead messages of a destination
+    Queue(QueueArgs),
+    /// Send dead or delivered messages again
+    Replay(ReplayArgs),
+    /// Show that every committed message is in exactly one state
+    Ledger(LedgerArgs),
+    /// The journey of a message through gates, queues and attempts
+    Trace(TraceArgs),
+    /// Check or rebuild the store of a stopped server
+    Store(StoreArgs),
+    /// Open the sealed values of a message, for the holder of the key
+    Unseal(UnsealArgs),
+    /// Explain an error code
+    Errors(ErrorsArgs),
+    /// Write the completion script of a shell
+    #[command(alias = "completions")]
+    Completion(CompletionArgs),
+    /// Write the manual page
+    Man,
+}
+
+/// `weir init`.
+#[derive(Args, Debug)]
+pub struct InitArgs {
+    /// Where; made if missing, refused if it holds a config.toml
+    #[arg(default_value = ".")]
+    pub directory: PathBuf,
+}
+
+/// `weir demo`.
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Keep serving after the tour until interrupted
+    #[arg(long)]
+    pub stay: bool,
+    /// Use and keep this directory instead of a temporary one
+    #[arg(long, value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+}
+
+/// `weir check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Only problems of these files; none: the whole tree
+    pub paths: Vec<PathBuf>,
+    /// Treat warnings as errors
+    #[arg(long, value_name = "WHAT", value_parser = ["warnings"])]
+    pub deny: Option<String>,
+    /// Also dial destinations
+    #[arg(long)]
+    pub online: bool,
+}
+
+/// `weir test`.
+#[derive(Args, Debug)]
+pub struct TestArgs {
+    /// Only tests of these files; none: the whole tree
+    pub paths: Vec<PathBuf>,
+    /// Only tests whose name has this
+    #[arg(short = 'k', long = "name", value_name = "NAME")]
+    pub name: Option<String>,
+    /// Write golden files anew
+    #[arg(long)]
+    pub bless: bool,
+    /// Also write a JUnit report
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+}
+
+/// `weir explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// Channel name
+    pub channel: String,
+    /// Message file
+    pub file: PathBuf,
+    /// Only targets that start with this path
+    #[arg(long, value_name = "PATH")]
+    pub only: Option<String>,
+}
+
+/// `weir view`.
+#[derive(Args, Debug)]
+pub struct ViewArgs {
+    /// Message file; `-` for standard input
+    pub file: PathBuf,
+    /// Only this path
+    #[arg(long, value_name = "PATH")]
+    pub path: Option<String>,
+}
+
+/// `weir schema`.
+#[derive(Args, Debug)]
+pub struct SchemaArgs {
+    /// Write `.weir/schema/*.json`
+    #[arg(long)]
+    pub write: bool,
+}
+
+/// `weir run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// For a developer's machine: readable logs, keys made when missing
+    #[arg(long)]
+    pub dev: bool,
+}
+
+/// `weir reload`.
+#[derive(Args, Debug)]
+pub struct ReloadArgs {
+    /// Show what would change and stop
+    #[arg(long)]
+    pub plan: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| error.to_string())
+}
+
+fn size(text: &str) -> Result<ByteSize, String> {
+    ByteSize::parse(text).map_err(|error| error.to_string())
+}
+
+/// `weir send`.
+#[derive(Args, Debug)]
+pub struct SendArgs {
+    /// mllp://HOST:PORT, mllps://HOST:PORT, http://.. or https://..
+    pub target: String,
+    /// Message files; several messages in a file are sent one by one
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// Messages a second
+    #[arg(long, value_name = "N")]
+    pub rate: Option<f64>,
+    /// Send the files this many times, each time with control IDs of its own
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub count: u64,
+    /// Wait this long for an answer
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub timeout: Duration,
+    /// Certificate authority to trust
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+/// `weir listen`.
+#[derive(Args, Debug)]
+pub struct ListenArgs {
+    /// mllp://HOST:PORT
+    pub target: String,
+    /// Check each message against this channel and answer as it would
+    #[arg(long, value_name = "CHANNEL")]
+    pub explain: Option<String>,
+    /// Answer
+    #[arg(long, default_value = "AA", value_parser = ["AA", "AE", "AR", "none"])]
+    pub reply: String,
+    /// Wait before the answer
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub delay: Duration,
+    /// Stop after this many messages
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Show values; without it they are masked
+    #[arg(long)]
+    pub reveal: bool,
+}
+
+/// `weir bench`.
+#[derive(Args, Debug)]
+pub struct BenchArgs {
+    /// A running listener; none: an engine and sink of its own on loopback
+    #[arg(long, value_name = "mllp://HOST:PORT")]
+    pub target: Option<String>,
+    /// Connections
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub connections: usize,
+    /// How long
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub duration: Duration,
+    /// Messages a second over all connections; none: as fast as answers come
+    #[arg(long, value_name = "N")]
+    pub rate: Option<f64>,
+    /// Size of each message
+    #[arg(long, value_name = "SIZE", default_value = "1 KiB", value_parser = size)]
+    pub size: ByteSize,
+    /// What the channel does: forward (v2 to a local MLLP peer), map (to FHIR, to a file-less sink) or accept
+    #[arg(long, default_value = "forward", value_parser = ["accept", "forward", "map"])]
+    pub work: String,
+    /// Directory for the store, to measure a certain disk
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+/// `weir tail`.
+#[derive(Args, Debug)]
+pub struct TailArgs {
+    /// Filter, such as `channel:adt-* state:dead`
+    pub filter: Vec<String>,
+    /// Stop after this many events
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+}
+
+/// `weir channel`.
+#[derive(Args, Debug)]
+pub struct ChannelArgs {
+    #[command(subcommand)]
+    pub action: ChannelAction,
+}
+
+/// What to do with channels.
+#[derive(Debug, Subcommand)]
+pub enum ChannelAction {
+    /// List all
+    Ls,
+    /// Show one
+    Show {
+        /// Channel name
+        name: String,
+    },
+    /// Stop the source, one destination or all; waiting messages stay
+    Pause {
+        /// Channel name
+        name: String,
+        /// `source`, `all` or a destination
+        #[arg(default_value = "all")]
+        target: String,
+    },
+    /// Undo a pause
+    Resume {
+        /// Channel name
+        name: String,
+        /// `source`, `all` or a destination
+        #[arg(default_value = "all")]
+        target: String,
+    },
+    /// Stop taking, finish what is queued
+    Drain {
+        /// Channel name
+        name: String,
+    },
+}
+
+/// `weir queue`.
+#[derive(Args, Debug)]
+pub struct QueueArgs {
+    #[command(subcommand)]
+    pub action: QueueAction,
+}
+
+/// What to do with queued messages.
+#[derive(Debug, Subcommand)]
+pub enum QueueAction {
+    /// List waiting, held and dead messages
+    Ls(FilterArgs),
+    /// Show one message and its attempts
+    Show {
+        /// Message id
+        id: String,
+    },
+    /// Try waiting messages at once, dead ones again
+    Retry(FilterArgs),
+    /// Give messages up; needs a reason, ends as `skipped`
+    Skip(FilterArgs),
+    /// Keep messages back
+    Hold(FilterArgs),
+    /// Let held messages go
+    Release(FilterArgs),
+}
+
+/// A filter and a limit.
+#[derive(Args, Debug)]
+pub struct FilterArgs {
+    /// Filter, such as `dest:ehr state:dead code:W7102 since:2h`
+    pub filter: Vec<String>,
+    /// Most rows
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+}
+
+/// `weir replay`.
+#[derive(Args, Debug)]
+pub struct ReplayArgs {
+    /// Filter, such as `dest:ehr state:dead since:2h`
+    #[arg(required = true)]
+    pub filter: Vec<String>,
+    /// Only to this destination
+    #[arg(long, value_name = "DEST")]
+    pub to: Option<String>,
+    /// Bodies as they were made then, or mapped anew now
+    #[arg(long, default_value = "then", value_parser = ["then", "now"])]
+    pub config: String,
+    /// Messages a second
+    #[arg(long, value_name = "N")]
+    pub rate: Option<u32>,
+}
+
+/// `weir ledger`.
+#[derive(Args, Debug)]
+pub struct LedgerArgs {
+    /// Filter, such as `channel:adt-main since:24h`
+    pub filter: Vec<String>,
+    /// Compare with a sender's list: a CSV file with control IDs in its first column
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+}
+
+/// `weir trace`.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+pub struct TraceArgs {
+    /// Message id, or its start
+    pub id: Option<String>,
+    /// Control ID, MSH-10
+    #[arg(long, value_name = "ID")]
+    pub control: Option<String>,
+    /// Patient identifier; needs `--reason`, and is audited
+    #[arg(long, value_name = "ID")]
+    pub patient: Option<String>,
+}
+
+/// `weir store`.
+#[derive(Args, Debug)]
+pub struct StoreArgs {
+    #[command(subcommand)]
+    pub action: StoreAction,
+}
+
+/// What to do with the store.
+#[derive(Debug, Subcommand)]
+pub enum StoreAction {
+    /// Read every entry: checksums, hash chain, ledger against index
+    Check,
+    /// Make the index anew from the journal
+    Rebuild,
+}
+
+/// `weir unseal`.
+#[derive(Args, Debug)]
+pub struct UnsealArgs {
+    /// File with sealed values: v2 or FHIR JSON
+    pub file: PathBuf,
+    /// Keyring; none: the one of config.toml
+    #[arg(long, value_name = "FILE")]
+    pub keyring: Option<PathBuf>,
+    /// Write the whole message with opened values instead of a list
+    #[arg(long)]
+    pub whole: bool,
+}
+
+/// `weir errors`.
+#[derive(Args, Debug)]
+pub struct ErrorsArgs {
+    /// Code, such as W4107; none: all
+    pub code: Option<String>,
+}
+
+/// `weir completion`.
+#[derive(Args, Debug)]
+pub struct CompletionArgs {
+    /// bash, zsh, fish, elvish or powershell
+    pub shell: clap_complete::Shell,
+}

@@ -1,0 +1,114 @@
+//! `weir check`: the code of `run`, without running.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::args::CheckArgs;
+use super::exit::{Exit, Stop};
+use super::shell::{Shell, Tone};
+use super::{block_on, shown};
+use crate::config::{self, Plan, Sources};
+use crate::fault::{Problem, Problems, Severity};
+use crate::ports::Ports;
+
+pub fn run(args: &CheckArgs, shell: &mut Shell) -> Result<Exit, Stop> {
+    let (plan, mut problems, sources) = load(shell);
+    if let (true, Some(plan)) = (args.online, &plan) {
+        problems.extend(online(plan)?);
+    }
+    problems.sort();
+    let asked: Vec<String> = args.paths.iter().map(|path| relative(path, &shell.root)).collect();
+    for (name, path) in asked.iter().zip(&args.paths) {
+        if !sources.files().any(|file| file == name) {
+            let text = format!("`{}` is no file of this configuration", shown(path));
+            return Err(Stop::Said(Exit::NotFound, text));
+        }
+    }
+    let within = |problem: &&Problem| {
+        let file = problem.fault.place().file.as_ref();
+        asked.is_empty() || file.is_some_and(|f| asked.iter().any(|a| **a == *f.file))
+    };
+    let found: Vec<&Problem> = problems.iter().filter(within).collect();
+    let count = |severity| found.iter().filter(|p| p.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    if shell.is_text() {
+        shell.problems(found.iter().copied(), |file| sources.text(file).map(ToOwned::to_owned));
+        let channels = plan.as_ref().map_or(0, |plan| plan.channels.len());
+        let line = match (errors, warnings) {
+            (0, 0) => format!("{channels} channels, no problems"),
+            _ => format!("{errors} errors, {warnings} warnings"),
+        };
+        let tone = if errors > 0 { Tone::Bad } else { Tone::Good };
+        let line = shell.paint(tone, line);
+        shell.line(line)?;
+    } else {
+        let rows: Vec<_> = found.iter().map(|problem| problem_json(problem)).collect();
+        shell.json(&json!({
+            "schema": "weir.check.v1", "errors": errors, "warnings": warnings, "problems": rows,
+        }))?;
+    }
+    let refused = errors > 0 || (args.deny.is_some() && warnings > 0);
+    Ok(if refused { Exit::No } else { Exit::Done })
+}
+
+/// Loads the configuration that the global options name.
+pub fn load(shell: &Shell) -> (Option<Plan>, Problems, Sources) {
+    config::load(&shell.root, shell.site.as_deref())
+}
+
+/// Loads it, or draws its problems and stops.
+pub fn load_or_stop(shell: &mut Shell, exit: Exit) -> Result<(Plan, Sources), Stop> {
+    let (plan, problems, sources) = load(shell);
+    shell.problems(problems.iter(), |file| sources.text(file).map(ToOwned::to_owned));
+    plan.map(|plan| (plan, sources)).ok_or(Stop::Exit(exit))
+}
+
+fn relative(path: &Path, root: &Path) -> String {
+    shown(path.strip_prefix(root).unwrap_or(path).strip_prefix("./").unwrap_or(path))
+}
+
+/// A problem as JSON: file, line, column, code, help.
+pub fn problem_json(problem: &Problem) -> serde_json::Value {
+    let fault = &problem.fault;
+    let place = fault.place();
+    json!({
+        "severity": problem.severity.name(),
+        "code": fault.code().as_str(),
+        "phrase": fault.code().row().phrase,
+        "cause": fault.cause(),
+        "help": fault.help(),
+        "file": place.file.as_ref().map(|f| &*f.file),
+        "line": place.file.as_ref().map(|f| f.line),
+        "column": place.file.as_ref().map(|f| f.column),
+        "channel": place.channel.as_deref(),
+        "destination": place.destination.as_deref(),
+        "path": place.path.as_deref(),
+    })
+}
+
+/// Dials every destination once.
+fn online(plan: &Plan) -> Result<Problems, Stop> {
+    block_on(async {
+        let ports = Ports::system();
+        let mut problems = Problems::new();
+        for channel in plan.channels.iter().filter(|channel| channel.enabled) {
+            for destination in channel.destinations.iter().filter(|d| d.enabled) {
+                let mut way = destination.kind.build(&ports);
+                let opened = tokio::select! {
+                    opened = way.open(&ports) => opened,
+                    () = ports.clock.sleep(destination.timeout) => continue,
+                };
+                if let Err(error) = opened {
+                    let place = crate::fault::Place::destination(
+                        channel.name().shared(),
+                        destination.name.shared(),
+                    );
+                    problems.error(error.fault.at(place));
+                }
+                way.close().await;
+            }
+        }
+        Ok(problems)
+    })
+}

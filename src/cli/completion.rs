@@ -1,0 +1,28 @@
+//! `weir completion` and `weir man`: made from the table of arguments.
+
+use clap::CommandFactory;
+
+use super::args::{Cli, CompletionArgs};
+use super::exit::{Exit, Stop};
+use super::shell::Shell;
+
+pub fn completion(args: &CompletionArgs, shell: &mut Shell) -> Result<Exit, Stop> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "weir", &mut script);
+    shell.raw(&script)?;
+    Ok(Exit::Done)
+}
+
+pub fn man(shell: &mut Shell) -> Result<Exit, Stop> {
+    let mut page = Vec::new();
+    let command = Cli::command();
+    clap_mangen::Man::new(command.clone()).render(&mut page).map_err(Stop::io)?;
+    for sub in command.get_subcommands() {
+        let title = format!("weir {}", sub.get_name());
+        clap_mangen::Man::new(sub.clone().disable_help_flag(true).bin_name(title))
+            .render(&mut page)
+            .map_err(Stop::io)?;
+    }
+    shell.raw(&page)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,176 @@
+//! `weir explain`: where each output value comes from, and what nobody used.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::json;
+
+use super::args::ExplainArgs;
+use super::exit::{Exit, Stop};
+use super::shell::{Shell, Tone};
+use super::table::Table;
+use super::{check, read_file, view};
+use crate::mapping::{Lineage, Mapping};
+use crate::message::{Fate, Stage};
+use crate::tool::rehearsal::Rehearsal;
+
+/// The rehearsal of a channel by its name.
+pub fn rehearsal(channel: &str, shell: &mut Shell) -> Result<Rehearsal, Stop> {
+    let (plan, _) = check::load_or_stop(shell, Exit::No)?;
+    let Some(found) = plan.channel(channel) else {
+        let names: Vec<&str> = plan.channels.iter().map(|c| c.name().as_str()).collect();
+        let text = format!("no channel `{channel}`; there are: {}", names.join(", "));
+        return Err(Stop::Said(Exit::NotFound, text));
+    };
+    let rules = found.rules.clone();
+    let names: Vec<String> = rules
+        .destinations
+        .iter()
+        .flat_map(|d| d.seal.iter().map(|rule| rule.key().to_owned()))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut rehearsal = Rehearsal::new(rules, None).with_keys_of_its_own(&names);
+    for file in &plan.server.consent.directives {
+        let bytes = Bytes::from(read_file(file)?);
+        let doc = crate::fhir::Doc::parse_json(bytes)?;
+        let (directive, patients) = crate::consent::accept(&doc)?;
+        for patient in patients {
+            rehearsal = rehearsal.with_consents(patient, vec![directive.clone()].into());
+        }
+    }
+    Ok(rehearsal)
+}
+
+pub fn run(args: &ExplainArgs, shell: &mut Shell) -> Result<Exit, Stop> {
+    let rehearsal = rehearsal(&args.channel, shell)?;
+    let bytes = Bytes::from(read_file(&args.file)?);
+    let content = view::parse(bytes.clone())?;
+    let processed = rehearsal.process(bytes);
+    let record = &processed.record;
+    let mut sheets: Vec<Sheet> = Vec::new();
+    for owed in &record.owed {
+        let rules = rehearsal.rules().destination(&owed.destination);
+        let mapping = rules.and_then(|rules| rules.mapping.as_ref());
+        let notes: Vec<String> = record
+            .trail
+            .steps
+            .iter()
+            .filter(|step| step.destination.as_deref() == Some(owed.destination.as_str()))
+            .filter(|step| step.stage != Stage::Commit)
+            .filter_map(|step| Some(format!("{} {}", step.stage.name(), step.note.as_deref()?)))
+            .collect();
+        let fate = match &owed.fate {
+            Fate::Dead(fault) => format!("dead {}", fault.code),
+            Fate::Filtered(rule) => format!("filtered by {rule}"),
+            fate => fate.state().name().to_owned(),
+        };
+        let lineage = match mapping {
+            Some(mapping) => Some(mapping.explain(&content, &rehearsal.rules().site)?.1),
+            None => None,
+        };
+        let same = sheets.iter_mut().find(|sheet| match (&sheet.mapping, mapping) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        });
+        let name = owed.destination.to_string();
+        match same {
+            Some(sheet) => sheet.destinations.push((name, fate, notes)),
+            None => sheets.push(Sheet {
+                mapping: mapping.cloned(),
+                destinations: vec![(name, fate, notes)],
+                lineage,
+            }),
+        }
+    }
+    let ack = processed.reply.code_text();
+    if !shell.is_text() {
+        let sheets: Vec<_> = sheets.iter().map(|sheet| sheet.json(args.only.as_deref())).collect();
+        shell.json(&json!({
+            "schema": "weir.explain.v1", "channel": args.channel,
+            "type": &*record.message_type, "version": &*record.version, "ack": ack,
+            "fault": record.fault.as_ref().map(|f| &*f.code), "outputs": sheets,
+        }))?;
+        return Ok(Exit::Done);
+    }
+    let head =
+        format!("{}  {} {}  answer {ack}", args.channel, record.message_type, record.version);
+    let head = shell.paint(Tone::Strong, head);
+    shell.line(head)?;
+    if let Some(fault) = &processed.reply.fault {
+        shell.line(format!("  {fault}\n  help: {}", fault.help()))?;
+    }
+    for sheet in &sheets {
+        sheet.show(args.only.as_deref(), shell)?;
+    }
+    Ok(if processed.reply.accepted { Exit::Done } else { Exit::No })
+}
+
+/// What goes to the destinations that share one mapping.
+struct Sheet {
+    mapping: Option<Arc<Mapping>>,
+    /// Name, fate and notes of each.
+    destinations: Vec<(String, String, Vec<String>)>,
+    lineage: Option<Lineage>,
+}
+
+impl Sheet {
+    fn show(&self, only: Option<&str>, shell: &mut Shell) -> Result<(), Stop> {
+        for (name, fate, notes) in &self.destinations {
+            let notes = if notes.is_empty() { String::new() } else { notes.join(" · ") };
+            let name = shell.paint(Tone::Strong, name);
+            shell.line(format!("\n{name}  {fate}  {notes}"))?;
+        }
+        let Some(lineage) = &self.lineage else {
+            return shell.line("  passed on as it came");
+        };
+        let mut table = Table::new(&["TARGET", "SOURCE", "VALUE", "RULE"]);
+        let wanted = |target: &str| only.is_none_or(|path| target.contains(path));
+        for row in lineage.rows.iter().filter(|row| wanted(&row.target)) {
+            let code = row.code_row.as_ref().map(|c| format!("  {c}")).unwrap_or_default();
+            let value: String = row.value.reveal().chars().take(40).collect();
+            table.row([
+                row.target.clone(),
+                row.source.clone(),
+                value.replace(['\r', '\n'], " / "),
+                format!("{}{code}", row.rule),
+            ]);
+        }
+        shell.table(&table)?;
+        let unused: Vec<String> = lineage
+            .unused
+            .iter()
+            .map(|u| format!("{} {}", u.path, u.name.as_deref().unwrap_or_default()))
+            .collect();
+        if !unused.is_empty() && only.is_none() {
+            let head = shell.paint(Tone::Warn, "NOT USED");
+            shell.line(format!("{head}  {}", unused.join(" · ")))?;
+        }
+        Ok(())
+    }
+
+    fn json(&self, only: Option<&str>) -> serde_json::Value {
+        let destinations: Vec<_> = self
+            .destinations
+            .iter()
+            .map(|(name, fate, notes)| json!({ "name": name, "fate": fate, "notes": notes }))
+            .collect();
+        let wanted = |target: &str| only.is_none_or(|path| target.contains(path));
+        let values = self.lineage.as_ref().map(|lineage| {
+            let rows = lineage.rows.iter().filter(|row| wanted(&row.target));
+            rows.map(|row| {
+                json!({
+                    "target": row.target, "source": row.source, "value": row.value.reveal(),
+                    "rule": row.rule, "code": row.code_row,
+                })
+            })
+            .collect::<Vec<_>>()
+        });
+        let unused = self.lineage.as_ref().map(|lineage| {
+            let rows = lineage.unused.iter();
+            rows.map(|u| json!({ "path": u.path, "name": u.name })).collect::<Vec<_>>()
+        });
+        json!({
+            "destinations": destinations, "values": values, "unused": unused,
+        })
+    }
+}

@@ -1,0 +1,101 @@
+//! `weir ledger`: every committed message is in exactly one state per destination.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::args::LedgerArgs;
+use super::client::{Server, escaped};
+use super::exit::{Exit, Stop};
+use super::shell::{Shell, Tone};
+use super::status::{list, word};
+use super::table::Table;
+use super::{block_on, read_file};
+
+const STATES: [&str; 7] = ["waiting", "held", "delivered", "filtered", "denied", "skipped", "dead"];
+
+pub fn run(args: &LedgerArgs, shell: &mut Shell) -> Result<Exit, Stop> {
+    let server = Server::find(shell)?;
+    if let Some(file) = &args.against {
+        return against(&server, args, &String::from_utf8_lossy(&read_file(file)?), shell);
+    }
+    let query = escaped(&args.filter.join(" "));
+    let mut answer = block_on(server.get(&format!("/api/v1/ledger?q={query}")))?;
+    let rows = list(&answer, "rows").to_vec();
+    let sum = |key: &str| rows.iter().filter_map(|row| row[key].as_i64()).sum::<i64>();
+    let mut total = serde_json::Map::new();
+    for key in STATES.iter().chain(["committed", "unaccounted"].iter()) {
+        total.insert((*key).to_owned(), json!(sum(key)));
+    }
+    let unaccounted = sum("unaccounted");
+    answer["total"] = Value::Object(total.clone());
+    if !shell.is_text() {
+        shell.json(&answer)?;
+        return Ok(if unaccounted == 0 { Exit::Done } else { Exit::No });
+    }
+    let mut table = Table::new(&[
+        "CHANNEL",
+        "DESTINATION",
+        ">COMMITTED",
+        ">WAITING",
+        ">HELD",
+        ">DELIVERED",
+        ">FILTERED",
+        ">DENIED",
+        ">SKIPPED",
+        ">DEAD",
+        ">UNACCOUNTED",
+    ]);
+    let cells = |row: &Value| {
+        let numbers = ["committed"].into_iter().chain(STATES).chain(["unaccounted"]);
+        numbers.map(|key| word(row, key)).collect::<Vec<_>>()
+    };
+    for row in &rows {
+        let names = vec![word(row, "channel"), word(row, "destination")];
+        table.row(names.into_iter().chain(cells(row)));
+    }
+    let names = vec!["total".to_owned(), String::new()];
+    table.row(names.into_iter().chain(cells(&Value::Object(total))));
+    shell.table(&table)?;
+    if unaccounted != 0 {
+        let line = format!("{unaccounted} deliveries are unaccounted for: run `weir store check`");
+        let line = shell.paint(Tone::Bad, line);
+        shell.line(line)?;
+        return Ok(Exit::No);
+    }
+    Ok(Exit::Done)
+}
+
+/// Compares with a sender's list of control IDs.
+fn against(server: &Server, args: &LedgerArgs, csv: &str, shell: &mut Shell) -> Result<Exit, Stop> {
+    let ids: BTreeSet<&str> = csv
+        .lines()
+        .map(|line| {
+            line.split([',', ';', '\t']).next().unwrap_or_default().trim().trim_matches('"')
+        })
+        .filter(|id| !id.is_empty() && !id.eq_ignore_ascii_case("control_id"))
+        .collect();
+    let filter = args.filter.join(" ");
+    let mut missing = Vec::new();
+    block_on(async {
+        for id in &ids {
+            let query = escaped(&format!("control:{id} {filter}"));
+            let path = format!("/api/v1/queue?q={query}%20state:{}&limit=1", STATES.join(","));
+            if list(&server.get(&path).await?, "rows").is_empty() {
+                missing.push((*id).to_owned());
+            }
+        }
+        Ok(())
+    })?;
+    if shell.is_text() {
+        shell.line(format!("{} control IDs, {} not in the store", ids.len(), missing.len()))?;
+        for id in &missing {
+            shell.line(format!("missing  {id}"))?;
+        }
+    } else {
+        shell.json(&json!({
+            "schema": "weir.ledger-against.v1", "listed": ids.len(), "missing": missing,
+        }))?;
+    }
+    Ok(if missing.is_empty() { Exit::Done } else { Exit::No })
+}

@@ -1,0 +1,130 @@
+//! `weir queue`: lists what waits and acts on it.
+
+use serde_json::{Value, json};
+
+use super::args::{FilterArgs, QueueAction, QueueArgs};
+use super::block_on;
+use super::client::{Server, escaped};
+use super::exit::{Exit, Stop};
+use super::shell::{Shell, Tone};
+use super::status::{list, word};
+use super::table::Table;
+
+pub fn run(args: &QueueArgs, shell: &mut Shell) -> Result<Exit, Stop> {
+    let server = Server::find(shell)?;
+    match &args.action {
+        QueueAction::Ls(filter) => ls(&server, filter, shell),
+        QueueAction::Show { id } => {
+            let path = format!("/api/v1/trace?id={}", escaped(id));
+            let answer = block_on(server.get(&path))?;
+            super::trace::show(&answer, shell)
+        }
+        QueueAction::Retry(filter) => act(&server, "retry", filter, shell),
+        QueueAction::Skip(filter) => {
+            shell.reason_needed("`queue skip`")?;
+            act(&server, "skip", filter, shell)
+        }
+        QueueAction::Hold(filter) => act(&server, "hold", filter, shell),
+        QueueAction::Release(filter) => act(&server, "release", filter, shell),
+    }
+}
+
+fn ls(server: &Server, args: &FilterArgs, shell: &mut Shell) -> Result<Exit, Stop> {
+    let query = escaped(&args.filter.join(" "));
+    let path = format!("/api/v1/queue?q={query}&limit={}", args.limit);
+    let answer = block_on(server.get(&path))?;
+    if !shell.is_text() {
+        shell.json(&answer)?;
+        return Ok(Exit::Done);
+    }
+    let headings =
+        ["RECEIVED", "CHANNEL", "DESTINATION", "TYPE", "STATE", "CODE", ">TRIES", "MESSAGE"];
+    let mut table = Table::new(&headings);
+    for row in list(&answer, "rows") {
+        table.row([
+            word(row, "received"),
+            word(row, "channel"),
+            word(row, "destination"),
+            word(row, "type"),
+            word(row, "state"),
+            word(row, "code"),
+            word(row, "attempts"),
+            word(row, "message"),
+        ]);
+    }
+    shell.table(&table)?;
+    if !answer["next"].is_null() {
+        shell.note(format!("more: only the first {} are shown; add `--limit`", args.limit));
+    }
+    Ok(Exit::Done)
+}
+
+fn act(server: &Server, action: &str, args: &FilterArgs, shell: &mut Shell) -> Result<Exit, Stop> {
+    let query = args.filter.join(" ");
+    if query.trim().is_empty() {
+        let text = format!("`queue {action}` needs a filter, such as `dest:ehr state:dead`");
+        return Err(Stop::Said(Exit::Usage, text));
+    }
+    let path = format!("/api/v1/queue/{action}");
+    planned(server, &path, json!({ "q": query }), action, shell)
+}
+
+/// Shows the plan of a bulk action, asks, does it, and says what was done.
+pub fn planned(
+    server: &Server,
+    path: &str,
+    mut body: Value,
+    verb: &str,
+    shell: &mut Shell,
+) -> Result<Exit, Stop> {
+    body["reason"] = json!(shell.reason.clone().unwrap_or_default());
+    body["dry_run"] = json!(true);
+    let plan = block_on(server.post(path, &body))?;
+    let count = plan["count"].as_u64().unwrap_or_default();
+    if shell.is_text() {
+        let channels: Vec<String> = list(&plan, "channels")
+            .iter()
+            .map(|c| c.as_str().map_or_else(|| c.to_string(), str::to_owned))
+            .collect();
+        shell.line(format!(
+            "{verb}: {count} deliveries in {}, oldest {}, newest {}",
+            if channels.is_empty() { "no channel".to_owned() } else { channels.join(", ") },
+            word(&plan, "oldest"),
+            word(&plan, "newest"),
+        ))?;
+    } else if shell.dry_run {
+        shell.json(&plan)?;
+    }
+    if shell.dry_run {
+        return Ok(Exit::Done);
+    }
+    if count == 0 {
+        if !shell.is_text() {
+            shell.json(&plan)?;
+        }
+        return Ok(Exit::NotFound);
+    }
+    shell.confirm(&format!("{verb} {count} deliveries?"))?;
+    body["dry_run"] = json!(false);
+    let done = block_on(server.post(path, &body))?;
+    let failed = done["failed_count"].as_u64().unwrap_or_default();
+    if shell.is_text() {
+        let line = format!("{} done, {failed} not done", done["done"].as_u64().unwrap_or_default());
+        let tone = if failed > 0 { Tone::Bad } else { Tone::Good };
+        let line = shell.paint(tone, line);
+        shell.line(line)?;
+        for one in list(&done, "failed") {
+            let fault = &one["fault"];
+            shell.line(format!(
+                "  {} {}  {} {}",
+                word(one, "message"),
+                word(one, "destination"),
+                word(fault, "code"),
+                word(fault, "phrase"),
+            ))?;
+        }
+    } else {
+        shell.json(&done)?;
+    }
+    Ok(if failed > 0 { Exit::Partly } else { Exit::Done })
+}

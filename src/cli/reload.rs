@@ -1,0 +1,50 @@
+//! `weir reload`: applies the configuration on disk to the running server.
+
+use serde_json::json;
+
+use super::args::ReloadArgs;
+use super::client::Server;
+use super::exit::{Exit, Stop};
+use super::shell::{Shell, Tone};
+use super::status::{list, word};
+use super::{block_on, check};
+
+pub fn run(args: &ReloadArgs, shell: &mut Shell) -> Result<Exit, Stop> {
+    // The same check here first: its problems are drawn with their lines.
+    check::load_or_stop(shell, Exit::Config)?;
+    let server = Server::find(shell)?;
+    let only_plan = args.plan || shell.dry_run;
+    let reason = shell.reason.clone().unwrap_or_default();
+    let body = json!({ "plan_only": only_plan, "reason": reason });
+    let answer = block_on(server.post("/api/v1/reload", &body))?;
+    if !shell.is_text() {
+        shell.json(&answer)?;
+        return Ok(Exit::Done);
+    }
+    for change in list(&answer, "changes") {
+        let what = word(change, "what");
+        let tone = match what.as_str() {
+            "added" => Tone::Good,
+            "removed" => Tone::Bad,
+            _ => Tone::Warn,
+        };
+        let what = shell.paint(tone, format!("{what:<8}"));
+        shell.line(format!("{what} {}", word(change, "channel")))?;
+        for detail in list(change, "details") {
+            shell.line(format!("         {}", detail.as_str().unwrap_or_default()))?;
+        }
+    }
+    for problem in list(&answer, "problems") {
+        let problem = problem.as_str().unwrap_or_default();
+        let problem = shell.paint(Tone::Bad, problem);
+        shell.line(problem)?;
+    }
+    let applied = answer["applied"] == true;
+    let done = match (only_plan, applied) {
+        (true, _) => "would run",
+        (false, true) => "runs",
+        (false, false) => "refused",
+    };
+    shell.line(format!("{done} revision {}", word(&answer, "to")))?;
+    Ok(if applied || only_plan { Exit::Done } else { Exit::Config })
+}

@@ -1,0 +1,90 @@
+//! `weir status`: summary of the running server.
+
+use serde_json::Value;
+
+use super::block_on;
+use super::client::Server;
+use super::exit::{Exit, Stop};
+use super::shell::{Shell, Tone};
+use super::table::Table;
+
+pub fn run(shell: &mut Shell) -> Result<Exit, Stop> {
+    let server = Server::find(shell)?;
+    let status = block_on(server.get("/api/v1/status"))?;
+    if !shell.is_text() {
+        shell.json(&status)?;
+        return Ok(Exit::Done);
+    }
+    let text = |key: &str| status[key].as_str().unwrap_or_default().to_owned();
+    let number = |key: &str| status[key].as_u64().unwrap_or_default();
+    let head = format!(
+        "weir {} {}  since {}  waiting {}  held {}  dead {}  unaccounted {}",
+        text("site"),
+        text("revision"),
+        text("started"),
+        number("waiting"),
+        number("held"),
+        number("dead"),
+        status["unaccounted"].as_i64().unwrap_or_default(),
+    );
+    let head = shell.paint(Tone::Strong, head);
+    shell.line(head)?;
+    table(list(&status, "list"), shell)?;
+    Ok(Exit::Done)
+}
+
+/// The table of channels and their destinations.
+pub fn table(channels: &[Value], shell: &mut Shell) -> Result<(), Stop> {
+    let headings = ["CHANNEL", "PEER", "STATE", ">WAIT", ">HELD", ">DEAD", "OLDEST", "CODE"];
+    let mut table = Table::new(&headings);
+    for channel in channels {
+        let state = word(channel, "state");
+        let (kind, listen) = (word(channel, "source"), word(channel, "listen"));
+        table.row([
+            word(channel, "name"),
+            format!("<- {kind} {listen}").trim_end().to_owned(),
+            tone(&state, shell),
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+            word(&channel["fault"], "code"),
+        ]);
+        for destination in list(channel, "destinations") {
+            table.row([
+                String::new(),
+                format!("-> {}", word(destination, "name")),
+                tone(&word(destination, "state"), shell),
+                word(destination, "waiting"),
+                word(destination, "held"),
+                word(destination, "dead"),
+                word(destination, "oldest"),
+                word(&destination["last_fault"], "code"),
+            ]);
+        }
+    }
+    shell.table(&table)
+}
+
+fn tone(state: &str, shell: &Shell) -> String {
+    let tone = match state {
+        "running" | "up" => Tone::Good,
+        "down" | "failed" => Tone::Bad,
+        _ => Tone::Warn,
+    };
+    shell.paint(tone, state)
+}
+
+/// The rows of a list in an answer.
+pub fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
+    value[key].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A member as text; empty when absent.
+pub fn word(value: &Value, key: &str) -> String {
+    match &value[key] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

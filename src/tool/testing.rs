@@ -1,0 +1,215 @@
+//! `[[test]]` of channel files: the channel's real settings on one message.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::base::DestinationName;
+use crate::config::{ChannelPlan, TestCase, TestConsent};
+use crate::fault::FilePlace;
+use crate::message::{Body, Content, Fate, State, Verdict};
+use crate::{fhir, hl7v2};
+
+use super::rehearsal::Rehearsal;
+
+/// What came of one test.
+#[derive(Clone, Debug)]
+pub struct Tested {
+    /// The channel or mapping file.
+    pub subject: Arc<str>,
+    /// The test's name.
+    pub name: Arc<str>,
+    /// Where it stands.
+    pub place: FilePlace,
+    /// What was not as expected; empty: passed.
+    pub failures: Vec<Failure>,
+}
+
+/// One thing that was not as expected. Test inputs are synthetic, so values may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What was looked at: `lis OBX-6`, `ack`.
+    pub what: String,
+    /// What should have been there.
+    pub expected: String,
+    /// What was there.
+    pub found: String,
+    /// Where the value came from, where lineage tells.
+    pub from: Option<String>,
+}
+
+/// Runs one test of a channel.
+#[must_use]
+pub fn run(plan: &ChannelPlan, case: &TestCase, root: &Path) -> Tested {
+    let names: Vec<&str> = plan
+        .rules
+        .destinations
+        .iter()
+        .flat_map(|destination| destination.seal.iter().map(|rule| rule.key()))
+        .collect();
+    let mut rehearsal = Rehearsal::new(plan.rules.clone(), None).with_keys_of_its_own(&names);
+    if let Some(consent) = case.consent {
+        rehearsal = rehearsal.with_verdict(&match consent {
+            TestConsent::Permit => Verdict::Permit,
+            TestConsent::Deny => Verdict::Deny,
+            TestConsent::Unknown => Verdict::Unknown,
+        });
+    }
+    let processed = rehearsal.process(case.input.clone());
+    let mut check = Check { failures: Vec::new(), rehearsal: &rehearsal, case, root };
+    if let Some(ack) = &case.ack {
+        check.same("ack", ack, processed.reply.code_text());
+    }
+    if let Some(code) = case.code {
+        let record = &processed.record;
+        let dead = record.owed.iter().find_map(|owed| match &owed.fate {
+            Fate::Dead(fault) => Some(&*fault.code),
+            _ => None,
+        });
+        let refused = record.fault.as_ref().map(|fault| &*fault.code);
+        check.same("code", code.as_str(), refused.or(dead).unwrap_or("none"));
+    }
+    let sent: Vec<(&DestinationName, &Body)> = processed
+        .record
+        .owed
+        .iter()
+        .filter_map(|owed| match &owed.fate {
+            Fate::Deliver(body) => Some((&owed.destination, body)),
+            _ => None,
+        })
+        .collect();
+    if let Some(expected) = &case.sent {
+        let list = |names: Vec<&DestinationName>| {
+            let names: Vec<&str> = names.into_iter().map(DestinationName::as_str).collect();
+            format!("[{}]", names.join(", "))
+        };
+        let found = list(sent.iter().map(|(name, _)| *name).collect());
+        check.same("sent", &list(expected.iter().collect()), &found);
+    }
+    let state = |name: &DestinationName| {
+        let owed = processed.record.owed.iter().find(|owed| owed.destination == *name);
+        owed.map_or(State::Dead, |owed| owed.fate.state()).name()
+    };
+    check.bodies(&sent, state);
+    let failures = check.failures;
+    Tested {
+        subject: plan.name().shared(),
+        name: case.name.clone(),
+        place: case.place.clone(),
+        failures,
+    }
+}
+
+struct Check<'a> {
+    failures: Vec<Failure>,
+    rehearsal: &'a Rehearsal,
+    case: &'a TestCase,
+    root: &'a Path,
+}
+
+impl Check<'_> {
+    fn same(&mut self, what: &str, expected: &str, found: &str) {
+        if expected != found {
+            self.failures.push(Failure {
+                what: what.to_owned(),
+                expected: expected.to_owned(),
+                found: found.to_owned(),
+                from: None,
+            });
+        }
+    }
+
+    fn bodies(
+        &mut self,
+        sent: &[(&DestinationName, &Body)],
+        state: impl Fn(&DestinationName) -> &'static str,
+    ) {
+        let case = self.case;
+        let body = |name: &DestinationName| {
+            sent.iter().find(|(sent, _)| *sent == name).and_then(|(_, body)| content(body))
+        };
+        let missing = |name: &DestinationName| format!("nothing was sent ({})", state(name));
+        for wanted in &case.expect {
+            let what = format!("{} {}", wanted.destination, wanted.path.source());
+            let found = match body(&wanted.destination) {
+                Some(content) => {
+                    let value = wanted.path.read(&content);
+                    value.map(|v| v.reveal().clone()).unwrap_or_default()
+                }
+                None => missing(&wanted.destination),
+            };
+            self.same(&what, &wanted.value, &found);
+        }
+        for (name, path) in &case.absent {
+            let what = format!("{name} {}", path.source());
+            let found = match body(name) {
+                Some(content) => path.read(&content).map(|v| v.reveal().clone()),
+                None => Some(missing(name)),
+            };
+            self.same(&what, "", &found.unwrap_or_default());
+        }
+        for (name, path) in &case.sealed {
+            let what = format!("{name} {}", path.source());
+            let found = body(name).map_or_else(|| missing(name), |c| self.sealed(&c, path));
+            self.same(&what, "sealed", &found);
+        }
+        for (name, file) in &case.golden {
+            let found = sent.iter().find(|(sent, _)| *sent == name).map(|(_, body)| *body);
+            self.golden(name, file, found);
+        }
+    }
+
+    /// `sealed` when the path gives a value only after the seals were opened.
+    fn sealed(&self, content: &Content, path: &crate::mapping::ValuePath) -> String {
+        let there = |content: &Content| path.read(content).map(|v| v.reveal().clone());
+        let opened = self.rehearsal.open(content).as_ref().and_then(there);
+        match (there(content), opened) {
+            (closed, Some(opened)) if closed.as_ref() != Some(&opened) => "sealed".to_owned(),
+            (Some(_), _) => "in clear".to_owned(),
+            (None, _) => "no value".to_owned(),
+        }
+    }
+
+    fn golden(&mut self, name: &DestinationName, file: &str, found: Option<&Body>) {
+        let path = self.root.join(file);
+        let found = found.map(|body| body.bytes.clone()).unwrap_or_default();
+        let kept = std::fs::read(&path).unwrap_or_default();
+        if kept != found {
+            let lines = |bytes: &[u8]| -> Vec<String> {
+                let text = String::from_utf8_lossy(bytes).replace('\r', "\n");
+                text.lines().map(str::to_owned).collect()
+            };
+            let (kept, found) = (lines(&kept), lines(&found));
+            let at = kept.iter().zip(&found).take_while(|(a, b)| a == b).count();
+            let line = |lines: &[String]| lines.get(at).cloned().unwrap_or_default();
+            let what = format!("{name} {file}:{}", at + 1);
+            self.same(&what, &line(&kept), &line(&found));
+        }
+    }
+}
+
+fn content(body: &Body) -> Option<Content> {
+    use crate::message::ContentKind;
+    match body.kind {
+        ContentKind::Hl7 => hl7v2::Message::parse(body.bytes.clone()).ok().map(Content::Hl7),
+        ContentKind::FhirJson => fhir::Doc::parse_json(body.bytes.clone()).ok().map(Content::Fhir),
+        ContentKind::Raw => Some(Content::Raw(body.bytes.clone())),
+    }
+}
+
+/// Writes what is sent to the golden files of a test.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn bless(plan: &ChannelPlan, case: &TestCase, root: &Path) -> std::io::Result<usize> {
+    let rehearsal = Rehearsal::new(plan.rules.clone(), None);
+    let processed = rehearsal.process(case.input.clone());
+    let mut written = 0;
+    for (name, file) in &case.golden {
+        let owed = processed.record.owed.iter().find(|owed| owed.destination == *name);
+        if let Some(Fate::Deliver(body)) = owed.map(|owed| &owed.fate) {
+            std::fs::write(root.join(&**file), &body.bytes)?;
+            written += 1;
+        }
+    }
+    Ok(written)
+}
