@@ -3,7 +3,11 @@
 //! Bytes are wiped when dropped and never shown; a fault names the reference's kind and
 //! name only.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -17,12 +21,12 @@ const SECRET_BYTES_MAX: u64 = 1 << 20;
 /// Where the service manager puts credentials (`LoadCredential=`).
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
-/// Reads the secret behind a reference. Blocks on a small file.
+/// Reads the secret behind a reference. Blocks on a small file or the run of a program.
 ///
 /// One line break at the end is left out, as editors and `echo` write it.
 ///
 /// # Errors
-/// `W1032` when it cannot be read, `W7504` for `exec:` references.
+/// `W1032` when it cannot be read, `W7504` for programs that are not allowed.
 pub fn resolve(reference: &SecretRef) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let mut bytes = match reference {
         SecretRef::Env(name) => std::env::var_os(name)
@@ -38,7 +42,7 @@ pub fn resolve(reference: &SecretRef) -> Result<Zeroizing<Vec<u8>>, Fault> {
             }
             read(&PathBuf::from(directory).join(name), &format!("credential `{name}`"))?
         }
-        SecretRef::Exec(name) => return Err(Fault::new(W7504).because(format!("`exec:{name}`"))),
+        SecretRef::Exec(name) => run(name)?,
     };
     if bytes.last() == Some(&b'\n') {
         bytes.pop();
@@ -60,6 +64,70 @@ pub fn resolve_text(reference: &SecretRef) -> Result<Zeroizing<String>, Fault> {
     let bytes = resolve(reference)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| unread("it is not UTF-8".to_owned()))?;
     Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// A program that may give secrets: `[exec.NAME]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// The name in `exec:NAME`.
+    pub name: Arc<str>,
+    /// Program and arguments; no shell reads them.
+    pub argv: Vec<String>,
+    /// Longest run.
+    pub timeout: Duration,
+}
+
+/// The programs of the running configuration. Secrets are resolved in many rooms, and a
+/// reference alone must not run anything, so the list is kept where it is asked.
+static PROGRAMS: RwLock<Vec<Program>> = RwLock::new(Vec::new());
+
+/// Sets the programs that `exec:` references may run, in place of those before.
+pub fn allow(programs: Vec<Program>) {
+    *PROGRAMS.write().unwrap_or_else(PoisonError::into_inner) = programs;
+}
+
+/// Time between two looks whether a program has ended.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Runs a program and takes what it prints. Its errors are not kept: they may hold parts
+/// of what it protects.
+fn run(name: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let programs = PROGRAMS.read().unwrap_or_else(PoisonError::into_inner);
+    let program = programs.iter().find(|program| &*program.name == name).cloned();
+    drop(programs);
+    let failed = |why: String| unread(format!("program `{name}`: {why}"));
+    let program = program.ok_or_else(|| Fault::new(W7504).because(format!("`exec:{name}`")))?;
+    let (first, rest) = program.argv.split_first().ok_or_else(|| failed("no `argv`".to_owned()))?;
+    let mut child = Command::new(first)
+        .args(rest)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| failed(error.to_string()))?;
+    let mut waited = Duration::ZERO;
+    let status = loop {
+        match child.try_wait().map_err(|error| failed(error.to_string()))? {
+            Some(status) => break status,
+            None if waited >= program.timeout => {
+                // It may have ended in between; either way it is reaped.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(failed("no end in time".to_owned()));
+            }
+            None => std::thread::sleep(LOOK),
+        }
+        waited += LOOK;
+    };
+    if !status.success() {
+        return Err(failed(status.to_string()));
+    }
+    let mut printed = Zeroizing::new(Vec::new());
+    if let Some(stdout) = child.stdout.take() {
+        let read = stdout.take(SECRET_BYTES_MAX).read_to_end(&mut printed);
+        read.map_err(|error| failed(error.to_string()))?;
+    }
+    Ok(printed)
 }
 
 fn unread(cause: String) -> Fault {
@@ -111,5 +179,27 @@ mod tests {
         std::fs::write(&path, b"\xff\xfe").unwrap();
         let fault = resolve_text(&SecretRef::File(path.display().to_string())).unwrap_err();
         assert_eq!(fault.code(), W1032);
+    }
+
+    #[test]
+    fn programs_run_only_when_they_are_listed() {
+        let program = |name: &str, argv: &[&str]| Program {
+            name: name.into(),
+            argv: argv.iter().map(|a| (*a).to_owned()).collect(),
+            timeout: Duration::from_millis(200),
+        };
+        allow(vec![
+            program("vault", &["printf", "a secret"]),
+            program("slow", &["sleep", "60"]),
+            program("fails", &["false"]),
+            program("gone", &["/nonexistent/program"]),
+        ]);
+        let ask = |name: &str| resolve(&SecretRef::Exec(name.to_owned()));
+        assert_eq!(ask("vault").unwrap().as_slice(), b"a secret");
+        for (name, code) in
+            [("slow", W1032), ("fails", W1032), ("gone", W1032), ("not-listed", W7504)]
+        {
+            assert_eq!(ask(name).unwrap_err().code(), code, "{name}");
+        }
     }
 }

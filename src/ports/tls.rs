@@ -14,7 +14,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::TlsConnector;
 
-use super::{Net, Stream, secrets};
+use super::{Net, Stream, certificate, secrets};
+use crate::base::Timestamp;
 use crate::fault::{Fault, codes::*};
 use crate::settings::{Key, KeyRow, SecretRef, Table};
 
@@ -118,6 +119,14 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> 
         return Err(unusable("no certificate in it".to_owned()));
     }
     Ok(chain)
+}
+
+/// The moment after which the first certificate of a file is no longer valid.
+///
+/// # Errors
+/// `W7501` when the file cannot be used.
+pub fn expires(path: &Path) -> Result<Option<Timestamp>, Fault> {
+    Ok(certificates(path)?.first().and_then(|leaf| certificate::not_after(leaf)))
 }
 
 fn private_key(reference: &SecretRef) -> Result<PrivateKeyDer<'static>, Fault> {
@@ -301,6 +310,13 @@ mod tests {
         };
         assert_eq!(dial(free.to_string()).await, W7101);
         assert_eq!(dial("no-such-host.invalid:1".to_owned()).await, W7103);
+    }
+
+    #[test]
+    fn the_end_of_a_certificate_is_known() {
+        let authority = crate::ports::testing::Authority::new();
+        let (cert, _) = authority.issue("server", 2031);
+        assert_eq!(expires(&cert).unwrap(), Timestamp::parse("2031-01-01T00:00:00Z"));
     }
 
     #[test]
