@@ -128,7 +128,7 @@ impl Store {
             let end = all.get(at + 1).map_or(last, |next| next.first.saturating_sub(1));
             shared.reader.walk_segment(segment, end.min(last), segment.first, &mut |walked| {
                 check.entries += 1;
-                if check.entries % 8192 == 0 {
+                if check.entries.is_multiple_of(8192) {
                     progress(walked.position, last);
                 }
                 let leaves = walked.entry.leaves();

@@ -30,6 +30,7 @@ use tokio::sync::{Semaphore, mpsc};
 pub use check::{ChainCheck, Recount};
 pub use journal::Position;
 pub use plan::{DeliveryRow, IndexHome, LedgerRow, QueueRow, Recovery, RestKey, StorePlan, Usage};
+pub use read::Setting;
 
 /// The open store. Cheap to clone; one per directory, which is locked.
 #[derive(Clone)]

@@ -117,6 +117,7 @@ fn start_threads(driver: Driver, shared: &Arc<Shared>, home: IndexHome) -> Resul
             thread.spawn(move || run_indexer(&weak)).map_err(refused)?;
         }
         IndexHome::Memory => {
+            #[expect(clippy::disallowed_methods, reason = "the store owns its writer")]
             tokio::spawn(driver.run_task());
         }
     }

@@ -14,6 +14,9 @@ use crate::base::{MessageId, Timestamp};
 use crate::fault::{Fault, codes};
 use crate::message::{ConsentRecord, Entry, MessageRecord, OutcomeRecord, PatientKey, State};
 
+/// Key and value of an action setting.
+pub type Setting = (Arc<str>, Arc<str>);
+
 /// Patients in one consent that are looked through when all are asked for.
 const CONSENTS_MAX: usize = 10_000;
 
@@ -143,7 +146,7 @@ impl Store {
     ///
     /// # Errors
     /// `W6009`.
-    pub fn settings(&self, prefix: &str) -> Result<Vec<(Arc<str>, Arc<str>)>, Fault> {
+    pub fn settings(&self, prefix: &str) -> Result<Vec<Setting>, Fault> {
         let _guard = self.records()?;
         let mut found = Vec::new();
         self.read().kv.walk_prefix(&keys::setting(prefix), &mut |key, value| {

@@ -21,6 +21,11 @@ const STRIDE: usize = 1024;
 /// How far a clock may have been set back and `since` still finds all.
 const CLOCK_SLACK: Duration = Duration::from_secs(3600);
 
+/// Takes a message with the numbers of its matching deliveries, and says whether to go on.
+type Visit<'a> = &'a mut dyn FnMut(Position, &Row, &[usize]) -> Result<ControlFlow<()>, Fault>;
+/// Takes a message, and says whether to go on.
+type VisitRow<'a> = &'a mut dyn FnMut(Position, &Row) -> Result<ControlFlow<()>, Fault>;
+
 /// What drives a search.
 enum Drive {
     /// These positions, no others.
@@ -154,7 +159,7 @@ impl Store {
         filter: &Filter,
         order: Order,
         after: Option<Position>,
-        visit: &mut dyn FnMut(Position, &Row, &[usize]) -> Result<ControlFlow<()>, Fault>,
+        visit: Visit<'_>,
     ) -> Result<(), Fault> {
         let search = self.plan_search(filter, order)?;
         search.walk(after, &mut |position, row| {
@@ -256,11 +261,7 @@ fn positions_of_ids(index: &Index, prefixes: &[String]) -> Result<BTreeSet<Posit
 }
 
 impl Search<'_> {
-    fn walk(
-        &self,
-        after: Option<Position>,
-        visit: &mut dyn FnMut(Position, &Row) -> Result<ControlFlow<()>, Fault>,
-    ) -> Result<(), Fault> {
+    fn walk(&self, after: Option<Position>, visit: VisitRow<'_>) -> Result<(), Fault> {
         let shared = self.store.read();
         let mut at = after;
         loop {

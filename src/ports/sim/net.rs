@@ -38,9 +38,12 @@ pub struct Weather {
     pub half_open: bool,
 }
 
+/// A connection that waits to be accepted, and where it came from.
+type Arrival = (Box<dyn Stream>, SocketAddr);
+
 #[derive(Default)]
 struct State {
-    listeners: HashMap<u16, mpsc::Sender<(Box<dyn Stream>, SocketAddr)>>,
+    listeners: HashMap<u16, mpsc::Sender<Arrival>>,
     weather: HashMap<u16, Weather>,
     links: Vec<(u16, Weak<Link>)>,
     next_port: u16,
@@ -119,7 +122,7 @@ impl SimNet {
 
 struct SimListener {
     address: SocketAddr,
-    waiting: tokio::sync::Mutex<mpsc::Receiver<(Box<dyn Stream>, SocketAddr)>>,
+    waiting: tokio::sync::Mutex<mpsc::Receiver<Arrival>>,
 }
 
 #[async_trait]

@@ -23,6 +23,9 @@ pub enum Kv {
 /// Changes applied together: a value to put, or none to remove.
 pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
+/// Takes a key and its value, and says whether to go on.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, Fault>;
+
 /// Which way to walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -106,7 +109,7 @@ impl Kv {
         from: Bound<Vec<u8>>,
         to: Bound<Vec<u8>>,
         order: Order,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, Fault>,
+        visit: Visit<'_>,
     ) -> Result<(), Fault> {
         if let (Bound::Included(a) | Bound::Excluded(a), Bound::Included(b) | Bound::Excluded(b)) =
             (&from, &to)
@@ -145,11 +148,7 @@ impl Kv {
     }
 
     /// Visits all keys with a prefix.
-    pub fn walk_prefix(
-        &self,
-        prefix: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, Fault>,
-    ) -> Result<(), Fault> {
+    pub fn walk_prefix(&self, prefix: &[u8], visit: Visit<'_>) -> Result<(), Fault> {
         let end = super::keys::after_prefix(prefix);
         self.walk(Bound::Included(prefix.to_vec()), Bound::Excluded(end), Order::Up, visit)
     }

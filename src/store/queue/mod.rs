@@ -385,9 +385,4 @@ impl Queue {
     pub fn sizes(&self) -> (usize, usize) {
         (self.timed.len(), self.leases.len())
     }
-
-    /// Deliveries in memory.
-    pub fn in_memory(&self) -> usize {
-        self.total
-    }
 }
