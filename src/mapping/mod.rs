@@ -1,13 +1,151 @@
 //! Mappings: checked sentences, compiled programs, lineage.
+//!
+//! A mapping file (`mappings/*.toml`) is read, checked against the tables of v2 and FHIR,
+//! and compiled to a [`Mapping`]; running one is pure. The same sentences serve as
+//! [`Condition`] and [`ValuePath`] elsewhere. No file is opened here: what a mapping names
+//! is handed in by a [`Library`].
+//!
+//! What a run makes is valid R4 by construction: every leaf has the form of its type, every
+//! code of a demanded value set was checked at load, and what is demanded and missing says
+//! so.
+
+mod arena;
+mod codes;
+mod compile;
 mod condition;
-#[allow(dead_code)]
+mod file;
 mod group;
+mod lineage;
 mod pick;
-#[allow(dead_code)]
+mod program;
+mod run;
 mod sentence;
-#[allow(missing_docs, clippy::all, clippy::todo, unused)]
-mod stub;
+mod structure;
+mod suite;
+mod target;
+mod types;
 mod used;
 
+use std::fmt;
+use std::sync::Arc;
+
+use crate::fault::{Fault, Problems, codes as w};
+use crate::message::Content;
+use crate::settings::{Document, SourceFile};
+
 pub use condition::{Condition, ValuePath};
-pub use stub::{Library, Lineage, LineageRow, Mapped, Mapping, Unused};
+pub use lineage::{Lineage, LineageRow, Unused};
+pub use suite::{TestOutcome, TestRun};
+
+/// How a suggestion of a nearest name begins.
+const NEAR: &str = "did you mean ";
+
+/// Gives the text of files a mapping names (`codes/*.csv`); the config room implements it
+/// over the tree of files.
+pub trait Library {
+    /// The file of that path, as the mapping writes it.
+    fn file(&self, path: &str) -> Option<SourceFile>;
+}
+
+/// A mapping, checked and compiled. Cheap to clone.
+#[derive(Clone)]
+pub struct Mapping(Arc<Loaded>);
+
+struct Loaded {
+    program: program::Program,
+    tests: Vec<suite::Test>,
+}
+
+/// What one run made.
+#[derive(Clone, Debug)]
+pub struct Mapped {
+    /// The bundle.
+    pub content: Content,
+    /// Values left out and other things an analyst should know, with paths and never values.
+    pub warnings: Vec<Fault>,
+    /// Values written.
+    pub values: usize,
+    /// Valued parts of the input that nobody read.
+    pub unused: usize,
+}
+
+impl Mapping {
+    /// Loads, checks and compiles; every problem at once. Nothing when there was an error;
+    /// warnings alone do not keep a mapping from running.
+    #[must_use]
+    pub fn load(file: SourceFile, library: &dyn Library, problems: &mut Problems) -> Option<Self> {
+        let mut found = Problems::new();
+        let document = Document::parse(file, &mut found);
+        let mut root = document.root(&mut found);
+        let raw = file::read(&mut root);
+        root.finish();
+        let errors = usize::from(found.any(crate::fault::Severity::Error));
+        let mut report = compile::Report { document: &document, problems: &mut found, errors };
+        let tests = suite::read(&raw, library, &mut report);
+        let program = compile::compile(&raw, library, report);
+        let refused = found.any(crate::fault::Severity::Error);
+        found.sort();
+        problems.extend(found);
+        let program = program.filter(|_| !refused)?;
+        Some(Self(Arc::new(Loaded { program, tests })))
+    }
+
+    /// The path of its file.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.0.program.file
+    }
+
+    /// Runs over a message. `site` seeds the UUIDv5 ids: same message, same site, same bytes.
+    ///
+    /// # Errors
+    /// `W4301` when a code must not pass unmapped, `W4302` when the content is not v2,
+    /// `W4303` when the bundle would be too large.
+    pub fn run(&self, content: &Content, site: &str) -> Result<Mapped, Fault> {
+        self.go(content, site, false).map(|(mapped, _)| mapped)
+    }
+
+    /// Runs and says where every value came from.
+    ///
+    /// # Errors
+    /// As of [`Mapping::run`].
+    pub fn explain(&self, content: &Content, site: &str) -> Result<(Mapped, Lineage), Fault> {
+        let (mapped, lineage) = self.go(content, site, true)?;
+        let none = || Lineage { rows: Vec::new(), unused: Vec::new() };
+        Ok((mapped, lineage.unwrap_or_else(none)))
+    }
+
+    /// Runs the tests that stand in its file.
+    #[must_use]
+    pub fn run_tests(&self) -> TestRun {
+        suite::run(&self.0.program, &self.0.tests)
+    }
+
+    fn go(
+        &self,
+        content: &Content,
+        site: &str,
+        trace: bool,
+    ) -> Result<(Mapped, Option<Lineage>), Fault> {
+        let Content::Hl7(message) = content else {
+            return Err(Fault::new(w::W4302).because("not HL7 v2"));
+        };
+        let output = run::run(&self.0.program, message, site, trace)?;
+        let mapped = Mapped {
+            content: Content::Fhir(output.doc),
+            warnings: output.warnings,
+            values: output.values,
+            unused: output.unused,
+        };
+        Ok((mapped, output.lineage))
+    }
+}
+
+impl fmt::Debug for Mapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mapping({})", self.file())
+    }
+}
+
+#[cfg(test)]
+mod tests;

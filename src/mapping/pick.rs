@@ -248,7 +248,6 @@ impl Pick {
             });
         } else {
             self.visit(here, &mut |found| {
-                here.read(found.value);
                 count += u64::from(!valued_only || !found.value.is_null());
                 Go::On
             });
@@ -291,8 +290,9 @@ pub(crate) fn holds(condition: &Condition<Pick>, here: &Here<'_>) -> bool {
         }
         Condition::In(path, list) => path.some(here, &mut |t| list.iter().any(|one| one == t)),
         Condition::Valued(path) if path.is_segment() => path.count(here, true) > 0,
+        // Whether something is there says nothing of its parts: only the first is read.
         Condition::Valued(path) => path.first(here).is_some_and(|found| {
-            here.read(found.value);
+            here.read(found.value.component(1).unwrap_or(found.value));
             true
         }),
         Condition::Starts(path, text) => path.some(here, &mut |t| t.starts_with(text.as_str())),

@@ -12,6 +12,7 @@ mod fhir_corpus;
 mod hl7v2;
 mod index;
 mod kill;
+mod mapping;
 mod peers;
 mod properties;
 mod readme;

@@ -11,7 +11,7 @@ mod ast;
 mod grammar;
 
 pub(super) use ast::*;
-pub(super) use grammar::{Syntax, condition, source_path};
+pub(super) use grammar::{Syntax, condition, sentence, source_path};
 
 /// Longest sentence in bytes: ten times what fits a line, and a bound for the parser.
 pub(super) const SENTENCE_BYTES_MAX: usize = 4096;

@@ -1,0 +1,342 @@
+//! Turns a mapping file into a program, checking everything that can be known at load.
+//!
+//! Checking goes on after each mistake, so that one run shows all of them; a program is made
+//! only when there was none.
+//!
+//! Source: `MAPPING.md` §4.
+
+mod codes;
+mod line;
+mod object;
+mod path;
+
+use std::ops::Range;
+
+use super::codes::{CodeMap, Unmapped};
+use super::file::{RawMapping, RawRule, Text};
+use super::pick::Pick;
+use super::program::{Alternatives, Each, Program, Rule, Write};
+use super::sentence::{self, Condition, Syntax};
+use super::structure::Structure;
+use super::types::time::Zone;
+use super::{Library, NEAR};
+use crate::fault::{Code, Fault, Problems, codes as w};
+use crate::fhir::tables;
+use crate::hl7v2;
+use crate::settings::{Document, nearest};
+
+/// Notes mistakes where they stand.
+pub(crate) struct Report<'a> {
+    pub document: &'a Document,
+    pub problems: &'a mut Problems,
+    pub errors: usize,
+}
+
+impl Report<'_> {
+    pub(crate) fn error(&mut self, code: Code, span: &Range<usize>, cause: impl Into<String>) {
+        self.fault(Fault::new(code).because(cause.into()), span);
+    }
+
+    pub(crate) fn fault(&mut self, fault: Fault, span: &Range<usize>) {
+        self.errors += 1;
+        self.problems.error(fault.at(self.document.place(span)));
+    }
+
+    pub(crate) fn warning(&mut self, fault: Fault, span: &Range<usize>) {
+        self.problems.warning(fault.at(self.document.place(span)));
+    }
+
+    /// A wrong name, with the nearest right one.
+    pub(crate) fn unknown<'n>(
+        &mut self,
+        code: Code,
+        span: &Range<usize>,
+        cause: String,
+        (name, known): (&str, impl IntoIterator<Item = &'n str>),
+    ) {
+        let fault = Fault::new(code).because(cause);
+        let fault = match nearest(name, known) {
+            Some(near) => fault.remedy(format!("{NEAR}`{near}`?")),
+            None => fault,
+        };
+        self.fault(fault, span);
+    }
+}
+
+/// Where a rule stands in the structure: what its paths are resolved against.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    /// Innermost group around the anchor.
+    pub group: u16,
+    /// Place of the anchor segment.
+    pub leaf: Option<u16>,
+    /// Field whose repetitions the rule is made for.
+    pub own: Option<u16>,
+    pub each: Each,
+    /// Whether several instances may stand in one group instance of the anchor.
+    pub repeats: bool,
+}
+
+/// What is known of a rule before its lines are compiled.
+pub(crate) struct Head {
+    pub name: String,
+    pub make: Option<&'static str>,
+    pub scope: Option<Scope>,
+}
+
+/// The compiler.
+pub(crate) struct Compiler<'a> {
+    pub report: Report<'a>,
+    pub structure: Structure,
+    pub maps: Vec<CodeMap>,
+    pub heads: Vec<Head>,
+    pub extensions: Vec<(String, Box<str>, &'static str)>,
+    /// Places of sentences.
+    pub lines: Vec<Range<usize>>,
+    /// Rules each key refers to.
+    pub key_refs: Vec<Vec<u16>>,
+}
+
+/// Compiles a mapping; nothing when an error was noted.
+pub(crate) fn compile(
+    raw: &RawMapping,
+    library: &dyn Library,
+    mut report: Report<'_>,
+) -> Option<Program> {
+    let structure = read_from(raw, &mut report);
+    read_to(raw, &mut report);
+    let zone = read_zone(raw, &mut report);
+    let maps = codes::read(raw, library, &mut report);
+    let extensions = read_extensions(raw, &mut report);
+    let structure = structure?;
+    let mut compiler = Compiler {
+        report,
+        structure,
+        maps,
+        heads: Vec::new(),
+        extensions,
+        lines: Vec::new(),
+        key_refs: Vec::new(),
+    };
+    for rule in &raw.rules {
+        let head = compiler.head(rule);
+        compiler.heads.push(head);
+    }
+    let rules: Vec<Option<Rule>> =
+        (0u16..).zip(&raw.rules).map(|(at, rule)| compiler.rule(at, rule)).collect();
+    compiler.check_key_circles(raw);
+    if compiler.report.errors > 0 {
+        return None;
+    }
+    let document = compiler.report.document;
+    Some(Program {
+        file: document.file().path.clone(),
+        structure: compiler.structure,
+        zone,
+        rules: rules.into_iter().collect::<Option<Vec<_>>>()?.into(),
+        maps: compiler.maps.into(),
+        lines: compiler.lines.iter().map(|span| document.place(span)).collect(),
+    })
+}
+
+fn read_from(raw: &RawMapping, report: &mut Report<'_>) -> Option<Structure> {
+    let Some(from) = &raw.from else {
+        report.error(w::W4017, &(0..0), "no `from` under `[mapping]`");
+        return None;
+    };
+    let mut parts = from.text.split(':');
+    let shape = (parts.next(), parts.next(), parts.next(), parts.next());
+    let (Some("hl7v2"), Some(version), Some(id), None) = shape else {
+        report.error(w::W4017, &from.span, "expected `hl7v2:VERSION:STRUCTURE`");
+        return None;
+    };
+    if let Some(structure) = Structure::find(version, id) {
+        return Some(structure);
+    }
+    let (known, exact) = hl7v2::tables::version(version);
+    if exact {
+        let cause = format!("{version} has no structure {id}");
+        report.unknown(w::W4017, &from.span, cause, (id, known.structures()));
+    } else {
+        let names: Vec<_> = hl7v2::tables::versions().map(|v| v.name).collect();
+        let cause = format!("{version} is none of the versions {}", names.join(", "));
+        report.error(w::W4017, &from.span, cause);
+    }
+    None
+}
+
+fn read_to(raw: &RawMapping, report: &mut Report<'_>) {
+    match &raw.to {
+        Some(to) if to.text == "fhir-r4" => {}
+        Some(to) => report.error(w::W4017, &to.span, "the only target so far is `fhir-r4`"),
+        None => report.error(w::W4017, &(0..0), "no `to` under `[mapping]`"),
+    }
+}
+
+fn read_zone(raw: &RawMapping, report: &mut Report<'_>) -> Option<Zone> {
+    let text = raw.zone.as_ref()?;
+    let zone = Zone::read(&text.text);
+    if zone.is_none() {
+        report.error(w::W4020, &text.span, "neither an offset nor a known name");
+    }
+    zone
+}
+
+fn read_extensions(
+    raw: &RawMapping,
+    report: &mut Report<'_>,
+) -> Vec<(String, Box<str>, &'static str)> {
+    let mut read = Vec::new();
+    for extension in &raw.extensions {
+        let span = &extension.name.span;
+        let (Some(url), Some(kind)) = (&extension.url, &extension.kind) else {
+            report.error(w::W4002, span, "an extension needs `url` and `type`");
+            continue;
+        };
+        match tables::type_name(&kind.text) {
+            Some(name) if tables::resolve("Extension", &value_member(name)).is_some() => {
+                read.push((extension.name.text.clone(), url.text.as_str().into(), name));
+            }
+            _ => report.error(w::W4005, &kind.span, "not a type an extension may have"),
+        }
+    }
+    read
+}
+
+/// `valueDateTime` for `dateTime`.
+pub(super) fn value_member(ty: &str) -> String {
+    tables::element("Extension.value[x]").map_or_else(String::new, |value| value.member(ty))
+}
+
+impl Compiler<'_> {
+    /// Notes a syntax mistake of a text of the file.
+    fn syntax(&mut self, text: &Text, wrong: Syntax) {
+        self.report.error(w::W4001, &text.inside(&wrong.span), wrong.cause);
+    }
+
+    /// Gives a sentence a number and remembers its place.
+    fn line(&mut self, span: Range<usize>) -> u32 {
+        self.lines.push(span);
+        u32::try_from(self.lines.len() - 1).unwrap_or(0)
+    }
+
+    /// What a rule makes and of what.
+    fn head(&mut self, rule: &RawRule) -> Head {
+        let make = rule.make.as_ref().and_then(|make| {
+            let name = tables::type_name(&make.text).filter(|name| tables::is_resource(name));
+            if name.is_none() {
+                let cause = format!("`{}` is not a resource", make.text);
+                self.report.unknown(w::W4005, &make.span, cause, (&make.text, tables::resources()));
+            }
+            name
+        });
+        if rule.make.is_none() {
+            self.report.error(w::W4002, &rule.name.span, "a rule needs `make`");
+        }
+        if let Some(todo) = &rule.todo {
+            self.report.error(w::W4900, &todo.span, format!("see {}", todo.text));
+        }
+        let scope = self.scope(rule.each.as_ref());
+        Head { name: rule.name.text.clone(), make, scope }
+    }
+
+    fn rule(&mut self, at: u16, rule: &RawRule) -> Option<Rule> {
+        let head = self.heads.get(usize::from(at))?;
+        let (make, scope) = (head.make, head.scope.clone());
+        self.key_refs.push(Vec::new());
+        let scope = scope?;
+        let when = rule.when.as_ref().map(|text| self.condition(text, &scope));
+        let key = self.key(rule, &scope);
+        let write = self.write(rule, make);
+        let make = make?;
+        let object = self.object(rule, make, &scope);
+        let line = self.line(rule.name.span.clone());
+        Some(Rule {
+            name: rule.name.text.as_str().into(),
+            make,
+            each: scope.each,
+            when: match when {
+                Some(when) => Some(when?),
+                None => None,
+            },
+            key: key.into(),
+            write,
+            object: object.unwrap_or_default(),
+            line,
+        })
+    }
+
+    /// A condition that stands alone.
+    fn condition(&mut self, text: &Text, scope: &Scope) -> Option<Condition<Pick>> {
+        match sentence::condition(&text.text) {
+            Ok(condition) => self.resolve_condition(&condition, text, scope, path::Inside::Rule),
+            Err(wrong) => {
+                self.syntax(text, wrong);
+                None
+            }
+        }
+    }
+
+    fn key(&mut self, rule: &RawRule, scope: &Scope) -> Vec<Alternatives> {
+        let mut parts = Vec::new();
+        for text in &rule.key {
+            match sentence::sentence(&text.text) {
+                Ok(sentence) => parts.extend(self.key_part(&sentence, text, scope)),
+                Err(wrong) => self.syntax(text, wrong),
+            }
+        }
+        parts
+    }
+
+    fn write(&mut self, rule: &RawRule, make: Option<&'static str>) -> Write {
+        let Some(text) = &rule.write else { return Write::Create };
+        let write = match text.text.as_str() {
+            "create" => return Write::Create,
+            "create-if-none(identifier)" => Write::CreateIfNone,
+            "update(identifier)" => Write::Update,
+            _ => {
+                let cause = "expected `create`, `create-if-none(identifier)` or \
+                             `update(identifier)`";
+                self.report.error(w::W4002, &text.span, cause);
+                return Write::Create;
+            }
+        };
+        let identified = make.is_none_or(|make| tables::resolve(make, "identifier").is_some());
+        if !identified {
+            self.report.error(w::W4005, &text.span, "what the rule makes has no `identifier`");
+        }
+        write
+    }
+
+    /// Keys may refer to other rules' ids, but not in a circle.
+    fn check_key_circles(&mut self, raw: &RawMapping) {
+        for (at, rule) in raw.rules.iter().enumerate() {
+            let mut seen = vec![false; self.key_refs.len()];
+            let mut next: Vec<u16> = self.key_refs.get(at).cloned().unwrap_or_default();
+            while let Some(to) = next.pop() {
+                if usize::from(to) == at {
+                    let cause = format!("the key of `{}` leads back to itself", rule.name.text);
+                    self.report.error(w::W4019, &rule.name.span, cause);
+                    break;
+                }
+                if let Some(seen) = seen.get_mut(usize::from(to))
+                    && !*seen
+                {
+                    *seen = true;
+                    next.extend(self.key_refs.get(usize::from(to)).into_iter().flatten());
+                }
+            }
+        }
+    }
+}
+
+/// Reads what happens to codes without a row.
+pub(super) fn unmapped(text: Option<&Text>) -> Unmapped {
+    match text.map(|t| t.text.as_str()) {
+        None => Unmapped::Unsaid,
+        Some("keep") => Unmapped::Keep,
+        Some("drop") => Unmapped::Drop,
+        Some("dead-letter") => Unmapped::DeadLetter,
+        Some(code) => Unmapped::Fixed(code.into()),
+    }
+}

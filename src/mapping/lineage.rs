@@ -1,0 +1,263 @@
+//! Where every output value came from, and which input nobody read.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+
+use super::program::Program;
+use super::used::Used;
+use crate::base::Phi;
+use crate::hl7v2::{Message, Value, tables};
+
+/// Where every output value came from; made on demand only.
+#[derive(Clone, Debug)]
+pub struct Lineage {
+    /// One row for each value, in order of the output.
+    pub rows: Vec<LineageRow>,
+    /// Parts of the input that nobody read, in order of the message.
+    pub unused: Vec<Unused>,
+}
+
+/// Where one output value came from.
+#[derive(Clone, Debug)]
+pub struct LineageRow {
+    /// `Observation[0].code.coding[0].code`; resources are counted by type from 0.
+    pub target: String,
+    /// `OBX[1]-3.1`; empty for values the mapping itself gives.
+    pub source: String,
+    /// The value.
+    pub value: Phi<String>,
+    /// File and line of the sentence: `mappings/oru-to-fhir.toml:10`; empty for what FHIR
+    /// demands and nobody set.
+    pub rule: String,
+    /// File and line of the row of a code map.
+    pub code_row: Option<String>,
+}
+
+/// A valued part of the input that nobody read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unused {
+    /// `OBX[2]-7`.
+    pub path: String,
+    /// Its name in the message's version: `Reference Range`.
+    pub name: Option<String>,
+}
+
+/// A leaf of the output as the run saw it.
+pub(crate) struct Leaf {
+    pub target: String,
+    pub range: Option<Range<usize>>,
+    pub value: Phi<String>,
+    pub line: Option<u32>,
+    pub row: Option<(u16, u32)>,
+}
+
+/// A leaf of the input: the smallest part with a value.
+#[derive(Clone, Debug)]
+struct Part {
+    range: Range<usize>,
+    segment: Box<str>,
+    /// Which segment of its name, from 1.
+    occurrence: u32,
+    field: u16,
+    repetition: u16,
+    component: u16,
+    subcomponent: u16,
+    /// Whether there are several of each, so that the path has to say which.
+    several: [bool; 3],
+}
+
+/// All leaves of a message with their paths, in order of their bytes.
+#[derive(Default)]
+pub(crate) struct Index {
+    parts: Vec<Part>,
+    /// How many segments there are of each name.
+    counts: HashMap<Box<str>, u32>,
+}
+
+/// Shows each valued leaf of a field with its repetition, component and subcomponent from 1.
+fn leaves<'m>(field: Value<'m>, see: &mut dyn FnMut(Value<'m>, [u16; 3], [bool; 3])) {
+    let several_repetitions = field.repetition(2).is_some();
+    for (r, repetition) in (1u16..).zip(field.repetitions()) {
+        if repetition.is_empty() {
+            continue;
+        }
+        let several_components = repetition.component(2).is_some();
+        for (c, component) in (1u16..).zip(repetition.components()) {
+            if component.is_empty() {
+                continue;
+            }
+            let several_subcomponents = component.subcomponent(2).is_some();
+            for (s, part) in (1u16..).zip(component.subcomponents()) {
+                if !part.is_empty() {
+                    let several = [several_repetitions, several_components, several_subcomponents];
+                    see(part, [r, c, s], several);
+                }
+            }
+        }
+    }
+}
+
+/// Counts valued leaves that nobody read.
+pub(crate) fn count_unused(message: &Message, used: &Used) -> usize {
+    let mut unused = 0;
+    for segment in message.segments() {
+        for n in 1..=segment.field_count() {
+            let Some(field) = segment.field(n).filter(|field| !field.is_empty()) else { continue };
+            leaves(field, &mut |part, _, _| {
+                unused += usize::from(!used.has(part.range().start));
+            });
+        }
+    }
+    unused
+}
+
+impl Index {
+    /// Reads all leaves of a message.
+    pub(crate) fn of(message: &Message) -> Self {
+        let mut index = Self::default();
+        for segment in message.segments() {
+            let id: Box<str> = segment.id().into();
+            let count = index.counts.entry(id.clone()).or_default();
+            *count += 1;
+            let occurrence = *count;
+            for n in 1..=segment.field_count() {
+                let Some(field) = segment.field(n) else { continue };
+                leaves(field, &mut |part, [repetition, component, subcomponent], several| {
+                    index.parts.push(Part {
+                        range: part.range(),
+                        segment: id.clone(),
+                        occurrence,
+                        field: u16::try_from(n).unwrap_or(u16::MAX),
+                        repetition,
+                        component,
+                        subcomponent,
+                        several,
+                    });
+                });
+            }
+        }
+        index
+    }
+
+    /// The path of a range of bytes: of its first leaf, shortened to what the range covers.
+    pub(crate) fn path(&mut self, range: &Range<usize>) -> Option<String> {
+        let at = self.parts.partition_point(|part| part.range.end <= range.start);
+        let part = self.parts.get(at).filter(|part| part.range.start < range.end)?;
+        let next = self.parts.get(at + 1).filter(|next| next.range.start < range.end);
+        let level = match next {
+            None => 3,
+            Some(next)
+                if next.component == part.component && next.repetition == part.repetition =>
+            {
+                2
+            }
+            Some(next) if next.repetition == part.repetition => 1,
+            Some(_) => 0,
+        };
+        Some(self.show(part, level))
+    }
+
+    fn show(&self, part: &Part, level: usize) -> String {
+        let mut path = part.segment.to_string();
+        if self.counts.get(&part.segment).is_some_and(|count| *count > 1) {
+            path.push_str(&format!("[{}]", part.occurrence));
+        }
+        path.push_str(&format!("-{}", part.field));
+        if part.several[0] && level > 0 {
+            path.push_str(&format!("[{}]", part.repetition));
+        }
+        let deep = part.several[2] || part.subcomponent > 1;
+        if (part.several[1] || part.component > 1 || deep) && level > 1 {
+            path.push_str(&format!(".{}", part.component));
+            if deep && level > 2 {
+                path.push_str(&format!(".{}", part.subcomponent));
+            }
+        }
+        path
+    }
+
+    /// Leaves nobody read.
+    fn unused(&self, used: &Used, version: &str) -> Vec<Unused> {
+        let (version, _) = tables::version(version);
+        let unread = self.parts.iter().filter(|part| !used.has(part.range.start));
+        unread
+            .map(|part| Unused { path: self.show(part, 3), name: name_of(version, part) })
+            .collect()
+    }
+}
+
+/// `Patient Identifier List, ID Number`.
+fn name_of(version: &'static tables::Version, part: &Part) -> Option<String> {
+    let field = version.segment(&part.segment)?.field(usize::from(part.field))?;
+    let component =
+        version.component(&part.segment, usize::from(part.field), usize::from(part.component));
+    match component {
+        Some(component) if part.several[1] || part.component > 1 => {
+            Some(format!("{}, {}", field.name, component.name))
+        }
+        _ => Some(field.name.to_owned()),
+    }
+}
+
+/// Puts the lineage together.
+pub(crate) fn assemble(
+    index: &mut Index,
+    leaves: Vec<Leaf>,
+    program: &Program,
+    used: &Used,
+    version: &str,
+) -> Lineage {
+    let rows = leaves
+        .into_iter()
+        .map(|leaf| LineageRow {
+            source: leaf.range.and_then(|range| index.path(&range)).unwrap_or_default(),
+            rule: leaf
+                .line
+                .and_then(|line| program.lines.get(line as usize))
+                .map_or_else(String::new, |place| format!("{}:{}", place.file, place.line)),
+            code_row: leaf.row.and_then(|(map, line)| {
+                let map = program.maps.get(usize::from(map))?;
+                Some(format!("{}:{line}", map.file))
+            }),
+            target: leaf.target,
+            value: leaf.value,
+        })
+        .collect();
+    Lineage { rows, unused: index.unused(used, version) }
+}
+
+impl Lineage {
+    /// Unused paths without the numbers of segments and repetitions, each with how often it
+    /// occurs when that is more than once: `OBX-7 (2)`. Sorted.
+    #[must_use]
+    pub fn unused_summary(&self) -> Vec<String> {
+        let mut counts: std::collections::BTreeMap<String, usize> = Default::default();
+        for unused in &self.unused {
+            let mut path = String::new();
+            let mut inside = false;
+            for c in unused.path.chars() {
+                match c {
+                    '[' => inside = true,
+                    ']' => inside = false,
+                    c if !inside => path.push(c),
+                    _ => {}
+                }
+            }
+            *counts.entry(path).or_default() += 1;
+        }
+        counts
+            .into_iter()
+            .map(|(path, count)| if count > 1 { format!("{path} ({count})") } else { path })
+            .collect()
+    }
+}
+
+impl fmt::Display for Unused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{} {name}", self.path),
+            None => f.write_str(&self.path),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Runs a program over a message: first which resources there are and their ids, then their
+//! values, so that references never depend on the order of rules.
+
+mod bundle;
+mod instance;
+mod object;
+mod value;
+
+use super::arena::{Arena, At};
+use super::group::Groups;
+use super::lineage::{self, Lineage};
+use super::pick::{Here, Item};
+use super::program::Program;
+use super::types::{LEFT_MAX, Make};
+use super::used::Used;
+use crate::fault::{Fault, FilePlace, Place, codes as w};
+use crate::fhir::Doc;
+use crate::hl7v2::Message;
+use instance::Instance;
+
+/// Most resources one message may become: a bound on what a receiver is asked to take in
+/// one transaction, and on our memory.
+const ENTRIES_MAX: usize = 50_000;
+
+/// What a run gives.
+pub(crate) struct Output {
+    pub doc: Doc,
+    pub warnings: Vec<Fault>,
+    pub values: usize,
+    pub unused: usize,
+    pub lineage: Option<Lineage>,
+    /// Which rules made something.
+    pub made: Vec<bool>,
+}
+
+/// A run under way.
+struct Run<'r> {
+    program: &'r Program,
+    message: &'r Message,
+    groups: &'r Groups,
+    used: &'r Used,
+    site: &'r str,
+    make: Make<'r>,
+    /// Instances of all rules, in order of the rules.
+    instances: Vec<Instance<'r>>,
+    /// Where the instances of each rule begin; one more at the end.
+    starts: Vec<usize>,
+    warnings: Vec<Fault>,
+    /// A code that must not pass.
+    dead: Option<Fault>,
+    trace: Trace,
+}
+
+/// What lineage needs to know of the resource being made; empty unless asked for.
+#[derive(Default)]
+struct Trace {
+    on: bool,
+    /// From this node on, values come from this line.
+    lines: Vec<(At, u32)>,
+    /// Nodes that a row of a code map gave.
+    rows: Vec<(At, u16, u32)>,
+}
+
+/// Runs a program.
+///
+/// # Errors
+/// `W4301` when a code must not pass unmapped, `W4303` when the bundle would be too large.
+pub(crate) fn run(
+    program: &Program,
+    message: &Message,
+    site: &str,
+    trace: bool,
+) -> Result<Output, Fault> {
+    let used = Used::new(message.bytes().len());
+    read_by_engine(message, &used);
+    let groups = Groups::read(message, &program.structure);
+    let make = Make {
+        arena: Arena::new(trace),
+        used: &used,
+        zone: program.zone.as_ref(),
+        left: Vec::new(),
+    };
+    let mut run = Run {
+        program,
+        message,
+        groups: &groups,
+        used: &used,
+        site,
+        make,
+        instances: Vec::new(),
+        starts: Vec::new(),
+        warnings: Vec::new(),
+        dead: None,
+        trace: Trace { on: trace, ..Trace::default() },
+    };
+    run.find_instances()?;
+    run.give_ids();
+    let (doc, values, rows) = run.bundle();
+    run.finish(doc, values, rows)
+}
+
+/// What the engine itself reads of every message is not unused.
+fn read_by_engine(message: &Message, used: &Used) {
+    let Some(header) = message.segment(0) else { return };
+    for n in [1, 2, 9, 10, 12] {
+        if let Some(field) = header.field(n) {
+            used.mark(field.range());
+        }
+    }
+}
+
+impl<'r> Run<'r> {
+    fn here(&self, instance: &Instance<'r>) -> Here<'r> {
+        Here {
+            message: self.message,
+            groups: Some(self.groups),
+            used: Some(self.used),
+            group: instance.group,
+            segment: instance.segment,
+            own: instance.own,
+            item: Item::None,
+            position: instance.position,
+        }
+    }
+
+    /// Notes a warning of a rule.
+    fn warn(&mut self, fault: Fault) {
+        if self.warnings.len() < LEFT_MAX {
+            self.warnings.push(fault);
+        }
+    }
+
+    fn place_of(&self, line: u32) -> Option<FilePlace> {
+        self.program.lines.get(line as usize).cloned()
+    }
+
+    /// Warnings of conversions know bytes; people want paths.
+    fn finish(
+        mut self,
+        doc: Doc,
+        values: usize,
+        rows: Vec<lineage::Leaf>,
+    ) -> Result<Output, Fault> {
+        if let Some(dead) = self.dead {
+            return Err(dead);
+        }
+        let wants_paths = self.trace.on || !self.make.left.is_empty();
+        let mut index = match wants_paths {
+            true => lineage::Index::of(self.message),
+            false => lineage::Index::default(),
+        };
+        for left in std::mem::take(&mut self.make.left) {
+            let fault = Fault::new(left.code).because(left.cause);
+            self.warnings.push(match index.path(&left.range) {
+                Some(path) => fault.at(Place::path(path)),
+                None => fault,
+            });
+        }
+        let unused = lineage::count_unused(self.message, self.used);
+        let lineage = self.trace.on.then(|| {
+            let version = self.message.header().version().into_owned();
+            lineage::assemble(&mut index, rows, self.program, self.used, &version)
+        });
+        let made = self.starts.windows(2).map(|pair| pair.first() < pair.last()).collect();
+        Ok(Output { doc, warnings: self.warnings, values, unused, lineage, made })
+    }
+
+    fn too_many() -> Fault {
+        Fault::new(w::W4303).because(format!("more than {ENTRIES_MAX} resources"))
+    }
+}

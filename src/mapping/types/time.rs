@@ -1,0 +1,272 @@
+//! Dates and times of v2 to those of FHIR, precision and offset kept.
+//!
+//! Nothing here knows the time of the machine: a missing offset comes from the mapping's
+//! `zone`, and without one the time of day is left out rather than guessed.
+//!
+//! Source: HL7 v2.5.1 §2.A.77 (TS), §2.A.22 (DTM); FHIR R4 datatypes.html#dateTime.
+
+use jiff::civil;
+use jiff::tz::TimeZone;
+
+/// What a text is not.
+pub(crate) type Wrong = &'static str;
+
+const NOT_A_DATE: Wrong = "not a date or time";
+
+/// A moment as far as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment<'t> {
+    year: i16,
+    month: Option<i8>,
+    day: Option<i8>,
+    /// Hour, minute, second; what was not said is 0.
+    clock: Option<(i8, i8, i8)>,
+    /// Digits of the fraction.
+    fraction: &'t str,
+    /// Minutes east of UTC.
+    offset: Option<i32>,
+}
+
+fn two(text: &str, at: usize) -> Result<i8, Wrong> {
+    text.get(at..at + 2)
+        .filter(|d| d.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|d| d.parse().ok())
+        .ok_or(NOT_A_DATE)
+}
+
+fn offset(text: &str) -> Result<i32, Wrong> {
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let digits = text.get(1..).unwrap_or_default();
+    let (hours, minutes) = match digits.len() {
+        4 => (i32::from(two(digits, 0)?), i32::from(two(digits, 2)?)),
+        // `+01:00` is no v2, but seen.
+        5 if digits.as_bytes().get(2) == Some(&b':') => {
+            (i32::from(two(digits, 0)?), i32::from(two(digits, 3)?))
+        }
+        2 => (i32::from(two(digits, 0)?), 0),
+        _ => return Err("not an offset from UTC"),
+    };
+    // FHIR knows offsets up to 14:00.
+    if hours > 14 || minutes > 59 || (hours == 14 && minutes > 0) {
+        return Err("not an offset from UTC");
+    }
+    Ok(sign * (hours * 60 + minutes))
+}
+
+fn clock(text: &str) -> Result<((i8, i8, i8), &str), Wrong> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if !fraction.bytes().all(|b| b.is_ascii_digit()) || fraction.len() > 9 {
+        return Err(NOT_A_DATE);
+    }
+    let clock = match whole.len() {
+        2 => (two(whole, 0)?, 0, 0),
+        4 => (two(whole, 0)?, two(whole, 2)?, 0),
+        6 => (two(whole, 0)?, two(whole, 2)?, two(whole, 4)?),
+        _ => return Err(NOT_A_DATE),
+    };
+    let real = clock.0 < 24 && clock.1 < 60 && clock.2 < 60;
+    if real { Ok((clock, fraction)) } else { Err("not a time of day") }
+}
+
+impl<'t> Moment<'t> {
+    /// Reads `YYYY[MM[DD[HH[MM[SS[.S+]]]]]][+/-ZZZZ]`; months and days written as `00` are
+    /// unknown.
+    pub(crate) fn read(text: &'t str) -> Result<Self, Wrong> {
+        let (body, zone) = match text.find(['+', '-']) {
+            Some(at) if at >= 8 => text.split_at(at),
+            Some(_) => return Err(NOT_A_DATE),
+            None => (text, ""),
+        };
+        let (body, zone) = match body.strip_suffix('Z') {
+            Some(body) if zone.is_empty() => (body, "+0000"),
+            _ => (body, zone),
+        };
+        if !body.is_ascii() {
+            return Err(NOT_A_DATE);
+        }
+        let year = i16::from(two(body, 0)?) * 100 + i16::from(two(body, 2)?);
+        if year == 0 {
+            return Err(NOT_A_DATE);
+        }
+        let known = |at: usize| match body.len() > at {
+            true => two(body, at).map(|n| Some(n).filter(|n| *n > 0)),
+            false => Ok(None),
+        };
+        let month = known(4)?;
+        let day = if month.is_some() { known(6)? } else { None };
+        let end = |day| civil::Date::new(year, month.unwrap_or(1), day).is_ok();
+        if !end(day.unwrap_or(1)) {
+            return Err("not a day of the calendar");
+        }
+        let (clock, fraction) = match (day, body.get(8..)) {
+            (Some(_), Some(rest)) if !rest.is_empty() => {
+                let (clock, fraction) = clock(rest)?;
+                (Some(clock), fraction)
+            }
+            _ => (None, ""),
+        };
+        let offset = if zone.is_empty() { None } else { Some(offset(zone)?) };
+        Ok(Self { year, month, day, clock, fraction, offset })
+    }
+
+    /// A FHIR `date`.
+    pub(crate) fn date(&self) -> String {
+        match (self.month, self.day) {
+            (None, _) => format!("{:04}", self.year),
+            (Some(month), None) => format!("{:04}-{month:02}", self.year),
+            (Some(month), Some(day)) => format!("{:04}-{month:02}-{day:02}", self.year),
+        }
+    }
+
+    /// A FHIR `dateTime`: of day precision where time of day or offset are not known.
+    pub(crate) fn date_time(&self, zone: Option<&Zone>) -> String {
+        self.instant(zone).unwrap_or_else(|| self.date())
+    }
+
+    /// A FHIR `instant`, where time of day and offset are known.
+    pub(crate) fn instant(&self, zone: Option<&Zone>) -> Option<String> {
+        let (hour, minute, second) = self.clock?;
+        let date = civil::Date::new(self.year, self.month?, self.day?).ok()?;
+        let offset = match self.offset {
+            Some(minutes) => minutes,
+            None => zone?.offset_at(date.at(hour, minute, second, 0))?,
+        };
+        let (sign, offset) = if offset < 0 { ('-', -offset) } else { ('+', offset) };
+        let dot = if self.fraction.is_empty() { "" } else { "." };
+        Some(format!(
+            "{date}T{hour:02}:{minute:02}:{second:02}{dot}{}{sign}{:02}:{:02}",
+            self.fraction,
+            offset / 60,
+            offset % 60,
+        ))
+    }
+
+    /// Whether the time of day is known and no offset was sent.
+    pub(crate) fn needs_zone(&self) -> bool {
+        self.clock.is_some() && self.offset.is_none()
+    }
+
+    /// A FHIR `time` of this moment.
+    pub(crate) fn time(&self) -> Option<String> {
+        let (hour, minute, second) = self.clock?;
+        let dot = if self.fraction.is_empty() { "" } else { "." };
+        Some(format!("{hour:02}:{minute:02}:{second:02}{dot}{}", self.fraction))
+    }
+}
+
+/// A v2 TM (`HH[MM[SS[.S+]]][+/-ZZZZ]`) as a FHIR `time`, which has no offset.
+pub(crate) fn time(text: &str) -> Result<String, Wrong> {
+    let body = text.split(['+', '-']).next().unwrap_or(text);
+    if !body.is_ascii() {
+        return Err(NOT_A_DATE);
+    }
+    let ((hour, minute, second), fraction) = clock(body)?;
+    let dot = if fraction.is_empty() { "" } else { "." };
+    Ok(format!("{hour:02}:{minute:02}:{second:02}{dot}{fraction}"))
+}
+
+/// The zone of a mapping: times without an offset are meant in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Zone(TimeZone);
+
+impl Zone {
+    /// Reads `+01:00`, `Z` or a name of the time zone database (`Europe/Amsterdam`).
+    ///
+    /// Names are looked up once, at load; what the database says of them is part of the
+    /// configuration from then on.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        if text == "Z" || text == "UTC" {
+            return Some(Self(TimeZone::UTC));
+        }
+        if text.starts_with(['+', '-']) {
+            let seconds = offset(text).ok()? * 60;
+            return jiff::tz::Offset::from_seconds(seconds)
+                .ok()
+                .map(|offset| Self(TimeZone::fixed(offset)));
+        }
+        TimeZone::get(text).ok().map(Self)
+    }
+
+    /// Minutes east of UTC; an hour that happens twice means its first time.
+    fn offset_at(&self, at: civil::DateTime) -> Option<i32> {
+        let zoned = self.0.to_ambiguous_zoned(at).compatible().ok()?;
+        Some(zoned.offset().seconds() / 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_precision_and_offset() {
+        let check = |text: &str, date: &str, date_time: &str| {
+            let moment = Moment::read(text).unwrap_or_else(|wrong| panic!("{text}: {wrong}"));
+            assert_eq!(
+                (moment.date().as_str(), moment.date_time(None).as_str()),
+                (date, date_time)
+            );
+        };
+        check("1980", "1980", "1980");
+        check("198002", "1980-02", "1980-02");
+        check("19800229", "1980-02-29", "1980-02-29");
+        check("19800000", "1980", "1980");
+        check("19800200", "1980-02", "1980-02");
+        check("198002291530", "1980-02-29", "1980-02-29");
+        check("198002291530+0100", "1980-02-29", "1980-02-29T15:30:00+01:00");
+        check("1980022915-0530", "1980-02-29", "1980-02-29T15:00:00-05:30");
+        check("19800229153045.1200+0000", "1980-02-29", "1980-02-29T15:30:45.1200+00:00");
+        check("20260102030405Z", "2026-01-02", "2026-01-02T03:04:05+00:00");
+    }
+
+    #[test]
+    fn takes_the_zone_of_the_mapping() {
+        let zone = Zone::read("-05:00").unwrap();
+        let moment = Moment::read("20260102030405").unwrap();
+        assert_eq!(moment.date_time(Some(&zone)), "2026-01-02T03:04:05-05:00");
+        assert!(Zone::read("+25:00").is_none() && Zone::read("Nowhere/Else").is_none());
+    }
+
+    #[test]
+    fn refuses_what_is_no_date() {
+        for text in [
+            "",
+            "80",
+            "1980-02-29",
+            "19801301",
+            "19800230",
+            "198002292460",
+            "1980022",
+            "x",
+            "00000000",
+            "2026010203+9999",
+            "é980",
+            "1980022915304",
+            "19800229153099",
+        ] {
+            assert!(Moment::read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_times_of_day() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(time(text).ok().as_deref(), expected, "{text}");
+        };
+        check("15", Some("15:00:00"));
+        check("1530", Some("15:30:00"));
+        check("153045.5+0100", Some("15:30:45.5"));
+        check("2500", None);
+        check("", None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in "[-+0-9.Z\u{e9}]{0,30}") {
+            if let Ok(moment) = Moment::read(&text) {
+                let _ = moment.date_time(None);
+            }
+            let _ = time(&text);
+        }
+    }
+}
