@@ -279,7 +279,7 @@ impl Compiler<'_> {
                     self.report.error(w::W4012, &at.span, cause);
                 }
                 // Nested elements vanish whole when the message has nothing for them.
-                Some(member) if root && !member.items.iter().any(is_certain) => {
+                Some(member) if root && member.items.iter().all(is_uncertain) => {
                     let cause = format!("{} has no value that is certain", element.path);
                     let span = member.items.iter().find_map(|item| match &item.body {
                         Body::Value(list) => list.last().map(|alternative| alternative.line),
@@ -347,6 +347,12 @@ fn is_certain(item: &Item) -> bool {
             }
             Body::Extension { .. } => false,
         }
+}
+
+/// Whether an item may give no value; one with a mistake is not spoken of twice.
+fn is_uncertain(item: &Item) -> bool {
+    let broken = matches!(&item.body, Body::Value(list) if list.is_empty());
+    !broken && !is_certain(item)
 }
 
 /// Whether an item gives something of the message, not only fixed values.
