@@ -35,8 +35,8 @@ const TYPE_BYTES_MAX: usize = 64;
 /// The fault of the parser, `W2..`.
 pub fn parse(kind: ContentKind, bytes: Bytes) -> Result<Parsed, Fault> {
     match kind {
-        ContentKind::Hl7 => hl7v2::Message::parse(bytes).map(|message| hl7(message)),
-        ContentKind::FhirJson => Doc::parse_json(bytes).map(|doc| fhir(doc)),
+        ContentKind::Hl7 => hl7v2::Message::parse(bytes).map(hl7),
+        ContentKind::FhirJson => Doc::parse_json(bytes).map(fhir),
         ContentKind::Raw => Ok(Parsed {
             content: Content::Raw(bytes),
             message_type: "".into(),

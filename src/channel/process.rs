@@ -13,7 +13,7 @@ use super::{ChannelRules, OnDeny, Parsed, Reply, keys};
 use crate::audit;
 use crate::base::{MessageId, Timestamp};
 use crate::consent::ConsentBook;
-use crate::fault::codes::{W2010, W2011, W2018, W2901, W2902, W3901};
+use crate::fault::codes::{W2013, W2014, W2015, W2017, W2018, W3901};
 use crate::fault::{Fault, Place};
 use crate::hl7v2::ack::AckCode;
 use crate::message::{
@@ -128,22 +128,7 @@ fn stages(
 ) -> Result<Vec<Owed>, Refusal> {
     let parsed = shared.parsed;
     let lane = keys::lane(rules, &parsed.content, around.hash);
-    if is_ack(parsed) && !rules.accept.0.iter().any(|row| row.starts_with("ACK")) {
-        // Answering an acknowledgment would begin a quarrel without end.
-        let fault = Fault::new(W2902).at(Place::path("MSH-9"));
-        return Err(Refusal { answer: Answer::Reject, fault });
-    }
-    if let Some(fault) = unusable_header(parsed) {
-        return Err(Refusal { answer: Answer::Reject, fault });
-    }
-    if !rules.accept.takes(&parsed.message_type) {
-        let fault = Fault::new(W2901).at(Place::path("MSH-9"));
-        let fault = match &*parsed.message_type {
-            "" => fault.because("its type is not a word of the standard"),
-            known => fault.because(format!("the message is {known}")),
-        };
-        return Err(Refusal { answer: Answer::Reject, fault });
-    }
+    check(rules, parsed).map_err(|fault| Refusal { answer: Answer::Reject, fault })?;
     if let Some(filter) = &rules.filter {
         let begin = (around.monotonic)();
         let passed = filter.condition.test(&parsed.content);
@@ -166,18 +151,34 @@ fn stages(
     Ok(owed)
 }
 
-/// What MSH lacks that nothing can be done without: the type says what it is, and the
-/// control ID is what both sides know it by.
-fn unusable_header(parsed: &Parsed) -> Option<Fault> {
-    let Content::Hl7(message) = &parsed.content else { return None };
-    if message.header_count() > 1 {
-        return Some(Fault::new(W2018));
+/// Whether the channel takes such a message, by its header.
+fn check(rules: &ChannelRules, parsed: &Parsed) -> Result<(), Fault> {
+    let place = || Place::path("MSH-9");
+    if let Content::Hl7(message) = &parsed.content {
+        if is_ack(parsed) && !rules.accept.0.iter().any(|row| row.starts_with("ACK")) {
+            // Answering an acknowledgment would begin a quarrel without end.
+            return Err(Fault::new(W2017).at(place()));
+        }
+        message.check_header()?;
+        if message.header_count() > 1 {
+            return Err(Fault::new(W2018).at(Place::path("MSH")));
+        }
+        let version = message.header().version();
+        if !version.is_empty() && !version.trim().starts_with("2.") && version.trim() != "2" {
+            return Err(Fault::new(W2013).at(Place::path("MSH-12")));
+        }
     }
-    let header = message.header();
-    if header.message_code().is_empty() {
-        return Some(Fault::new(W2010).at(Place::path("MSH-9")));
+    let message_type = &*parsed.message_type;
+    if rules.accept.takes(message_type) {
+        return Ok(());
     }
-    (!header.control_id().is_valued()).then(|| Fault::new(W2011).at(Place::path("MSH-10")))
+    let family = |text: &str| text.split(['^', ':']).next().map(str::to_owned);
+    let known = rules.accept.0.iter().any(|row| family(row) == family(message_type));
+    let fault = Fault::new(if known { W2015 } else { W2014 }).at(place());
+    Err(match message_type {
+        "" => fault.because("its type is not a word of the standard"),
+        known => fault.because(format!("the message is {known}")),
+    })
 }
 
 /// The same fate for every destination.
@@ -188,8 +189,7 @@ fn all(rules: &ChannelRules, lane: LaneKey, fate: &Fate) -> Vec<Owed> {
 
 /// Whether the message is itself an acknowledgment, which is never acknowledged.
 fn is_ack(parsed: &Parsed) -> bool {
-    matches!(parsed.content, Content::Hl7(_))
-        && (&*parsed.message_type == "ACK" || parsed.message_type.starts_with("ACK^"))
+    matches!(&parsed.content, Content::Hl7(message) if message.is_acknowledgment())
 }
 
 /// A record that knows nothing but the bytes.
@@ -375,7 +375,7 @@ mod tests {
         rules.accept = Accept(vec!["ADT".into()]);
         let processed = run(&rules, b"anything");
         assert!(!processed.reply.accepted && processed.record.owed.is_empty());
-        assert_eq!(processed.record.fault.unwrap().code.as_ref(), "W2901");
+        assert_eq!(processed.record.fault.unwrap().code.as_ref(), "W2014");
     }
 
     #[test]
@@ -386,5 +386,72 @@ mod tests {
         assert_eq!(states(&processed.record), [State::Dead, State::Dead]);
         assert!(processed.reply.accepted);
         assert_eq!(processed.record.original.bytes.as_ref(), b"x");
+    }
+
+    const ADT: &[u8] = b"MSH|^~\\&|EMR|SE|WEIR|SE|20260102||ADT^A08^ADT_A01|C1|T|2.5.1\r\
+        PID|1||P1^^^SE^MR||Doe^Jane\r";
+
+    fn answer(mode: AckMode, bytes: &'static [u8]) -> (String, Processed) {
+        let mut rules = rules(ContentKind::Hl7);
+        rules.ack_mode = mode;
+        let processed = run(&rules, bytes);
+        (processed.reply.code_text().to_owned(), processed)
+    }
+
+    #[test]
+    fn hl7_is_taken_with_its_facts() {
+        let mut rules = rules(ContentKind::Hl7);
+        rules.consent.patient = Some(crate::mapping::ValuePath::parse("PID-3.1").unwrap());
+        rules.order_by = Some(crate::mapping::ValuePath::parse("PID-3.1").unwrap());
+        let record = run(&rules, ADT).record;
+        assert_eq!((&*record.message_type, &*record.version), ("ADT^A08", "2.5.1"));
+        assert_eq!(record.patient.as_ref().map(PatientKey::reveal), Some("P1"));
+        let names: Vec<&str> = record.keys.iter().map(|key| &*key.name).collect();
+        assert_eq!(names, ["control", "patient"]);
+        assert!(record.duplicate_key.is_some());
+        assert!(record.owed.iter().all(|owed| owed.lane != LaneKey::default()));
+        assert_eq!(record.original.bytes, ADT);
+        let Fate::Deliver(body) = &record.owed[0].fate else { panic!() };
+        assert_eq!(body.bytes, ADT, "passed through byte for byte");
+    }
+
+    #[test]
+    fn the_answer_follows_the_mode() {
+        assert_eq!(answer(AckMode::Auto, ADT).0, "AA");
+        assert_eq!(answer(AckMode::Original, ADT).0, "AA");
+        assert_eq!(answer(AckMode::Enhanced, ADT).0, "CA");
+        let always = b"MSH|^~\\&|A|B|C|D|20260102||ADT^A08|C1|T|2.5.1|||AL|NE\rPID|1\r";
+        assert_eq!(answer(AckMode::Auto, always).0, "CA");
+        let application = b"MSH|^~\\&|A|B|C|D|20260102||ADT^A08|C1|T|2.5.1|||NE|AL\rPID|1\r";
+        assert_eq!(answer(AckMode::Auto, application).0, "AA");
+        let errors = b"MSH|^~\\&|A|B|C|D|20260102||ADT^A08|C1|T|2.5.1|||ER|NE\rPID|1\r";
+        assert_eq!(answer(AckMode::Auto, errors).0, "");
+        let ack = b"MSH|^~\\&|A|B|C|D|20260102||ACK^A08|C1|T|2.5.1\rMSA|AA|1\r";
+        let (code, processed) = answer(AckMode::Auto, ack);
+        assert_eq!((code.as_str(), processed.reply.accepted), ("", false));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_and_kept() {
+        for bytes in [&b""[..], b"MSH", b"garbage", b"\xff\xfe\x00", b"MSH|^~\\&|"] {
+            let (code, processed) = answer(AckMode::Auto, bytes);
+            assert!(code == "AR" && !processed.reply.accepted, "{bytes:?} {code}");
+            assert!(processed.record.owed.is_empty() && processed.record.fault.is_some());
+            assert_eq!(processed.record.original.bytes, bytes);
+            assert_eq!(processed.record.duplicate_key, None);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics_and_owes_all_or_nothing(tail: Vec<u8>, head: bool) {
+            let mut bytes = if head { ADT.to_vec() } else { Vec::new() };
+            bytes.extend(tail);
+            let rules = rules(ContentKind::Hl7);
+            let processed = run(&rules, Box::leak(bytes.into_boxed_slice()));
+            let owed = processed.record.owed.len();
+            assert_eq!(owed, if processed.reply.accepted { 2 } else { 0 });
+            assert_eq!(processed.reply.accepted, processed.record.fault.is_none());
+        }
     }
 }

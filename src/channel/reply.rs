@@ -13,7 +13,7 @@ use super::{AckMode, Parsed};
 use crate::base::{MessageId, Timestamp};
 use crate::fault::Fault;
 use crate::hl7v2;
-use crate::hl7v2::ack::AckCode;
+use crate::hl7v2::ack::{self, AckCode, Condition, Mode, Outcome, Plan, Stage};
 use crate::message::{Content, ContentKind};
 
 /// The answer to one message.
@@ -31,7 +31,7 @@ pub struct Reply {
 
 impl std::fmt::Debug for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let code = self.code.map_or("", code_name);
+        let code = self.code.map_or("", AckCode::as_str);
         write!(f, "Reply({code:?}, accepted: {}, {:?})", self.accepted, self.fault)
     }
 }
@@ -46,20 +46,7 @@ impl Reply {
     /// The acknowledgment code as text; empty without one.
     #[must_use]
     pub fn code_text(&self) -> &'static str {
-        self.code.map_or("", code_name)
-    }
-}
-
-/// MSA-1 of a code.
-#[must_use]
-pub(super) const fn code_name(code: AckCode) -> &'static str {
-    match code {
-        AckCode::AA => "AA",
-        AckCode::AE => "AE",
-        AckCode::AR => "AR",
-        AckCode::CA => "CA",
-        AckCode::CE => "CE",
-        AckCode::CR => "CR",
+        self.code.map_or("", AckCode::as_str)
     }
 }
 
@@ -90,7 +77,7 @@ pub(super) fn build(
     let Content::Hl7(message) = &parsed.content else { return Reply::silent(accepted, fault) };
     match code(mode, message, answer) {
         Some(code) => {
-            let body = hl7v2::ack::build(message, code, fault.as_ref(), stamp.1, &control(stamp.0));
+            let body = ack::build(message, code, fault.as_ref(), stamp.1, &control(stamp.0));
             Reply { accepted, code: Some(code), body: Some(body), fault }
         }
         None => Reply::silent(accepted, fault),
@@ -109,7 +96,7 @@ pub(super) fn unparsed(
     if kind != ContentKind::Hl7 {
         return Reply::silent(accepted, Some(fault));
     }
-    let body = hl7v2::ack::build_unparsed(bytes, code, &fault, stamp.1, &control(stamp.0));
+    let body = ack::build_unparsed(bytes, code, &fault, stamp.1, &control(stamp.0));
     Reply { accepted, code: Some(code), body: Some(body), fault: Some(fault) }
 }
 
@@ -136,69 +123,18 @@ fn control(id: MessageId) -> String {
 
 /// Which code is due, if any.
 fn code(mode: AckMode, message: &hl7v2::Message, answer: Answer) -> Option<AckCode> {
-    let header = message.header();
-    let (accept, application) = (header.accept_ack(), header.application_ack());
-    let enhanced = match mode {
-        AckMode::Original => false,
-        AckMode::Enhanced => return Some(commit_code(answer)),
-        AckMode::Auto => accept.is_valued() || application.is_valued(),
+    let asked = ack::plan(message);
+    let plan = match (mode, asked.mode) {
+        (AckMode::Original, _) => Plan::ORIGINAL,
+        (AckMode::Enhanced, Mode::Original) => {
+            Plan { mode: Mode::Enhanced, accept: Condition::Always, application: Condition::Never }
+        }
+        (AckMode::Auto | AckMode::Enhanced, _) => asked,
     };
-    if !enhanced {
-        return Some(application_code(answer));
-    }
-    if wanted(accept.raw(), answer) {
-        Some(commit_code(answer))
-    } else if wanted(application.raw(), answer) {
-        Some(application_code(answer))
-    } else {
-        None
-    }
-}
-
-/// Whether a condition of table 0155 asks for this answer.
-fn wanted(condition: &[u8], answer: Answer) -> bool {
-    match condition {
-        b"AL" => true,
-        b"ER" => answer != Answer::Accept,
-        b"SU" => answer == Answer::Accept,
-        // `NE`, empty, and words that are not in the table.
-        _ => false,
-    }
-}
-
-const fn commit_code(answer: Answer) -> AckCode {
-    match answer {
-        Answer::Accept => AckCode::CA,
-        Answer::Error => AckCode::CE,
-        Answer::Reject => AckCode::CR,
-    }
-}
-
-const fn application_code(answer: Answer) -> AckCode {
-    match answer {
-        Answer::Accept => AckCode::AA,
-        Answer::Error => AckCode::AE,
-        Answer::Reject => AckCode::AR,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn conditions_of_table_0155() {
-        let check = |condition: &[u8], answer, expected| {
-            assert_eq!(wanted(condition, answer), expected, "{condition:?} {answer:?}");
-        };
-        check(b"AL", Answer::Accept, true);
-        check(b"AL", Answer::Reject, true);
-        check(b"NE", Answer::Error, false);
-        check(b"ER", Answer::Accept, false);
-        check(b"ER", Answer::Error, true);
-        check(b"SU", Answer::Accept, true);
-        check(b"SU", Answer::Reject, false);
-        check(b"", Answer::Accept, false);
-        check(b"XX", Answer::Accept, false);
-    }
+    let outcome = match answer {
+        Answer::Accept => Outcome::Accepted,
+        Answer::Error => Outcome::Error,
+        Answer::Reject => Outcome::Rejected,
+    };
+    plan.answer(Stage::Commit, outcome).or_else(|| plan.answer(Stage::Application, outcome))
 }

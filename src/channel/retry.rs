@@ -48,7 +48,7 @@ impl RetryPlan {
         let whole = self.wait(attempts);
         let half = whole / 2;
         let micros = u64::try_from(half.as_micros()).unwrap_or(u64::MAX);
-        let extra = u128::from(random) * u128::from(micros) >> 64;
+        let extra = (u128::from(random) * u128::from(micros)) >> 64;
         half + Duration::from_micros(u64::try_from(extra).unwrap_or(micros))
     }
 

@@ -11,6 +11,7 @@ use super::book::Book;
 use super::task::Supervisor;
 use crate::base::{MessageId, Timestamp};
 use crate::channel::Surroundings;
+use crate::consent::ConsentBook;
 use crate::fault::Fault;
 use crate::message::{ActionRecord, Entry, Leaf};
 use crate::observe::{Counter, Event, EventRow, Histogram, Observer, Registry};
@@ -25,6 +26,8 @@ pub(crate) struct Core {
     pub(crate) observer: Arc<Observer>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) book: Book,
+    /// Asked instead of the book, where a test puts one in its place.
+    pub(crate) asked: Option<Arc<dyn ConsentBook>>,
     pub(crate) keyring: Option<Keyring>,
     pub(crate) supervisor: Supervisor,
     /// Set when everything stops.
@@ -59,6 +62,7 @@ impl Core {
         let supervisor = Supervisor { observer: observer.clone(), clock: ports.clock.clone() };
         Self {
             book: Book::new(store.clone()),
+            asked: None,
             commit_duration: registry.histogram(&meter::COMMIT_DURATION, &[]),
             commits: registry.counter(&meter::COMMIT_MESSAGES, &[]),
             stop: watch::Sender::new(false),
@@ -93,6 +97,11 @@ impl Core {
         *self.stop.borrow()
     }
 
+    /// Who knows the directives of patients.
+    pub(crate) fn consents(&self) -> &dyn ConsentBook {
+        self.asked.as_deref().unwrap_or(&self.book)
+    }
+
     /// Calls `act` with what pure steps may look at.
     pub(crate) fn surrounded<T>(
         &self,
@@ -105,7 +114,7 @@ impl Core {
         act(&mut Surroundings {
             now,
             entropy: &mut entropy,
-            consents: &self.book,
+            consents: self.consents(),
             keyring: self.keyring.as_ref(),
             hash: &hash,
             monotonic: &monotonic,

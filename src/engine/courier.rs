@@ -227,7 +227,7 @@ impl Worker {
     ) -> Result<Go, Fault> {
         let core = &self.channel.core;
         let now = core.now();
-        let said = channel::redecide(&live.plan.rules, rules, delivery, &core.book, now)?;
+        let said = channel::redecide(&live.plan.rules, rules, delivery, core.consents(), now)?;
         let subject = Subject::delivery(delivery.message, &self.channel.name, &self.outlet.name);
         match said {
             Redecision::Go => Ok(Go::AsItIs),

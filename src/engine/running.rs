@@ -11,6 +11,7 @@ use super::{monitor, serve};
 use crate::audit;
 use crate::base::{ChannelName, Timestamp};
 use crate::config::Plan;
+use crate::consent::ConsentBook;
 use crate::fault::codes::W6905;
 use crate::fault::{Fault, Place};
 use crate::observe::{Observer, Registry, happened, meter};
@@ -62,6 +63,18 @@ impl Engine {
         start: Start,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Self, Fault> {
+        Self::start_asking(plan, start, None, progress).await
+    }
+
+    /// As [`Engine::start`], with another book of consents in the place of the store's: for
+    /// tests of gates that fail.
+    #[doc(hidden)]
+    pub async fn start_asking(
+        plan: Plan,
+        start: Start,
+        asked: Option<Arc<dyn ConsentBook>>,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<Self, Fault> {
         let Start { ports, observer, keyring } = start;
         let rest = match &keyring {
             Some(keyring) => Some(keyring.rest_key()).transpose()?,
@@ -71,7 +84,9 @@ impl Engine {
         let (store, recovery) = Store::open(&ports, &plan.server.store, rest, progress).await?;
         let registry = Arc::new(Registry::default());
         registry.gauge(&meter::BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
-        let core = Arc::new(Core::new(ports, store, observer, registry, keyring));
+        let mut core = Core::new(ports, store, observer, registry, keyring);
+        core.asked = asked;
+        let core = Arc::new(core);
         let started = core.now();
         let engine = Self(Arc::new(Running {
             plan: RwLock::new(Arc::new(plan)),

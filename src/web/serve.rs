@@ -235,7 +235,6 @@ impl Connected<IncomingStream<'_, Door>> for Caller {
 }
 
 /// Binds the socket, in place of one that a process left behind that is gone.
-#[expect(clippy::disallowed_methods, reason = "the admin socket is a file of the machine")]
 fn bind_socket(path: &Path) -> io::Result<tokio::net::UnixListener> {
     use std::os::unix::fs::PermissionsExt as _;
     if let Some(parent) = path.parent() {

@@ -226,10 +226,4 @@ codes! {
     W2740 Permanent "a FHIR resource cannot be read as the type expected",
         "weir itself has to understand this resource, and its structure is not that of R4.",
         "Correct the element shown.";
-    W2901 Permanent "the channel does not take messages of this type",
-        "A channel answers for the messages it was built for; another type was not mapped or tested.",
-        "Send it to another channel, or add its type to `accept` of the source.";
-    W2902 Permanent "an acknowledgment came in as a message",
-        "Acknowledgments are never acknowledged, else two systems would answer each other for ever.",
-        "Let the peer send messages on this connection, and acknowledgments only in answer to ours.";
 }

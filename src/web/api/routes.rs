@@ -64,6 +64,29 @@ pub const ROUTES: &[Route] = &[
     route(Open, "GET", "/health/ready", "200 while messages are taken, else 503."),
 ];
 
+/// The reference of the API, `docs/api.md`.
+#[must_use]
+pub fn reference() -> String {
+    let mut text = String::from(
+        "# The API of weir\n\n\
+         Served as JSON on the admin socket and, in clear, on a loopback `[admin] listen`; the\n\
+         rows marked *open* also on `[metrics] listen`. Times are RFC 3339 in UTC; every answer\n\
+         names its `schema`; members are only added within a version. Errors are\n\
+         `application/problem+json` with `code`, `phrase` and `help`; under `/fhir` they are\n\
+         OperationOutcomes. Requests with members that are not known are refused (W8903).\n\n\
+         | request | does |\n| --- | --- |\n",
+    );
+    for route in ROUTES {
+        let open = if route.served == Open { " *open*" } else { "" };
+        text.push_str(&format!("| `{} {}`{open} | {} |\n", route.method, route.path, route.about));
+    }
+    text.push_str(
+        "\nBodies and answers are the types of `src/web/api/types.rs`. Actions on deliveries\n\
+         (`queue/..`, `replay`) take `dry_run` and then answer with what they would concern.\n",
+    );
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

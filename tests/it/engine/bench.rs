@@ -201,6 +201,7 @@ pub struct Sink {
 
 impl Sink {
     /// Listens on a port (0: any).
+    #[expect(clippy::disallowed_methods, reason = "a peer is no task of the engine")]
     pub async fn listen(ports: &Ports, port: u16) -> Self {
         let listener = ports.net.listen(([127, 0, 0, 1], port).into()).await.unwrap();
         let sink = Self {

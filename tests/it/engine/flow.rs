@@ -44,7 +44,7 @@ async fn what_is_refused_is_told_and_owes_nothing() {
     let answer = sender.exchange(&adt("C1", "P1")).await;
     assert_eq!(field(&answer, "MSA", 1), "AR");
     let text = String::from_utf8_lossy(&answer).into_owned();
-    assert!(text.contains("W2901"), "{text}");
+    assert!(text.contains("W2015"), "{text}");
     assert_eq!(sender.send(b"this is not a message").await, "AR");
     let ok = adt("C2", "P1");
     let ok = String::from_utf8(ok).unwrap().replace("A08^ADT_A01", "A01^ADT_A01");
@@ -144,6 +144,49 @@ async fn a_consent_releases_what_is_held() {
     assert_eq!((stored.version, stored.created, stored.released), (2, false, 1));
     until(&ports, 60, "delivered", || sink.count() == 1).await;
     until(&ports, 60, "settled", || ledger(&engine, "adt", "ehr").delivered == 1).await;
+    engine.stop("test").await.unwrap();
+}
+
+/// Consents that make the gate panic for one patient.
+struct Broken;
+
+impl weir::consent::ConsentBook for Broken {
+    fn directives(
+        &self,
+        patient: &weir::message::PatientKey,
+    ) -> Result<std::sync::Arc<[weir::consent::Directive]>, weir::fault::Fault> {
+        assert_ne!(patient.reveal(), "POISON", "planted");
+        Ok(std::sync::Arc::from([]))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_panics_leaves_a_dead_letter() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, _) = sim::ports(9);
+    let sink = Sink::listen(&ports, 6000).await;
+    let gate = "policy = \"open\"\npatient = \"PID-3.1\"";
+    let text = channel_with("adt", 2575, gate, &[("ehr", 6000)]);
+    let engine = weir::engine::Engine::start_asking(
+        plan(dir.path(), &[("adt", &text)]),
+        weir::engine::Start {
+            ports: ports.clone(),
+            observer: std::sync::Arc::new(weir::observe::Observer::silent()),
+            keyring: None,
+        },
+        Some(std::sync::Arc::new(Broken)),
+        &|_, _| {},
+    );
+    let engine = engine.await.unwrap();
+    let mut sender = Sender::connect(&ports, 2575).await;
+    assert_eq!(sender.send(&adt("C1", "POISON")).await, "AA", "weir has it, as a dead letter");
+    assert_eq!(sender.send(&adt("C2", "P2")).await, "AA");
+    until(&ports, 10, "the next one is delivered", || sink.controls() == ["C2"]).await;
+    assert_eq!(ledger(&engine, "adt", "ehr").dead, 1);
+    let rows = engine.queue(engine.filter("state:dead").unwrap(), 10, None).unwrap();
+    assert_eq!(rows[0].code.as_deref(), Some("W9002"));
+    let record = engine.store().message(rows[0].message).unwrap().unwrap();
+    assert_eq!(record.original.bytes, adt("C1", "POISON"), "the original is kept");
     engine.stop("test").await.unwrap();
 }
 

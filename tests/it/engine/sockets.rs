@@ -105,3 +105,14 @@ async fn the_api_answers() {
     assert_eq!(status, 404, "the metrics listener has no API");
     engine.stop("test").await.unwrap();
 }
+
+#[test]
+fn the_reference_of_the_api_is_written() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md");
+    let reference = weir::web::api::routes::reference();
+    if std::env::var_os("WEIR_BLESS").is_some() {
+        std::fs::write(&path, &reference).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(written, reference, "write it again with WEIR_BLESS=1");
+}
