@@ -100,6 +100,13 @@ impl Breaker {
         began
     }
 
+    /// Ends the pause: the next delivery probes, as when a person asks to try now.
+    pub fn probe_now(&mut self) {
+        if let BreakerState::Open { .. } = self.state {
+            self.state = BreakerState::Probing;
+        }
+    }
+
     /// Since when the destination is down; none while it is not.
     #[must_use]
     pub const fn down_since(&self) -> Option<Timestamp> {

@@ -46,12 +46,14 @@ impl Worker {
         let mut destination = self.outlet.plan.kind.build(&ports);
         while !*self.stop.borrow() {
             let now = self.channel.core.now();
-            let allowed = self.allowance(now);
+            let outlet = self.outlet.clone();
+            let (allowed, busy) = self.allowance(now, &outlet);
             let leased = match allowed {
                 0 => Vec::new(),
                 _ => self.lease(now, allowed).await,
             };
             if leased.is_empty() {
+                drop(busy);
                 self.idle(now).await;
                 continue;
             }
@@ -60,6 +62,10 @@ impl Worker {
                 self.outlet.wake.notify_one();
             }
             self.work_off(leased, &mut destination).await;
+            drop(busy);
+            if self.outlet.plan.parallel > 1 {
+                self.outlet.wake.notify_one();
+            }
         }
         destination.close().await;
     }
@@ -68,33 +74,26 @@ impl Worker {
         Target::Destination(self.outlet.name.clone())
     }
 
-    /// How many deliveries may be taken now.
-    fn allowance(&self, now: Timestamp) -> usize {
+    /// How many deliveries may be taken now; when any, this worker counts as busy until
+    /// the guard goes.
+    fn allowance<'o>(&self, now: Timestamp, outlet: &'o Outlet) -> (usize, Option<Busy<'o>>) {
         if self.channel.pause_reason(&self.target()).is_some() {
-            return 0;
+            return (0, None);
         }
         let batch = if self.outlet.plan.parallel > 1 { 1 } else { BATCH };
         let running = self.outlet.running.load(Ordering::Acquire);
         let mut breaker = self.outlet.breaker.lock().unwrap_or_else(PoisonError::into_inner);
         let allowed = breaker.allowance(now, batch, running);
-        if allowed > 0 {
-            // Counted before the lease, so that two workers do not both probe.
-            self.outlet.running.fetch_add(1, Ordering::AcqRel);
-        }
-        allowed
+        // Counted before the lease, so that two workers do not both probe.
+        (allowed, (allowed > 0).then(|| Busy::new(outlet)))
     }
 
     async fn lease(&self, now: Timestamp, max: usize) -> Vec<Delivery> {
         let core = &self.channel.core;
         let leased = core.store.lease(&self.channel.name, &self.outlet.name, now, max).await;
         match leased {
-            Ok(leased) if !leased.is_empty() => leased,
-            Ok(_) => {
-                self.outlet.running.fetch_sub(1, Ordering::AcqRel);
-                Vec::new()
-            }
+            Ok(leased) => leased,
             Err(fault) => {
-                self.outlet.running.fetch_sub(1, Ordering::AcqRel);
                 let event = core.event(&happened::STORE_TROUBLE);
                 let event = event.channel(self.channel.name.shared());
                 core.observer.emit(event.destination(self.outlet.name.shared()).fault(&fault));
@@ -166,10 +165,6 @@ impl Worker {
             self.settle(&delivery, outcome, leaves).await;
             // After a failure the breaker is asked again before the next attempt.
             halted = failed && self.outlet.down_since().is_some();
-        }
-        self.outlet.running.fetch_sub(1, Ordering::AcqRel);
-        if self.outlet.plan.parallel > 1 {
-            self.outlet.wake.notify_one();
         }
     }
 
@@ -411,6 +406,22 @@ impl Worker {
             event = event.fault_record(fault);
         }
         observer.emit(event);
+    }
+}
+
+/// A worker at work; counted down when it goes, also by a panic.
+struct Busy<'o>(&'o Outlet);
+
+impl<'o> Busy<'o> {
+    fn new(outlet: &'o Outlet) -> Self {
+        outlet.running.fetch_add(1, Ordering::AcqRel);
+        Self(outlet)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

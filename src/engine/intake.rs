@@ -4,6 +4,9 @@
 //! the channel is full, so that messages of one connection reach their lane in the order
 //! in which they came. The answer leaves after the commit, never before.
 //!
+//! With `ack = "on-receipt"` the answer leaves after the commit too: the stages cost
+//! microseconds, so answering before them would save nothing and say less.
+//!
 //! A repetition (same sender, control ID and bytes within [`DUPLICATE_WINDOW`]) is answered
 //! as the first was and not taken again: a sender that lost our answer sends once more.
 

@@ -2,16 +2,17 @@
 //! first, then done row by row, and says to which rows it was not done and why.
 
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::actions::Actor;
 use super::running::Engine;
 use crate::audit::{self, Subject};
-use crate::base::{ChannelName, Timestamp};
+use crate::base::{ChannelName, DestinationName, Timestamp};
 use crate::fault::codes::{W6907, W6908, W8901, W8902};
 use crate::fault::{Fault, Place};
 use crate::filter::{Field, Filter};
-use crate::message::{Entry, Fate, Leaf, Outcome, OutcomeRecord, State};
+use crate::message::{Entry, Fate, FaultRecord, Leaf, Outcome, OutcomeRecord, State};
 use crate::observe::{EventRow, happened};
 use crate::store::DeliveryRow;
 
@@ -181,11 +182,27 @@ impl Engine {
         }
         let rows = self.rows(filter, |row| action.takes(row.state))?;
         let mut done = Done::default();
+        let mut tried = BTreeSet::new();
         for row in rows {
             let result = self.act_on(action, &row, by).await;
+            tried.insert((row.channel.clone(), row.destination.clone()));
             done.note(row, result);
         }
+        if action == QueueAction::Retry {
+            for (channel, destination) in tried {
+                self.probe(&channel, &destination);
+            }
+        }
         Ok(done)
+    }
+
+    /// Tries a destination that is held to be down at once.
+    fn probe(&self, channel: &ChannelName, destination: &DestinationName) {
+        let outlet = self.channel(channel).ok().and_then(|c| c.outlet(destination));
+        if let Some(outlet) = outlet {
+            outlet.breaker.lock().unwrap_or_else(PoisonError::into_inner).probe_now();
+            outlet.wake.notify_waiters();
+        }
     }
 
     async fn act_on(
@@ -205,7 +222,13 @@ impl Engine {
                 let outcome = self.requeued(row, None, revision)?;
                 (outcome, vec![leaf(audit::delivery_requeued)])
             }
-            (QueueAction::Retry, _) => (Outcome::Released, vec![leaf(audit::delivery_released)]),
+            (QueueAction::Retry, _) => {
+                // Never tried: it waits for its lane or its destination only.
+                let Some(code) = row.code.clone() else { return Ok(()) };
+                let cause = Some("to be tried at once, as a person asked".into());
+                let fault = FaultRecord { code, place: "".into(), cause };
+                (Outcome::Retry { next_try: now, fault }, vec![leaf(audit::delivery_released)])
+            }
             (QueueAction::Skip, _) => (Outcome::Skipped, vec![leaf(audit::delivery_skipped)]),
             (QueueAction::Hold, _) => (Outcome::Held, vec![leaf(audit::delivery_held)]),
             (QueueAction::Release, _) => self.released(row, leaf(audit::delivery_released))?,

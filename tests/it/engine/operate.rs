@@ -96,6 +96,25 @@ async fn deliveries_are_held_released_and_skipped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_tries_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, _) = sim::ports(26);
+    let text = channel("adt", 2575, &[("ehr", 6000)]);
+    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
+    let mut sender = Sender::connect(&ports, 2575).await;
+    assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
+    // Long enough that the next try is far away.
+    ports.clock.sleep(Duration::from_secs(600)).await;
+    let ehr = Sink::listen(&ports, 6000).await;
+    let waiting = engine.filter("channel:adt state:waiting").unwrap();
+    let done = engine.queue_act(QueueAction::Retry, &waiting, &by()).await.unwrap();
+    assert_eq!(done.done, 1);
+    until(&ports, 2, "tried at once", || ehr.count() == 1).await;
+    until(&ports, 10, "settled", || ledger(&engine, "adt", "ehr").delivered == 1).await;
+    engine.stop("test").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reload_keeps_the_connections_of_an_unchanged_listener() {
     let dir = tempfile::tempdir().unwrap();
     let (ports, _) = sim::ports(24);
