@@ -195,7 +195,13 @@ fn last_of(
                 .because(format!("no whole entry at byte {}, but later ones are whole", scan.at)));
         }
     };
-    // Whole entries may still be in the page cache only, after a kill; they count from now.
+    // Entries of the last batch may be in the page cache only, after a kill; they count from
+    // now. Written again, since a sync that failed marks pages as clean that are not on
+    // disk, and the next sync would pass over them. Batches before it were synced.
+    let batch = usize::try_from(scan.at - scan.batch_at).unwrap_or(0);
+    let mut bytes = vec![0; batch];
+    file.read_at(&mut bytes, scan.batch_at).map_err(refused)?;
+    file.write_at(&bytes, scan.batch_at).map_err(refused)?;
     file.set_len(scan.at).map_err(refused)?;
     file.sync().map_err(refused)?;
     let last = scan.expected.saturating_sub(1);

@@ -26,6 +26,8 @@ pub struct Scan {
     buffer_at: u64,
     payload: std::ops::Range<usize>,
     head: Option<Head>,
+    /// Offset of the first frame of the last batch seen.
+    pub batch_at: u64,
 }
 
 /// What lies behind the last whole frame.
@@ -52,6 +54,7 @@ impl Scan {
             buffer_at: 0,
             payload: 0..0,
             head: None,
+            batch_at: HEADER_BYTES as u64,
         })
     }
 
@@ -95,6 +98,9 @@ impl Scan {
             offset: u32::try_from(at).unwrap_or(u32::MAX),
             length: head.length,
         };
+        if head.batch == 0 {
+            self.batch_at = at;
+        }
         self.payload = payload;
         self.head = Some(head);
         self.expected += 1;
