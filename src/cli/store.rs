@@ -1,7 +1,114 @@
-//! run
-use super::args::StoreArgs;
+//! `weir store`: checks or rebuilds the store of a stopped server.
+
+use serde_json::json;
+
+use super::args::{StoreAction, StoreArgs};
 use super::exit::{Exit, Stop};
-use super::shell::Shell;
-pub fn run(_: &StoreArgs, _: &mut Shell) -> Result<Exit, Stop> {
-    Ok(Exit::Bug)
+use super::shell::{Shell, Tone, progress};
+use super::{block_on, check, keys};
+use crate::base::{ByteSize, format_duration};
+use crate::config::Plan;
+use crate::ports::Ports;
+use crate::store::{Recovery, RestKey, Store};
+
+pub fn run(args: &StoreArgs, shell: &mut Shell) -> Result<Exit, Stop> {
+    let (plan, _) = check::load_or_stop(shell, Exit::Config)?;
+    if !plan.server.data_dir.join("journal").exists() {
+        let text = format!("no store in `{}` yet", plan.server.data_dir.display());
+        return Err(Stop::Said(Exit::NotFound, text));
+    }
+    match args.action {
+        StoreAction::Check => verify(&plan, shell),
+        StoreAction::Rebuild => rebuild(&plan, shell),
+    }
+}
+
+/// Opens the store of a stopped server; a running one holds its lock.
+fn open(plan: &Plan, shell: &mut Shell) -> Result<(Store, Recovery), Stop> {
+    let rest = match keys::read(plan)? {
+        Some(keyring) => {
+            let (id, bytes) = keyring.rest_key()?;
+            Some(RestKey { id, bytes })
+        }
+        None => None,
+    };
+    let bar = progress(shell, 0, "entries into the index");
+    let opened = block_on(async {
+        let ports = Ports::system();
+        let told = |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        };
+        Ok(Store::open(&ports, &plan.server.store, rest, &told).await?)
+    });
+    bar.finish_and_clear();
+    opened
+}
+
+fn verify(plan: &Plan, shell: &mut Shell) -> Result<Exit, Stop> {
+    let (store, recovery) = open(plan, shell)?;
+    let bar = progress(shell, 0, "entries");
+    let told = |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    };
+    let recount = store.recount(&told);
+    let chain = store.verify_chain(&told);
+    bar.finish_and_clear();
+    let mut problems = Vec::new();
+    match &recount {
+        Ok(recount) if recount.agrees() => {}
+        Ok(_) => problems.push(
+            "the ledger of the index differs from the journal: run `weir store rebuild`".to_owned(),
+        ),
+        Err(fault) => problems.push(fault.line()),
+    }
+    if let Err(fault) = &chain {
+        problems.push(fault.line());
+    }
+    let (entries, leaves) = chain.as_ref().map_or((0, 0), |chain| (chain.entries, chain.leaves));
+    let bytes = store.usage().bytes;
+    block_on(async { Ok(store.close().await?) })?;
+    if shell.is_text() {
+        shell.line(format!(
+            "{entries} entries, {leaves} audit leaves, {}, {} torn bytes cut, {} problems",
+            ByteSize(bytes),
+            recovery.torn_bytes,
+            problems.len()
+        ))?;
+        for problem in &problems {
+            let problem = shell.paint(Tone::Bad, problem);
+            shell.line(problem)?;
+        }
+    } else {
+        shell.json(&json!({
+            "schema": "weir.store.v1", "entries": entries, "leaves": leaves, "bytes": bytes,
+            "torn_bytes": recovery.torn_bytes, "problems": problems,
+        }))?;
+    }
+    Ok(if problems.is_empty() { Exit::Done } else { Exit::No })
+}
+
+fn rebuild(plan: &Plan, shell: &mut Shell) -> Result<Exit, Stop> {
+    // Opening takes the lock first, so that a running server keeps its index.
+    let (store, _) = open(plan, shell)?;
+    block_on(async { Ok(store.close().await?) })?;
+    drop(store);
+    let index = plan.server.data_dir.join("index");
+    std::fs::remove_dir_all(&index).map_err(Stop::io)?;
+    let (store, recovery) = open(plan, shell)?;
+    block_on(async { Ok(store.close().await?) })?;
+    if shell.is_text() {
+        shell.line(format!(
+            "index made anew from {} entries in {}",
+            recovery.replayed_into_index,
+            format_duration(recovery.duration)
+        ))?;
+    } else {
+        shell.json(&json!({
+            "schema": "weir.store.v1", "entries": recovery.replayed_into_index,
+            "seconds": recovery.duration.as_secs_f64(),
+        }))?;
+    }
+    Ok(Exit::Done)
 }
