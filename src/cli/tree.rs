@@ -11,6 +11,8 @@ static CHANNELS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/channels");
 static MAPPINGS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/mappings");
 static CODES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/codes");
 static POLICIES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/policies");
+static SITES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/sites");
+static HL7: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/hl7");
 static FIXTURES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/fixtures");
 static CONFIG: &str = include_str!("../../config.toml");
 
@@ -38,6 +40,8 @@ pub fn write(root: &Path) -> io::Result<Vec<String>> {
         ("mappings", &MAPPINGS),
         ("codes", &CODES),
         ("policies", &POLICIES),
+        ("sites", &SITES),
+        ("hl7", &HL7),
         ("fixtures", &FIXTURES),
     ] {
         let target = root.join(name);
@@ -46,6 +50,8 @@ pub fn write(root: &Path) -> io::Result<Vec<String>> {
         let files = count(directory);
         written.push(format!("{name}/ ({files} files)"));
     }
+    // Where the shipped file channel looks.
+    fs::create_dir_all(root.join("drop/lab"))?;
     Ok(written)
 }
 
