@@ -8,6 +8,8 @@ use super::args::TestArgs;
 use super::exit::{Exit, Stop};
 use super::shell::{Shell, Tone};
 use super::{check, shown};
+use crate::config::Plan;
+use crate::mapping::Mapping;
 use crate::tool::testing::{self, Tested};
 
 pub fn run(args: &TestArgs, shell: &mut Shell) -> Result<Exit, Stop> {
@@ -27,6 +29,23 @@ pub fn run(args: &TestArgs, shell: &mut Shell) -> Result<Exit, Stop> {
             tested.push(testing::run(channel, case, &plan.root));
         }
     }
+    let mut seen: Vec<String> = Vec::new();
+    let mut never_used = 0;
+    for mapping in mappings(&plan) {
+        let file = mapping.file();
+        if !within(file) || seen.iter().any(|done| done == file) {
+            continue;
+        }
+        seen.push(file.to_owned());
+        let (results, unused) = testing::mapping(mapping);
+        tested.extend(results.into_iter().filter(|test| named(&test.name)));
+        never_used += unused.len();
+        if shell.verbose {
+            for rule in unused {
+                shell.note(format!("never used by a test: {rule}"));
+            }
+        }
+    }
     if tested.is_empty() {
         return Err(Stop::Said(Exit::NotFound, "no test matches".to_owned()));
     }
@@ -38,7 +57,11 @@ pub fn run(args: &TestArgs, shell: &mut Shell) -> Result<Exit, Stop> {
         for test in &tested {
             show(test, shell)?;
         }
-        shell.line(format!("{} tests, {failed} failed", tested.len()))?;
+        let mut line = format!("{} tests, {failed} failed", tested.len());
+        if never_used > 0 && args.name.is_none() {
+            line.push_str(&format!(", {never_used} rules never used (see --verbose)"));
+        }
+        shell.line(line)?;
     } else {
         let rows: Vec<_> = tested.iter().map(as_json).collect();
         shell.json(&json!({
@@ -46,6 +69,12 @@ pub fn run(args: &TestArgs, shell: &mut Shell) -> Result<Exit, Stop> {
         }))?;
     }
     Ok(if failed > 0 { Exit::No } else { Exit::Done })
+}
+
+/// The mappings of all channels.
+fn mappings(plan: &Plan) -> impl Iterator<Item = &Mapping> {
+    let rules = plan.channels.iter().flat_map(|channel| &channel.rules.destinations);
+    rules.filter_map(|destination| destination.mapping.as_deref())
 }
 
 fn show(test: &Tested, shell: &mut Shell) -> Result<(), Stop> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::base::DestinationName;
 use crate::config::{ChannelPlan, TestCase, TestConsent};
-use crate::fault::FilePlace;
+use crate::fault::{Fault, FilePlace};
+use crate::mapping::Mapping;
 use crate::message::{Body, Content, Fate, State, Verdict};
 use crate::{fhir, hl7v2};
 
@@ -96,6 +97,29 @@ pub fn run(plan: &ChannelPlan, case: &TestCase, root: &Path) -> Tested {
         name: case.name.clone(),
         place: case.place.clone(),
         failures,
+    }
+}
+
+/// Runs the tests of a mapping; gives them with the rules that none of them exercised.
+#[must_use]
+pub fn mapping(mapping: &Mapping) -> (Vec<Tested>, Vec<String>) {
+    let run = mapping.run_tests();
+    let subject: Arc<str> = mapping.file().into();
+    let tested = run.outcomes.into_iter().map(|outcome| Tested {
+        subject: subject.clone(),
+        name: outcome.name.into(),
+        place: outcome.place,
+        failures: outcome.failures.iter().map(failure).collect(),
+    });
+    (tested.collect(), run.unused_rules)
+}
+
+fn failure(fault: &Fault) -> Failure {
+    Failure {
+        what: fault.place().to_string(),
+        expected: "to hold".to_owned(),
+        found: fault.cause().unwrap_or(fault.code().row().phrase).to_owned(),
+        from: None,
     }
 }
 
