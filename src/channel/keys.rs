@@ -90,11 +90,18 @@ pub(super) fn search(
     keys
 }
 
-/// The duplicate key: who sent it (MSH-3, MSH-4), under which control ID, and which bytes.
-/// None without a control ID.
-pub(super) fn duplicate(parsed: &Parsed, digest: &[u8; 32], hash: Hash<'_>) -> Option<[u8; 16]> {
+/// The duplicate key: in which channel, who sent it (MSH-3, MSH-4), under which control ID,
+/// and which bytes. None without a control ID. One message sent to two channels is two.
+pub(super) fn duplicate(
+    rules: &ChannelRules,
+    parsed: &Parsed,
+    digest: &[u8; 32],
+    hash: Hash<'_>,
+) -> Option<[u8; 16]> {
     let control = parsed.control_id.as_ref()?;
-    let mut value = Vec::with_capacity(128);
+    let mut value = Vec::with_capacity(192);
+    value.extend_from_slice(rules.name.as_str().as_bytes());
+    value.push(0);
     value.extend_from_slice(parsed.sender.reveal().as_bytes());
     value.push(0);
     value.extend_from_slice(control.reveal().as_bytes());

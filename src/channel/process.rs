@@ -89,7 +89,7 @@ pub fn process(rules: &ChannelRules, arrival: Arrival, around: &mut Surroundings
     record.message_type = parsed.message_type.clone();
     record.version = parsed.version.clone();
     record.keys = keys::search(rules, &parsed, patient.as_ref(), around.hash);
-    record.duplicate_key = keys::duplicate(&parsed, &digest, around.hash);
+    record.duplicate_key = keys::duplicate(rules, &parsed, &digest, around.hash);
 
     let mut shared = Shared::new(&arrival, &parsed, patient.as_ref());
     shared.step(Stage::Parse, None, (around.monotonic)().saturating_sub(begin));

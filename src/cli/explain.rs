@@ -23,13 +23,7 @@ pub fn rehearsal(channel: &str, shell: &mut Shell) -> Result<Rehearsal, Stop> {
         return Err(Stop::Said(Exit::NotFound, text));
     };
     let rules = found.rules.clone();
-    let names: Vec<String> = rules
-        .destinations
-        .iter()
-        .flat_map(|d| d.seal.iter().map(|rule| rule.key().to_owned()))
-        .collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut rehearsal = Rehearsal::new(rules, None).with_keys_of_its_own(&names);
+    let mut rehearsal = Rehearsal::new(rules, None).with_keys_of_its_own();
     for file in &plan.server.consent.directives {
         let bytes = Bytes::from(read_file(file)?);
         let doc = crate::fhir::Doc::parse_json(bytes)?;
@@ -60,7 +54,10 @@ pub fn run(args: &ExplainArgs, shell: &mut Shell) -> Result<Exit, Stop> {
             .filter_map(|step| Some(format!("{} {}", step.stage.name(), step.note.as_deref()?)))
             .collect();
         let fate = match &owed.fate {
-            Fate::Dead(fault) => format!("dead {}", fault.code),
+            Fate::Dead(fault) => {
+                let cause = fault.cause.as_deref().unwrap_or_default();
+                format!("dead {} {} {cause}", fault.code, fault.place).trim_end().to_owned()
+            }
             Fate::Filtered(rule) => format!("filtered by {rule}"),
             fate => fate.state().name().to_owned(),
         };

@@ -48,9 +48,13 @@ impl Rehearsal {
 
     /// Uses a keyring made for this rehearsal, so that sealing works without the real keys.
     #[must_use]
-    pub fn with_keys_of_its_own(mut self, names: &[&str]) -> Self {
+    pub fn with_keys_of_its_own(mut self) -> Self {
+        let rules = self.rules.destinations.iter().flat_map(|to| to.seal.iter());
+        let mut names: Vec<&str> = rules.filter(|r| r.needs_key()).map(|r| r.key()).collect();
+        names.sort_unstable();
+        names.dedup();
         let mut next = 0u8;
-        let text = Keyring::generate(names, &mut |buffer| {
+        let text = Keyring::generate(&names, &mut |buffer| {
             for byte in buffer {
                 next = next.wrapping_add(1);
                 *byte = next;

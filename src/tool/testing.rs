@@ -41,13 +41,7 @@ pub struct Failure {
 /// Runs one test of a channel.
 #[must_use]
 pub fn run(plan: &ChannelPlan, case: &TestCase, root: &Path) -> Tested {
-    let names: Vec<&str> = plan
-        .rules
-        .destinations
-        .iter()
-        .flat_map(|destination| destination.seal.iter().map(|rule| rule.key()))
-        .collect();
-    let mut rehearsal = Rehearsal::new(plan.rules.clone(), None).with_keys_of_its_own(&names);
+    let mut rehearsal = Rehearsal::new(plan.rules.clone(), None).with_keys_of_its_own();
     if let Some(consent) = case.consent {
         rehearsal = rehearsal.with_verdict(&match consent {
             TestConsent::Permit => Verdict::Permit,
@@ -225,7 +219,7 @@ fn content(body: &Body) -> Option<Content> {
 /// # Errors
 /// When a file cannot be written.
 pub fn bless(plan: &ChannelPlan, case: &TestCase, root: &Path) -> std::io::Result<usize> {
-    let rehearsal = Rehearsal::new(plan.rules.clone(), None);
+    let rehearsal = Rehearsal::new(plan.rules.clone(), None).with_keys_of_its_own();
     let processed = rehearsal.process(case.input.clone());
     let mut written = 0;
     for (name, file) in &case.golden {
