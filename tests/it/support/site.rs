@@ -1,5 +1,7 @@
 //! A configuration in a temporary directory, and the binary that runs it.
 
+#![allow(clippy::disallowed_methods, reason = "tests wait for a real process")]
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
