@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::fault::codes::{W3006, W3020};
 use crate::fault::{Fault, Place};
-use crate::fhir::{Doc, FhirPath, NodeId, NodeKind};
+use crate::fhir::{Doc, FhirPath, NodeId, NodeKind, requests};
 use crate::hl7v2::{Message, Path};
 use crate::message::Content;
 
@@ -95,9 +95,11 @@ fn redact_fhir(mut doc: Doc, paths: &[AnyPath]) -> Result<Doc, Fault> {
             .iter()
             .map(crate::fhir::Node::id)
             .collect();
+        let texts = requests::texts(&doc, &found);
         for id in found {
             remove(&mut doc, id).map_err(|_| bad())?;
         }
+        requests::close(&mut doc, &texts).map_err(|_| bad())?;
         if !path.try_select(doc.root()).map_err(|_| bad())?.is_empty() {
             return Err(bad());
         }

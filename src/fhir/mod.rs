@@ -5,6 +5,7 @@
 
 mod doc;
 mod path;
+pub mod requests;
 pub mod resources;
 pub mod tables;
 pub mod validate;

@@ -14,7 +14,7 @@ use super::rule::{At, How, SealRule};
 use super::value::{Letters, NO_ENTRY, Opener, Spot};
 use crate::fault::codes::{W5011, W5013, W5020};
 use crate::fault::{Fault, Place};
-use crate::fhir::{Doc, Node, NodeId, NodeKind};
+use crate::fhir::{Doc, Node, NodeId, NodeKind, requests};
 
 /// The extension that holds a sealed value as `valueString`.
 pub const SEALED_URL: &str = "urn:weir:sealed";
@@ -230,6 +230,9 @@ pub(super) fn apply(
     for id in &dropped {
         touched.extend(doc.node(*id).map(|node| node.path()));
     }
+    let protected: Vec<NodeId> =
+        dropped.iter().copied().chain(kept.iter().map(|(_, id)| *id)).collect();
+    let secrets = requests::texts(&doc, &protected);
     for id in dropped {
         drop_node(&mut doc, id)?;
     }
@@ -242,6 +245,8 @@ pub(super) fn apply(
             How::Seal | How::Drop => seal_node(rule, tools, &mut doc, id)?,
         });
     }
+    requests::close(&mut doc, &secrets)
+        .map_err(|fault| Fault::new(W5013).at(fault.place().clone()))?;
     Ok((doc, touched))
 }
 

@@ -74,6 +74,8 @@ fn a_deleted_index_comes_back_the_same() {
     until("the good destination has all", || sink.seen().len() == 40);
     site.ok(&["queue", "skip", "dest:down control:I-3", "--reason", "test", "--yes"]);
     site.ok(&["queue", "hold", "dest:down control:I-4", "--yes"]);
+    // No attempt may come between the two looks.
+    site.ok(&["channel", "pause", "three-ways", "down"]);
     let before = seen(&site);
     assert!(running.stop().success());
     fs::remove_dir_all(site.root().join("data/index")).unwrap();

@@ -216,7 +216,7 @@ async fn a_backlog_larger_than_the_window_leaves_in_order() {
     plan.segment_bytes = ByteSize(1 << 20);
     let (store, _) = open(&ports, &plan).await;
     let total = 5500;
-    let lane_of = |number: u64| if number % 3 == 0 { 0 } else { number % 50 };
+    let lane_of = |number: u64| if number.is_multiple_of(3) { 0 } else { number % 50 };
     for number in 1..=total {
         store.commit(message(number, lane_of(number))).await.unwrap();
     }

@@ -7,7 +7,6 @@ mod power;
 mod rebuild;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -169,7 +168,3 @@ pub fn real() -> (Ports, tempfile::TempDir, StorePlan) {
 }
 
 pub const HOUR: Duration = Duration::from_secs(3600);
-
-pub fn shared_str(text: &str) -> Arc<str> {
-    text.into()
-}
