@@ -9,7 +9,7 @@ use super::{block_on, check, keys};
 use crate::base::{ByteSize, format_duration};
 use crate::config::Plan;
 use crate::ports::Ports;
-use crate::store::{Recovery, RestKey, Store};
+use crate::store::{LedgerRow, Recovery, RestKey, Store};
 
 pub fn run(args: &StoreArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     let (plan, _) = check::load_or_stop(shell, Exit::Config)?;
@@ -58,9 +58,13 @@ fn verify(plan: &Plan, shell: &mut Shell) -> Result<Exit, Stop> {
     let mut problems = Vec::new();
     match &recount {
         Ok(recount) if recount.agrees() => {}
-        Ok(_) => problems.push(
-            "the ledger of the index differs from the journal: run `weir store rebuild`".to_owned(),
-        ),
+        Ok(recount) => {
+            problems.push(
+                "the ledger of the index differs from the journal: run `weir store rebuild`"
+                    .to_owned(),
+            );
+            problems.extend(differences(&recount.journal, &recount.index));
+        }
         Err(fault) => problems.push(fault.line()),
     }
     if let Err(fault) = &chain {
@@ -83,10 +87,46 @@ fn verify(plan: &Plan, shell: &mut Shell) -> Result<Exit, Stop> {
     } else {
         shell.json(&json!({
             "schema": "weir.store.v1", "entries": entries, "leaves": leaves, "bytes": bytes,
-            "torn_bytes": recovery.torn_bytes, "problems": problems,
+            "torn_bytes": recovery.torn_bytes, "replayed": recovery.replayed_into_index,
+            "rebuilt": recovery.index_rebuilt, "problems": problems,
         }))?;
     }
     Ok(if problems.is_empty() { Exit::Done } else { Exit::No })
+}
+
+/// The rows in which two ledgers differ, a line for each state.
+fn differences(journal: &[LedgerRow], index: &[LedgerRow]) -> Vec<String> {
+    let cells = |row: &LedgerRow| {
+        [
+            ("committed", row.committed),
+            ("waiting", row.waiting),
+            ("held", row.held),
+            ("delivered", row.delivered),
+            ("filtered", row.filtered),
+            ("denied", row.denied),
+            ("skipped", row.skipped),
+            ("dead", row.dead),
+        ]
+    };
+    let mut lines = Vec::new();
+    for row in journal {
+        let same = |other: &&LedgerRow| {
+            other.channel == row.channel && other.destination == row.destination
+        };
+        let other = index.iter().find(same).map_or([("", 0); 8], cells);
+        let place = format!("{}/{}", row.channel, row.destination);
+        for ((state, journal), (_, index)) in cells(row).into_iter().zip(other) {
+            if journal != index {
+                lines.push(format!(
+                    "{place} {state}: {journal} in the journal, {index} in the index"
+                ));
+            }
+        }
+        if row.unaccounted != 0 {
+            lines.push(format!("{place}: {} unaccounted", row.unaccounted));
+        }
+    }
+    lines
 }
 
 fn rebuild(plan: &Plan, shell: &mut Shell) -> Result<Exit, Stop> {

@@ -159,7 +159,8 @@ impl Live {
             Inflight::Other(Event::Consent { consent, .. }) => {
                 Event::Consent { position, at, consent }
             }
-            Inflight::Other(event) => event,
+            Inflight::Other(Event::Settings { values, .. }) => Event::Settings { position, values },
+            Inflight::Other(_) => Event::Nothing { position },
         };
         self.pending.push_back(event);
     }

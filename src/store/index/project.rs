@@ -93,6 +93,8 @@ impl Index {
     /// `W6009`; nothing is applied then, in memory or on disk.
     pub fn apply(&mut self, events: &[Event]) -> Result<(), Fault> {
         let Some(last) = events.last().map(Event::position) else { return Ok(()) };
+        // Never back: what is applied twice counts twice.
+        let last = last.max(self.position);
         let before = self.counts.clone();
         let done = self.try_apply(events, last);
         if done.is_err() {

@@ -1,7 +1,7 @@
 //! The index made anew, search, pruning.
 
 use super::*;
-use crate::message::{ConsentRecord, PatientKey, State};
+use crate::message::{ActionRecord, ConsentRecord, PatientKey, State};
 
 /// Messages in every state, spread over many segments.
 async fn fill(store: &Store, count: u64) {
@@ -171,4 +171,28 @@ async fn pruning_keeps_what_is_needed_and_the_totals() {
     assert_eq!(store.queues().unwrap()[0].waiting, 20);
     assert_eq!(rows[0].waiting, 20);
     assert_eq!(State::ALL.len(), 7);
+}
+
+#[tokio::test]
+async fn actions_between_messages_are_counted_once_over_restarts() {
+    let (ports, _home, plan) = real();
+    let action = |at: u64| {
+        Entry::Action(Box::new(ActionRecord {
+            at: now(),
+            settings: vec![("pause adt/ehr".into(), format!("by {at}").as_str().into())],
+            leaves: Vec::new(),
+        }))
+    };
+    for round in 0..3 {
+        let (store, recovery) = open(&ports, &plan).await;
+        assert_eq!(recovery.replayed_into_index, 0, "a clean close leaves nothing to replay");
+        store.commit(action(round)).await.unwrap();
+        store.commit(message(round + 1, 0)).await.unwrap();
+        store.ledger(&Filter::all()).unwrap();
+        store.commit(action(round)).await.unwrap();
+        let recount = store.recount(&|_, _| {}).unwrap();
+        assert!(recount.agrees(), "{recount:?}");
+        assert_eq!(recount.index[0].committed, round + 1);
+        store.close().await.unwrap();
+    }
 }
