@@ -11,8 +11,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 use super::Position;
-use super::index::Event;
 use super::index::row::{Change, Counts, Head, QueueId, Standing};
+use super::index::{ConsentChange, Event};
 use super::journal::Location;
 use super::queue::{Queue, Waiting};
 use crate::base::{MessageId, Timestamp};
@@ -24,13 +24,10 @@ const LIVE_BYTES_MAX: usize = 32 << 20;
 
 /// An entry on its way to disk.
 pub enum Inflight {
-    Message {
-        head: Arc<Head>,
-        bodies: Vec<Option<Body>>,
-    },
+    Message { head: Arc<Head>, bodies: Vec<Option<Body>> },
     Outcome(Change),
-    /// Anything else: its event, whose location is filled in later.
-    Other(Event),
+    Consent(ConsentChange),
+    Settings(Vec<(Arc<str>, Arc<str>)>),
 }
 
 /// How a delivery stands by entries that the index has not taken yet.
@@ -156,11 +153,8 @@ impl Live {
                 self.outcome_landed(position, &change, woken);
                 Event::Outcome { position, at, change }
             }
-            Inflight::Other(Event::Consent { consent, .. }) => {
-                Event::Consent { position, at, consent }
-            }
-            Inflight::Other(Event::Settings { values, .. }) => Event::Settings { position, values },
-            Inflight::Other(_) => Event::Nothing { position },
+            Inflight::Consent(consent) => Event::Consent { position, at, consent },
+            Inflight::Settings(values) => Event::Settings { position, values },
         };
         self.pending.push_back(event);
     }

@@ -7,6 +7,7 @@
 
 mod check;
 mod driver;
+mod duplicates;
 mod index;
 mod journal;
 mod live;

@@ -31,7 +31,7 @@ enum Drive {
     /// These positions, no others.
     Positions(BTreeSet<Position>),
     /// Search keys, any of them.
-    Keys(Vec<Vec<u8>>),
+    Keys(Vec<keys::Search>),
     /// States, any of them.
     States(Vec<State>),
     /// All messages.
@@ -199,8 +199,7 @@ impl Store {
         } else if let Some((term, name)) =
             wanted().find_map(|t| t.field.key_name().map(|name| (t, name)))
         {
-            let prefix = |value: &String| self.search_prefix(name, value);
-            Drive::Keys(term.any.iter().map(prefix).collect())
+            Drive::Keys(term.any.iter().map(|value| self.search_key(name, value)).collect())
         } else if let Some(term) = wanted().find(|t| t.field == Field::State) {
             let states: Vec<State> =
                 State::ALL.into_iter().filter(|s| term.any.iter().any(|n| n == s.name())).collect();
@@ -228,9 +227,8 @@ impl Store {
         Ok(moved)
     }
 
-    fn search_prefix(&self, name: &str, value: &str) -> Vec<u8> {
-        let hash = self.read().secret.hash(name, value.trim().as_bytes());
-        keys::search_prefix(keys::name_hash(name), &hash)
+    fn search_key(&self, name: &str, value: &str) -> keys::Search {
+        (keys::name_hash(name), self.read().secret.hash(name, value.trim().as_bytes()))
     }
 
     /// A position before which nothing arrived after `since`: entries of a segment are
@@ -337,10 +335,18 @@ impl Search<'_> {
         };
         match &self.drive {
             Drive::Positions(positions) => found.extend(positions.range(low..=high)),
-            Drive::Keys(prefixes) => {
-                for prefix in prefixes {
-                    let key = |p: Position| [prefix.as_slice(), &p.to_be_bytes()].concat();
-                    collect(key(low), key(high), prefix.len())?;
+            Drive::Keys(searches) => {
+                let (first, last) = (keys::epoch(low), keys::epoch(high.min(index.position)));
+                let mut epochs: Vec<u32> = (first..=last).collect();
+                if self.order == Order::Down {
+                    epochs.reverse();
+                }
+                for epoch in epochs {
+                    for search in searches {
+                        let prefix = keys::search_prefix(epoch, search);
+                        let key = |p: Position| [prefix.as_slice(), &p.to_be_bytes()].concat();
+                        collect(key(low), key(high), prefix.len())?;
+                    }
                 }
             }
             Drive::States(states) => {
@@ -363,9 +369,8 @@ impl Search<'_> {
 
     fn matches(&self, position: Position, facts: &Facts<'_>) -> Result<bool, Fault> {
         self.filter.matches(facts, |name, value| {
-            let mut key = self.store.search_prefix(name, value);
-            key.extend_from_slice(&position.to_be_bytes());
-            self.store.read().kv.has(&key)
+            let key = self.store.search_key(name, value);
+            self.store.read().kv.has(&keys::search(&key, position))
         })
     }
 

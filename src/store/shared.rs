@@ -1,5 +1,6 @@
 //! What the handles of a store, its writer and its indexer share.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::{Bound, ControlFlow};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,16 +8,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::driver::PENDING_EAGER;
+use super::duplicates::Duplicates;
 use super::index::row::{QueueId, QueueItem, Row};
-use super::index::{Event, Index, Kv, Names, Order, keys};
+use super::index::{Event, Index, Kv, Names, Order, keys, read_item};
 use super::journal::{Location, Reader};
 use super::live::Live;
-use super::queue::{LANE_MAX, Waiting, Want};
+use super::queue::{LaneWant, Waiting, Want};
 use super::secret::Secret;
 use super::{IndexHome, Position, StorePlan};
 use crate::base::MessageId;
 use crate::fault::Fault;
-use crate::message::State;
+use crate::message::{LaneKey, State};
 use crate::ports::Ports;
 
 /// Deliveries read from the index at once.
@@ -33,7 +35,9 @@ pub struct Shared {
     pub names: Arc<Names>,
     pub reader: Reader,
     pub secret: Secret,
+    pub duplicates: Duplicates,
     pub broken: OnceLock<Fault>,
+    indexed: AtomicU64,
     pub full: AtomicBool,
     pub flush_wanted: AtomicBool,
     commit_micros: AtomicU64,
@@ -57,6 +61,7 @@ pub struct Parts {
 
 impl Shared {
     pub fn new(parts: Parts) -> Self {
+        let indexed = AtomicU64::new(parts.index.position);
         let (kv, names) = (parts.index.kv.clone(), parts.index.names.clone());
         Self {
             plan: parts.plan,
@@ -67,7 +72,9 @@ impl Shared {
             names,
             reader: parts.reader,
             secret: parts.secret,
+            duplicates: Duplicates::default(),
             broken: OnceLock::new(),
+            indexed,
             full: AtomicBool::new(false),
             flush_wanted: AtomicBool::new(false),
             commit_micros: AtomicU64::new(0),
@@ -137,6 +144,11 @@ impl Shared {
         self.full.store(over || low, Ordering::Relaxed);
     }
 
+    /// Position up to which the index reflects the journal, a lower bound.
+    pub fn indexed(&self) -> Position {
+        self.indexed.load(Ordering::Acquire)
+    }
+
     /// Takes everything on disk into the index and gives it, locked.
     ///
     /// # Errors
@@ -160,6 +172,7 @@ impl Shared {
                 }
                 return Err(fault);
             }
+            self.indexed.store(index.position, Ordering::Release);
             live.indexed(&events);
         }
     }
@@ -253,21 +266,21 @@ impl Shared {
                     take_pending(&mut live, queue, index.position);
                 }
             }
-            Want::Lane { lane, after, horizon } => {
-                let places = read_lane(&index.kv, queue, (lane, after, horizon))?;
-                let more = places.len() >= LANE_MAX;
-                let mut found = Vec::with_capacity(places.len());
-                for place in places {
-                    if let Some(item) = index.kv.read(&keys::queue(queue, place))? {
-                        found.push((place, super::index::decode::<QueueItem>(&item)?));
-                    }
-                }
+            Want::Lanes(wants, horizon) => {
+                let end = horizon.unwrap_or(index.position);
+                let read = read_lanes(&index.kv, queue, &wants, end)?;
                 let mut live = self.live();
-                live.queue(queue).queue.begin_lane(lane);
-                for (place, item) in found {
+                let window = &mut live.queue(queue).queue;
+                wants.iter().for_each(|want| window.begin_lane(want.lane));
+                for (place, item) in read.items {
                     take(&mut live, queue, item, place, true);
                 }
-                live.queue(queue).queue.refilled_lane(lane, more);
+                for want in wants {
+                    let full = read.full.contains(&want.lane);
+                    let (reached, more) = (read.reached, full || read.reached < end);
+                    let reached = if full { 0 } else { reached };
+                    live.queue(queue).queue.refilled_lane(want.lane, reached, more);
+                }
                 if horizon.is_none() {
                     take_pending(&mut live, queue, index.position);
                 }
@@ -336,32 +349,59 @@ fn read_queue(
                 end = false;
                 return Ok(ControlFlow::Break(()));
             }
-            items.push((keys::last_number(key), super::index::decode(value)?));
+            items.push((keys::last_number(key), read_item(value)?.1));
             Ok(ControlFlow::Continue(()))
         },
     )?;
     Ok((items, end))
 }
 
-/// Places of one lane behind a place, at most [`LANE_MAX`], up to the horizon.
-fn read_lane(
+/// What a walk for some lanes found.
+struct LanesRead {
+    items: Vec<(Position, QueueItem)>,
+    /// Lanes that took all they have room for.
+    full: HashSet<LaneKey>,
+    /// Last place that was looked at.
+    reached: Position,
+}
+
+/// Waiting deliveries of some lanes, up to a place.
+fn read_lanes(
     kv: &Kv,
     queue: QueueId,
-    (lane, after, horizon): (crate::message::LaneKey, Position, Option<Position>),
-) -> Result<Vec<Position>, Fault> {
-    let mut places = Vec::new();
+    wants: &[LaneWant],
+    end: Position,
+) -> Result<LanesRead, Fault> {
+    let mut open: HashMap<u64, (Position, usize)> =
+        wants.iter().map(|want| (want.lane.0, (want.after, want.room))).collect();
+    let first = wants.iter().map(|want| want.after).min().unwrap_or(0);
+    let mut read = LanesRead { items: Vec::new(), full: HashSet::new(), reached: end };
     kv.walk(
-        Bound::Excluded(keys::lane(queue, lane, after)),
-        Bound::Included(keys::lane(queue, lane, horizon.unwrap_or(Position::MAX))),
+        Bound::Excluded(keys::queue(queue, first)),
+        Bound::Included(keys::queue(queue, end)),
         Order::Up,
-        &mut |key, _| {
-            places.push(keys::last_number(key));
-            Ok(if places.len() < LANE_MAX {
-                ControlFlow::Continue(())
+        &mut |key, value| {
+            let place = keys::last_number(key);
+            let lane = keys::number_at(value, 0);
+            let Some((after, room)) = open.get_mut(&lane) else {
+                return Ok(ControlFlow::Continue(()));
+            };
+            if place <= *after {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if *room == 0 {
+                read.full.insert(LaneKey(lane));
+                open.remove(&lane);
             } else {
-                ControlFlow::Break(())
-            })
+                *room -= 1;
+                read.items.push((place, read_item(value)?.1));
+            }
+            if open.is_empty() || read.items.len() >= REFILL_MAX {
+                read.reached = place;
+                return Ok(ControlFlow::Break(()));
+            }
+            Ok(ControlFlow::Continue(()))
         },
     )?;
-    Ok(places)
+    Ok(read)
 }

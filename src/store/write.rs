@@ -3,8 +3,8 @@
 use tokio::sync::oneshot;
 
 use super::driver::Request;
+use super::index::ConsentChange;
 use super::index::row::{Change, Head, QueueId};
-use super::index::{ConsentChange, Event};
 use super::journal::encode;
 use super::live::Inflight;
 use super::open::{patient_hash, queues_of};
@@ -115,7 +115,7 @@ impl Store {
                 let standing = standing.ok_or_else(|| unknown(change.message))?;
                 woken = Some(live.outcome(standing, change, position));
             }
-            Inflight::Other(_) => live.unindexed_records += 1,
+            Inflight::Consent(_) | Inflight::Settings(_) => live.unindexed_records += 1,
             Inflight::Message { .. } => {}
         }
         live.next += 1;
@@ -159,24 +159,13 @@ impl Store {
                 let queue = queue.ok_or_else(|| unknown(record.message))?;
                 Inflight::Outcome(Change::new(&record, queue))
             }
-            // Position and place are filled in when it is on disk.
-            Entry::Consent(record) => Inflight::Other(Event::Consent {
-                position: 0,
-                at: Default::default(),
-                consent: ConsentChange {
-                    patients: record
-                        .patients
-                        .iter()
-                        .map(|p| patient_hash(&shared.secret, p))
-                        .collect(),
-                    id: record.id,
-                    version: record.version,
-                    deleted: record.deleted,
-                },
+            Entry::Consent(record) => Inflight::Consent(ConsentChange {
+                patients: record.patients.iter().map(|p| patient_hash(&shared.secret, p)).collect(),
+                id: record.id,
+                version: record.version,
+                deleted: record.deleted,
             }),
-            Entry::Action(record) => {
-                Inflight::Other(Event::Settings { position: 0, values: record.settings })
-            }
+            Entry::Action(record) => Inflight::Settings(record.settings),
         };
         Ok(Ready { text, leaves, inflight })
     }

@@ -6,22 +6,24 @@
 //! | `!format`, `!position`, `!boot`, `!clean` | | format, journal position it reflects, boot of the machine, whether it was closed |
 //! | `!removed` segment | | segments whose messages were taken out |
 //! | `c` queue | counts | ledger |
-//! | `d` duplicate key | message id, received | duplicate detection |
+//! | `d` epoch, duplicate key | message id, received | duplicate detection |
 //! | `i` message id | position | a message by id; ids sort by time |
-//! | `k` name hash, value hash, position | | search keys |
-//! | `l` queue, lane, place | | one lane in order |
+//! | `k` epoch, name hash, value hash, position | | search keys |
 //! | `m` position | row | messages in order |
 //! | `n` consent id | consent row | a consent by id |
 //! | `p` patient hash, consent id | | consents of a patient |
-//! | `q` queue, place | queue item | waiting deliveries in order |
+//! | `q` queue, place | lane, queue item | waiting deliveries in order |
 //! | `s` key | position, value | action settings |
 //! | `u` queue | channel, destination | names of queues |
 //! | `z` state, position, queue | | deliveries by state, but delivered and filtered |
+//!
+//! Hashes have no order, and rows of one batch should lie together. So they are kept by
+//! epoch: 16,384 positions. A search by key looks once into each epoch.
 
 use super::Position;
 use super::row::QueueId;
 use crate::base::MessageId;
-use crate::message::{LaneKey, State};
+use crate::message::State;
 
 pub const FORMAT: &[u8] = b"!format";
 pub const POSITION: &[u8] = b"!position";
@@ -57,25 +59,39 @@ pub fn counts(queue: QueueId) -> Vec<u8> {
     key(b'c', &[&queue.0.to_be_bytes()])
 }
 
-pub fn duplicate(hash: &[u8; 16]) -> Vec<u8> {
-    key(b'd', &[hash])
+/// Positions of an epoch, as a power of two.
+const EPOCH_BITS: u32 = 14;
+
+/// The epoch of a position.
+pub fn epoch(position: Position) -> u32 {
+    u32::try_from(position >> EPOCH_BITS).unwrap_or(u32::MAX)
+}
+
+/// All duplicate keys of an epoch have this prefix.
+pub fn duplicates(epoch: u32) -> Vec<u8> {
+    key(b'd', &[&epoch.to_be_bytes()])
+}
+
+pub fn duplicate(epoch: u32, hash: &[u8; 16]) -> Vec<u8> {
+    key(b'd', &[&epoch.to_be_bytes(), hash])
 }
 
 pub fn id(id: MessageId) -> Vec<u8> {
     key(b'i', &[&id.to_bytes()])
 }
 
-/// All positions under a search key have this prefix.
-pub fn search_prefix(name: [u8; 4], hash: &[u8; 16]) -> Vec<u8> {
-    key(b'k', &[&name, hash])
+/// A search key: short form of its name, and its hash.
+pub type Search = ([u8; 4], [u8; 16]);
+
+/// All positions of an epoch under a search key have this prefix.
+pub fn search_prefix(epoch: u32, (name, hash): &Search) -> Vec<u8> {
+    key(b'k', &[&epoch.to_be_bytes(), name, hash])
 }
 
-pub fn search(name: [u8; 4], hash: &[u8; 16], position: Position) -> Vec<u8> {
-    key(b'k', &[&name, hash, &position.to_be_bytes()])
-}
-
-pub fn lane(queue: QueueId, lane: LaneKey, place: Position) -> Vec<u8> {
-    key(b'l', &[&queue.0.to_be_bytes(), &lane.0.to_be_bytes(), &place.to_be_bytes()])
+pub fn search(search: &Search, position: Position) -> Vec<u8> {
+    let mut key = search_prefix(epoch(position), search);
+    key.extend_from_slice(&position.to_be_bytes());
+    key
 }
 
 pub fn message(position: Position) -> Vec<u8> {

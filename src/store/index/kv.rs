@@ -1,4 +1,4 @@
-//! An ordered map of bytes: sled, or memory for simulation.
+//! An ordered map of bytes: sled, in packed leaves, or memory for simulation.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -6,12 +6,16 @@ use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::leaf::{self, Leaf};
 use crate::fault::{Fault, codes};
 
 /// Memory sled may take for its cache: the working set is the right edge of a few trees.
 const CACHE_BYTES: u64 = 32 << 20;
 /// How often sled flushes by itself. Nothing waits for it: the journal is the truth.
 const FLUSH_MILLIS: u64 = 1000;
+
+/// First byte of a leaf's key in sled.
+const LEAF: u8 = b'L';
 
 /// The map. Cheap to clone.
 #[derive(Clone)]
@@ -61,7 +65,10 @@ impl Kv {
 
     pub fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
         match self {
-            Self::Sled(db) => Ok(db.get(key).map_err(failed)?.map(|v| v.to_vec())),
+            Self::Sled(db) => {
+                let Some((_, bytes)) = leaf_of(db, key)? else { return Ok(None) };
+                Ok(Leaf::new(&bytes).find(key).map(<[u8]>::to_vec))
+            }
             Self::Memory(map) => {
                 Ok(map.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned())
             }
@@ -70,26 +77,20 @@ impl Kv {
 
     pub fn has(&self, key: &[u8]) -> Result<bool, Fault> {
         match self {
-            Self::Sled(db) => db.contains_key(key).map_err(failed),
+            Self::Sled(db) => {
+                let found = leaf_of(db, key)?;
+                Ok(found.is_some_and(|(_, bytes)| Leaf::new(&bytes).find(key).is_some()))
+            }
             Self::Memory(map) => {
                 Ok(map.read().unwrap_or_else(PoisonError::into_inner).contains_key(key))
             }
         }
     }
 
-    /// Applies all changes or, after a crash, none of them.
+    /// Applies all changes or, after a crash, none of them. One caller at a time.
     pub fn apply(&self, changes: Changes) -> Result<(), Fault> {
         match self {
-            Self::Sled(db) => {
-                let mut batch = sled::Batch::default();
-                for (key, value) in changes {
-                    match value {
-                        Some(value) => batch.insert(key, value),
-                        None => batch.remove(key),
-                    }
-                }
-                db.apply_batch(batch).map_err(failed)
-            }
+            Self::Sled(db) => apply_leaves(db, &changes),
             Self::Memory(map) => {
                 let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
                 for (key, value) in changes {
@@ -117,21 +118,10 @@ impl Kv {
         {
             return Ok(());
         }
-        match self {
-            Self::Sled(db) => {
-                let mut range = db.range((from, to));
-                while let Some(item) = match order {
-                    Order::Up => range.next(),
-                    Order::Down => range.next_back(),
-                } {
-                    let (key, value) = item.map_err(failed)?;
-                    if visit(&key, &value)?.is_break() {
-                        break;
-                    }
-                }
-                Ok(())
-            }
-            Self::Memory(map) => {
+        match (self, order) {
+            (Self::Sled(db), Order::Up) => walk_up(db, from, &to, visit),
+            (Self::Sled(db), Order::Down) => walk_down(db, &from, to, visit),
+            (Self::Memory(map), _) => {
                 let map = map.read().unwrap_or_else(PoisonError::into_inner);
                 let mut range = map.range::<Vec<u8>, _>((from, to));
                 while let Some((key, value)) = match order {
@@ -160,4 +150,133 @@ impl Kv {
             Self::Memory(_) => Ok(()),
         }
     }
+}
+
+/// The key in sled of the leaf that begins with `key`; that of the first leaf is the mark
+/// alone, so that each key has a leaf.
+fn leaf_key(key: &[u8]) -> Vec<u8> {
+    [&[LEAF], key].concat()
+}
+
+/// The leaf that covers a key.
+fn leaf_of(db: &sled::Db, key: &[u8]) -> Result<Option<(sled::IVec, sled::IVec)>, Fault> {
+    db.range(..=leaf_key(key)).next_back().transpose().map_err(failed)
+}
+
+fn apply_leaves(db: &sled::Db, changes: &Changes) -> Result<(), Fault> {
+    let mut batch = sled::Batch::default();
+    let mut changes = changes.iter().peekable();
+    while let Some((key, _)) = changes.peek() {
+        let (name, old) = leaf_of(db, key)?.unwrap_or_else(|| ((&[LEAF]).into(), (&[]).into()));
+        let behind = (Bound::Excluded(name.clone()), Bound::Unbounded);
+        let next = db.range(behind).next().transpose().map_err(failed)?;
+        let end = next.as_ref().and_then(|(next, _)| next.get(1..));
+        let mut leaves = leaf::merge(&old, &mut changes, end).into_iter();
+        match leaves.next() {
+            // It keeps its name, even when its first key went.
+            Some((_, bytes)) => batch.insert(name, bytes),
+            None => batch.remove(name),
+        }
+        for (first, bytes) in leaves {
+            batch.insert(leaf_key(&first), bytes);
+        }
+    }
+    db.apply_batch(batch).map_err(failed)
+}
+
+fn is_in(key: &[u8], from: &Bound<Vec<u8>>, to: &Bound<Vec<u8>>) -> bool {
+    let after = match from {
+        Bound::Included(from) => key >= from.as_slice(),
+        Bound::Excluded(from) => key > from.as_slice(),
+        Bound::Unbounded => true,
+    };
+    after
+        && match to {
+            Bound::Included(to) => key <= to.as_slice(),
+            Bound::Excluded(to) => key < to.as_slice(),
+            Bound::Unbounded => true,
+        }
+}
+
+fn walk_up(
+    db: &sled::Db,
+    mut from: Bound<Vec<u8>>,
+    to: &Bound<Vec<u8>>,
+    visit: Visit<'_>,
+) -> Result<(), Fault> {
+    let start = match &from {
+        Bound::Included(key) | Bound::Excluded(key) => key.clone(),
+        Bound::Unbounded => Vec::new(),
+    };
+    let mut found = leaf_of(db, &start)?;
+    if found.is_none() {
+        found = db.iter().next().transpose().map_err(failed)?;
+    }
+    while let Some((name, bytes)) = found {
+        let past = match to {
+            Bound::Included(to) | Bound::Excluded(to) => {
+                name.get(1..).unwrap_or_default() > to.as_slice()
+            }
+            Bound::Unbounded => false,
+        };
+        if past {
+            return Ok(());
+        }
+        let mut leaf = Leaf::new(&bytes);
+        let mut last = None;
+        while let Some(value) = leaf.next() {
+            if !is_in(leaf.key(), &from, to) {
+                continue;
+            }
+            if visit(leaf.key(), value)?.is_break() {
+                return Ok(());
+            }
+            last = Some(leaf.key().to_vec());
+        }
+        // A leaf divided meanwhile shows its rows again.
+        from = last.map_or(from, Bound::Excluded);
+        let behind = (Bound::Excluded(name), Bound::Unbounded);
+        found = db.range(behind).next().transpose().map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn walk_down(
+    db: &sled::Db,
+    from: &Bound<Vec<u8>>,
+    mut to: Bound<Vec<u8>>,
+    visit: Visit<'_>,
+) -> Result<(), Fault> {
+    let mut found = match &to {
+        Bound::Included(key) | Bound::Excluded(key) => leaf_of(db, key)?,
+        Bound::Unbounded => db.iter().next_back().transpose().map_err(failed)?,
+    };
+    while let Some((name, bytes)) = found {
+        let mut rows = Vec::new();
+        let mut leaf = Leaf::new(&bytes);
+        while let Some(value) = leaf.next() {
+            if is_in(leaf.key(), from, &to) {
+                rows.push((leaf.key().to_vec(), value));
+            }
+        }
+        for (key, value) in rows.iter().rev() {
+            if visit(key, value)?.is_break() {
+                return Ok(());
+            }
+        }
+        let before = match from {
+            Bound::Included(from) | Bound::Excluded(from) => {
+                name.get(1..).unwrap_or_default() <= from.as_slice()
+            }
+            Bound::Unbounded => false,
+        };
+        if before {
+            return Ok(());
+        }
+        if let Some((first, _)) = rows.into_iter().next() {
+            to = Bound::Excluded(first);
+        }
+        found = db.range(..name).next_back().transpose().map_err(failed)?;
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@
 
 pub mod keys;
 mod kv;
+mod leaf;
 mod open;
 mod project;
 pub mod row;
@@ -17,7 +18,7 @@ use super::journal::{Location, Position};
 use crate::base::{ChannelName, DestinationName};
 
 pub use kv::{Changes, Kv, Order};
-pub use project::{CARRIED, ConsentChange, Event, decode, read_duplicate, read_setting};
+pub use project::{CARRIED, ConsentChange, Event, decode, read_duplicate, read_item, read_setting};
 use row::{Counts, QueueId};
 
 /// Names of queues: pairs of channel and destination, numbered as they come. They are few,

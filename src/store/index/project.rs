@@ -9,7 +9,7 @@ use super::row::{Change, ConsentRow, Counts, Head, QueueId, QueueItem, Row, Stan
 use super::{Changes, Index, Location, Position, keys};
 use crate::base::{MessageId, Timestamp};
 use crate::fault::{Fault, codes};
-use crate::message::State;
+use crate::message::{LaneKey, State};
 
 /// An entry of the journal, as far as the index is concerned.
 #[derive(Clone, Debug)]
@@ -93,8 +93,12 @@ impl Index {
     /// `W6009`; nothing is applied then, in memory or on disk.
     pub fn apply(&mut self, events: &[Event]) -> Result<(), Fault> {
         let Some(last) = events.last().map(Event::position) else { return Ok(()) };
-        // Never back: what is applied twice counts twice.
-        let last = last.max(self.position);
+        let rising = events.first().is_some_and(|first| first.position() > self.position)
+            && events.is_sorted_by(|a, b| a.position() < b.position());
+        if !rising {
+            // Counting an entry twice would be worse than to stop.
+            return Err(Fault::new(codes::W9001).because("the index was given entries twice"));
+        }
         let before = self.counts.clone();
         let done = self.try_apply(events, last);
         if done.is_err() {
@@ -206,11 +210,11 @@ impl<'a> Work<'a> {
         };
         self.changes.insert(keys::id(head.id), Some(position.to_be_bytes().to_vec()));
         for (name, hash) in &head.keys {
-            self.changes.insert(keys::search(*name, hash, position), Some(Vec::new()));
+            self.changes.insert(keys::search(&(*name, *hash), position), Some(Vec::new()));
         }
         if let Some(hash) = &head.duplicate_key {
             let value = duplicate_value(head.id, head.received);
-            self.changes.insert(keys::duplicate(hash), Some(value));
+            self.changes.insert(keys::duplicate(keys::epoch(position), hash), Some(value));
         }
         for standing in &row.deliveries {
             self.index.counts_of(standing.queue).commit(standing.state);
@@ -272,8 +276,8 @@ impl<'a> Work<'a> {
                 replay: standing.replay,
                 body_from: standing.body_from,
             };
-            self.put_new(keys::queue(queue, place), encode(&item)?);
-            self.put_new(keys::lane(queue, lane, place), Vec::new());
+            let value = [lane.0.to_be_bytes().as_slice(), &encode(&item)?].concat();
+            self.put_new(keys::queue(queue, place), value);
         }
         if !matches!(state, State::Delivered | State::Filtered) {
             self.put_new(keys::state(state, position, queue), Vec::new());
@@ -282,10 +286,9 @@ impl<'a> Work<'a> {
     }
 
     fn leave(&mut self, position: Position, standing: &Standing) {
-        let Standing { queue, lane, state, place, .. } = *standing;
+        let Standing { queue, state, place, .. } = *standing;
         if state == State::Waiting {
             self.take(keys::queue(queue, place));
-            self.take(keys::lane(queue, lane, place));
         }
         if !matches!(state, State::Delivered | State::Filtered) {
             self.take(keys::state(state, position, queue));
@@ -356,10 +359,10 @@ impl<'a> Work<'a> {
         self.changes.insert(keys::message(position), None);
         self.changes.insert(keys::id(head.id), None);
         for (name, hash) in &head.keys {
-            self.changes.insert(keys::search(*name, hash, position), None);
+            self.changes.insert(keys::search(&(*name, *hash), position), None);
         }
         if let Some(hash) = &head.duplicate_key {
-            let key = keys::duplicate(hash);
+            let key = keys::duplicate(keys::epoch(position), hash);
             let ours = duplicate_value(head.id, head.received);
             if self.index.kv.read(&key)?.is_some_and(|value| value == ours) {
                 self.changes.insert(key, None);
@@ -400,6 +403,15 @@ pub const CARRIED: &str = "!carried";
 pub fn read_setting(value: &[u8]) -> Option<(Position, &[u8])> {
     let (position, text) = value.split_first_chunk::<8>()?;
     Some((u64::from_be_bytes(*position), text))
+}
+
+/// Lane and item under a place of a queue.
+///
+/// # Errors
+/// `W6009` when it is not one.
+pub fn read_item(value: &[u8]) -> Result<(LaneKey, QueueItem), Fault> {
+    let (lane, item) = value.split_at_checked(8).unwrap_or_default();
+    Ok((LaneKey(keys::last_number(lane)), decode(item)?))
 }
 
 /// Message id and arrival under a duplicate key.

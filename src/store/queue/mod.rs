@@ -25,6 +25,8 @@ pub const WINDOW_MAX: usize = 4096;
 pub const LANE_MAX: usize = 256;
 /// Below this a lane that goes on in the index is filled again.
 const LANE_LOW: usize = 64;
+/// Lanes filled from the index in one walk over the queue.
+const LANES_AT_ONCE: usize = 1024;
 /// Blocked lanes in memory per queue; each costs about 150 bytes. Past this, lanes that
 /// come later wait until others are done.
 const BLOCKED_MAX: usize = 65_536;
@@ -111,12 +113,22 @@ struct Lane {
 }
 
 /// What the window needs from the index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Want {
     /// Deliveries of any lane, from behind the horizon.
     Horizon(Position),
-    /// Deliveries of one lane, behind `after`, up to the horizon where there is one.
-    Lane { lane: LaneKey, after: Position, horizon: Option<Position> },
+    /// Deliveries of these lanes, up to the horizon where there is one.
+    Lanes(Vec<LaneWant>, Option<Position>),
+}
+
+/// What one lane needs from the index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneWant {
+    pub lane: LaneKey,
+    /// Everything up to here is in memory.
+    pub after: Position,
+    /// How many more it takes.
+    pub room: usize,
 }
 
 /// One queue.
@@ -192,11 +204,14 @@ impl Queue {
         self.complete |= complete;
     }
 
-    /// Ends the refill of one lane.
-    pub fn refilled_lane(&mut self, lane: LaneKey, more: bool) {
+    /// Ends the refill of one lane: everything up to `reached` is in memory, unless the lane
+    /// is full, and `more` may follow.
+    pub fn refilled_lane(&mut self, lane: LaneKey, reached: Position, more: bool) {
         self.hungry.remove(&lane);
         if let Some(found) = self.lanes.get_mut(&lane) {
-            // A lane that became full meanwhile goes on from there.
+            if !found.more {
+                found.loaded = found.loaded.max(reached);
+            }
             found.more |= more;
         }
         self.arm(lane);
@@ -286,10 +301,19 @@ impl Queue {
         if !self.complete && self.used() < WINDOW_MAX / 2 {
             return Some(Want::Horizon(self.horizon));
         }
-        let lane = *self.hungry.iter().next()?;
-        let after = self.lanes.get(&lane).map_or(0, |l| l.loaded);
+        let wants: Vec<LaneWant> = self
+            .hungry
+            .iter()
+            .take(LANES_AT_ONCE)
+            .map(|key| {
+                let lane = self.lanes.get(key);
+                let after = lane.map_or(0, |lane| lane.loaded);
+                let room = LANE_MAX.saturating_sub(lane.map_or(0, |lane| lane.entries.len()));
+                LaneWant { lane: *key, after, room }
+            })
+            .collect();
         let horizon = (!self.complete).then_some(self.horizon);
-        Some(Want::Lane { lane, after, horizon })
+        (!wants.is_empty()).then_some(Want::Lanes(wants, horizon))
     }
 
     /// Deliveries that may still be taken before the window is full.

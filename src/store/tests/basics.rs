@@ -51,6 +51,12 @@ async fn the_real_store_does_the_same() {
         }
     }
     assert_eq!(seen.len(), 257);
+    let action = ActionRecord {
+        at: now(),
+        settings: vec![("pause adt/ehr".into(), "by kim".into())],
+        leaves: Vec::new(),
+    };
+    store.commit(Entry::Action(Box::new(action))).await.unwrap();
     let before = picture(&store);
     assert!(Store::open(&ports, &plan, key(), &|_, _| {}).await.is_err());
     store.close().await.unwrap();
@@ -62,7 +68,7 @@ async fn the_real_store_does_the_same() {
     drop(store);
     std::fs::remove_dir_all(plan.directory.join("index")).unwrap();
     let (store, recovery) = open(&ports, &plan).await;
-    assert!(recovery.index_rebuilt && recovery.replayed_into_index == 550, "{recovery:?}");
+    assert!(recovery.index_rebuilt && recovery.replayed_into_index == 551, "{recovery:?}");
     assert_eq!(picture(&store), before);
     store.close().await.unwrap();
 }
