@@ -1,7 +1,7 @@
 //! The channel at run time: what is decided about one message, and about one attempt.
 //!
-//! [`process`] takes bytes to a complete [`MessageRecord`](crate::message::MessageRecord)
-//! and the answer the sender hears; [`redecide`] asks consent again before a delivery
+//! [`process()`] takes bytes to a complete [`MessageRecord`](crate::message::MessageRecord)
+//! and the answer the sender hears; [`redecide()`] asks consent again before a delivery
 //! leaves; [`RetryPlan`] and [`Breaker`] say when to try again. All of it is pure: time,
 //! random bytes, consents and keys are handed in, and the engine (layer 9) reports what
 //! comes out.

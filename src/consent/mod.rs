@@ -2,7 +2,7 @@
 //! purpose.
 //!
 //! A [`Policy`] is a file; a [`Directive`] is a FHIR R4 Consent compiled once when it
-//! comes; [`decide`] asks both about the [`Facts`] of a content and reads no text. Where
+//! comes; [`decide()`] asks both about the [`Facts`] of a content and reads no text. Where
 //! consents are kept ([`ConsentBook`]) and what a channel does with an answer is not known
 //! here.
 //!

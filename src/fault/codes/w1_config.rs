@@ -97,7 +97,7 @@ codes! {
     W1057 Operator "a destination gets a form it cannot send",
         "Every message would end as a dead letter.",
         "Give the destination a mapping to its form with `map`, or the channel with `[map]`.";
-    W1058 Operator "a rule of [[encrypt]] protects nothing",
+    W1058 Operator "a rule of `[[encrypt]]` protects nothing",
         "What it should protect would leave in clear.",
         "Write the path in the form in which messages leave the channel.";
     W1059 Operator "something this machine should have is not there",
