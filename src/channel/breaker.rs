@@ -60,7 +60,8 @@ impl Breaker {
     /// Its state at `now`: an open one whose pause is over is probing.
     pub fn at(&mut self, now: Timestamp) -> BreakerState {
         if let BreakerState::Open { until } = self.state
-            && until <= now
+            // A clock set back must not park it: no pause is longer than the longest.
+            && (until <= now || until.since(now) > self.plan.max)
         {
             self.state = BreakerState::Probing;
         }

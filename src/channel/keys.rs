@@ -43,11 +43,24 @@ static PATIENT: LazyLock<Arc<str>> = LazyLock::new(|| SearchName::Patient.as_str
 /// Most values of one `index` path that become keys: a repeating field may hold thousands.
 const VALUES_MAX: usize = 16;
 
-/// The patient a message is about.
+/// The patient a message is about: the first value of the patient path.
 pub(super) fn patient(rules: &ChannelRules, content: &Content) -> Option<PatientKey> {
     let value = rules.consent.patient.as_ref()?.read(content)?;
     let key = PatientKey::new(value.reveal());
     (!key.reveal().is_empty()).then_some(key)
+}
+
+/// Every patient identifier a message may be about, each once.
+pub(super) fn patients(rules: &ChannelRules, content: &Content) -> Vec<PatientKey> {
+    let Some(path) = &rules.consent.patient else { return Vec::new() };
+    let mut found: Vec<PatientKey> = Vec::new();
+    for value in path.read_all(content) {
+        let key = PatientKey::new(value.reveal());
+        if !key.reveal().is_empty() && !found.contains(&key) {
+            found.push(key);
+        }
+    }
+    found
 }
 
 /// The lane of a message; lane 0 where `order_by` is not set or finds nothing.

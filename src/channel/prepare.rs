@@ -150,13 +150,13 @@ fn ask_consent(
         return Ok(None);
     }
     let begin = (around.monotonic)();
-    let directives = match (&shared.directives, shared.patient) {
-        (Some(directives), _) => directives.clone(),
-        (None, Some(patient)) => around.consents.directives(patient)?,
-        (None, None) => Arc::from([]),
+    let directives = match &shared.directives {
+        Some(directives) => directives.clone(),
+        None => directives_of(rules, shared, around.consents)?,
     };
+    let is_known = shared.patient.is_some();
     let facts = shared.facts.get_or_insert_with(|| Facts::of(&shared.parsed.content));
-    let decided = redecide::decide(rules, to, &directives, facts, around.now);
+    let decided = redecide::decide(rules, to, (&directives, is_known), facts, around.now);
     shared.directives = Some(directives);
     shared.step(Stage::Consent, Some(to), (around.monotonic)().saturating_sub(begin));
     let Some((decision, outcome)) = decided else { return Ok(None) };
@@ -172,6 +172,26 @@ fn ask_consent(
         }
         Redecision::Go | Redecision::Redact(_) => decision,
     }))
+}
+
+/// The directives of everybody the message may be about: each value of the patient path,
+/// since which of several identifiers a consent names is not known.
+fn directives_of(
+    rules: &ChannelRules,
+    shared: &Shared<'_>,
+    consents: &dyn consent::ConsentBook,
+) -> Result<Arc<[consent::Directive]>, Fault> {
+    let patients = keys::patients(rules, &shared.parsed.content);
+    match patients.as_slice() {
+        [one] => consents.directives(one),
+        all => {
+            let mut directives = Vec::new();
+            for patient in all {
+                directives.extend(consents.directives(patient)?.iter().cloned());
+            }
+            Ok(directives.into())
+        }
+    }
 }
 
 /// An unknown that counts as denied is kept as a denial: the rule tells that none bound.

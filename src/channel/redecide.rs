@@ -46,7 +46,8 @@ pub fn redecide(
         None => Arc::from([]),
     };
     let facts = Facts::of_body(&delivery.body);
-    Ok(decide(rules, to, &directives, &facts, now).map_or(Redecision::Go, |(_, said)| said))
+    let whose = (&*directives, delivery.patient.is_some());
+    Ok(decide(rules, to, whose, &facts, now).map_or(Redecision::Go, |(_, said)| said))
 }
 
 /// Whether a message's record shows that its body for this destination was made under
@@ -60,10 +61,14 @@ pub fn same_decision(record: &MessageRecord, to: &DestinationName, decision: &De
 }
 
 /// Decides for one destination; none where the channel has no policy.
+///
+/// `directives` come with whether the patient is known. Where the channel says where the
+/// patient stands and nothing stands there, nobody can tell who objected: a permit or a
+/// redaction counts as unknown then.
 pub(super) fn decide(
     rules: &ChannelRules,
     to: &DestinationRules,
-    directives: &[Directive],
+    (directives, is_known): (&[Directive], bool),
     facts: &Facts,
     now: Timestamp,
 ) -> Option<(Decision, Redecision)> {
@@ -75,7 +80,10 @@ pub(super) fn decide(
         content: facts,
         now,
     };
-    let decision = consent::decide(policy, directives, &question);
+    let mut decision = consent::decide(policy, directives, &question);
+    if !is_known && rules.consent.patient.is_some() && decision.verdict != Verdict::Deny {
+        decision.verdict = Verdict::Unknown;
+    }
     let denied = match (&decision.verdict, rules.consent.on_unknown) {
         (Verdict::Permit, _) | (Verdict::Unknown, OnUnknown::Permit) => false,
         (Verdict::Redact(_), _) => return Some((decision.clone(), Redecision::Redact(decision))),

@@ -231,6 +231,11 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| error.to_string())
 }
 
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| rate.is_finite() && *rate >= 0.001);
+    rate.ok_or_else(|| "a rate is a number of messages a second, such as 50 or 0.5".to_owned())
+}
+
 fn size(text: &str) -> Result<ByteSize, String> {
     ByteSize::parse(text).map_err(|error| error.to_string())
 }
@@ -244,7 +249,7 @@ pub struct SendArgs {
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// Messages a second
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = rate)]
     pub rate: Option<f64>,
     /// Send the files this many times, each time with control IDs of its own
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -292,7 +297,7 @@ pub struct BenchArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     pub duration: Duration,
     /// Messages a second over all connections; none: as fast as answers come
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = rate)]
     pub rate: Option<f64>,
     /// Size of each message
     #[arg(long, value_name = "SIZE", default_value = "1 KiB", value_parser = size)]

@@ -38,6 +38,7 @@ mod unseal;
 mod view;
 
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -46,6 +47,8 @@ use args::{Cli, Command};
 pub use exit::Exit;
 use exit::Stop;
 use shell::Shell;
+
+use crate::engine::mask_panics;
 
 /// Reads the arguments, does what they say, and gives the exit code of the process.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -59,7 +62,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let mut shell = Shell::new(&cli.global);
-    let outcome = dispatch(cli.command, &mut shell).and_then(|exit| {
+    // A panic text may quote what was being read.
+    mask_panics();
+    let run = AssertUnwindSafe(|| dispatch(cli.command, &mut shell));
+    let outcome = catch_unwind(run).unwrap_or_else(|_| {
+        let text = "a bug: weir met what it holds to be impossible; please report the command";
+        Err(Stop::Said(Exit::Bug, text.to_owned()))
+    });
+    let outcome = outcome.and_then(|exit| {
         shell.flush()?;
         Ok(exit)
     });

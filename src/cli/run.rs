@@ -9,7 +9,7 @@ use super::exit::{Exit, Stop};
 use super::shell::{Shell, progress};
 use super::{check, keys};
 use crate::config::{self, LogFormat, LogLevel, Plan};
-use crate::engine::{Actor, Engine, Start, mask_panics};
+use crate::engine::{Actor, Engine, Start};
 use crate::fault::Severity;
 use crate::observe::{Level, LogPlan, LogStyle, Observer};
 use crate::ports::Ports;
@@ -18,7 +18,6 @@ use crate::web::{Web, WebTask};
 pub fn run(args: &RunArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     let (plan, _) = check::load_or_stop(shell, Exit::Config)?;
     let keyring = keys::read_or_make(&plan, shell)?;
-    mask_panics();
     let log = log_plan(&plan, args.dev);
     let observer = Arc::new(Observer::new(log, Box::new(std::io::stderr())));
     let runtime =

@@ -119,8 +119,9 @@ fn renumbered(bytes: &Bytes, round: u64, ports: &Ports) -> Bytes {
 }
 
 async fn pace(rate: Option<f64>, ports: &Ports) {
-    if let Some(rate) = rate.filter(|rate| *rate > 0.0) {
-        ports.clock.sleep(Duration::from_secs_f64(1.0 / rate)).await;
+    if let Some(rate) = rate {
+        let pause = Duration::try_from_secs_f64(1.0 / rate).unwrap_or(Duration::MAX);
+        ports.clock.sleep(pause).await;
     }
 }
 

@@ -10,9 +10,10 @@ use super::tree::Tree;
 use super::watch;
 use super::words::Commit;
 use crate::base::ByteSize;
-use crate::consent::Policy;
+use crate::consent::{self, Policy};
 use crate::fault::codes::{W1011, W1021, W1041, W1045};
 use crate::fault::{Fault, Place, Problems};
+use crate::fhir::Doc;
 use crate::ports::tls;
 use crate::settings::{Document, Key, Spanned, Table, nearest};
 use crate::store::StorePlan;
@@ -320,9 +321,20 @@ fn consent(tree: &Tree, table: Option<Table<'_>>) -> ConsentPlan {
             table.with_problems(|problems| policy(tree, &path, &mut plan, problems));
         }
         let files = matching(tree, table, &DIRECTIVES);
+        for path in &files {
+            table.with_problems(|problems| directive(tree, path, problems));
+        }
         plan.directives = files.iter().map(|path| tree.root().join(path)).collect();
         plan
     })
+}
+
+/// Checks a Consent file: one that cannot be taken would leave its patient without a say.
+fn directive(tree: &Tree, path: &str, problems: &mut Problems) {
+    let Some(file) = problems.take(tree.open(path)) else { return };
+    let text = bytes::Bytes::copy_from_slice(file.text.as_bytes());
+    let checked = Doc::parse_json(text).and_then(|doc| consent::accept(&doc));
+    problems.take(checked.map_err(|fault| fault.at(Place::file(path))));
 }
 
 fn policy(tree: &Tree, path: &str, plan: &mut ConsentPlan, problems: &mut Problems) {

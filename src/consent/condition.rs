@@ -120,6 +120,11 @@ impl Recipient {
     /// A reference of FHIR, without its version.
     pub fn reference(text: &str) -> Self {
         let text = text.split("/_history/").next().unwrap_or_default();
+        // Within the resource, by UUID, or a group: who is behind it is not told here.
+        let hidden = ["#", "urn:", "Group/", "CareTeam/"];
+        if hidden.iter().any(|start| text.starts_with(start)) {
+            return Self::Somebody;
+        }
         if !text.contains("://") {
             return Self::Exact(text.into());
         }

@@ -60,6 +60,13 @@ impl Engine {
         let before = core.store.consent(&id)?;
         let version = before.as_ref().map_or(1, |record| record.version + 1);
         let (_, patients) = Directive::compile(&doc, &id, version)?;
+        let shares = |record: &&ConsentRecord| {
+            record.patients.iter().any(|patient| patients.contains(patient))
+        };
+        if before.as_ref().is_some_and(|record| !record.deleted && !shares(&record)) {
+            let cause = "a consent of another patient has this id";
+            return Err(Fault::new(W8903).because(cause));
+        }
         let now = core.now();
         let digest = Sha256::digest(&resource).into();
         let leaf = audit::consent_stored(now, &by.name, (&id, version), digest);
@@ -153,12 +160,15 @@ impl Engine {
         let own = doc.root().get("id").and_then(|node| node.text().map(|t| t.into_owned()));
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let Some(id) = own.or(stem) else { return Ok(()) };
-        let known = core.store.consent(&id)?;
-        if known.is_some_and(|known| !known.deleted && known.resource == resource) {
+        // Only a file that changed is taken: what came over the API since then stays.
+        let key: Arc<str> = format!("consent-file {}", path.display()).into();
+        let digest: Arc<str> = format!("{:x}", Sha256::digest(&resource)).into();
+        if core.store.setting(&key)?.as_ref() == Some(&digest) {
             return Ok(());
         }
         let by = Actor::new("weir", "file of the configuration");
-        self.put_consent(resource, Some(&id), &by).await.map_err(|f| f.at(place)).map(|_| ())
+        self.put_consent(resource, Some(&id), &by).await.map_err(|f| f.at(place))?;
+        core.act(vec![(key, digest)], Vec::new()).await
     }
 
     /// Lets go what was held for these patients and may leave now. How many.

@@ -108,12 +108,16 @@ impl Worker {
         let core = &self.channel.core;
         let (channel, to) = (&self.channel.name, &self.outlet.name);
         let paused = self.channel.pause_reason(&self.target()).is_some();
-        let probe = {
+        let (probe, blocked) = {
             let mut breaker = self.outlet.breaker.lock().unwrap_or_else(PoisonError::into_inner);
             match breaker.at(now) {
-                channel::BreakerState::Open { until } => Some(until),
-                // Another worker probes; its end wakes us.
-                channel::BreakerState::Probing | channel::BreakerState::Closed => None,
+                channel::BreakerState::Open { until } => (Some(until), true),
+                // While another worker probes there is nothing to take, however much is
+                // ready: listening would spin. The end of the probe wakes us.
+                channel::BreakerState::Probing => {
+                    (None, self.outlet.running.load(Ordering::Acquire) > 0)
+                }
+                channel::BreakerState::Closed => (None, false),
             }
         };
         let due = match (paused, probe) {
@@ -126,7 +130,7 @@ impl Worker {
             .filter(|due| *due > now)
             .map_or(IDLE_MAX, |due| due.since(now).min(IDLE_MAX))
             .max(Duration::from_millis(1));
-        let listening = !paused && probe.is_none();
+        let listening = !paused && !blocked;
         tokio::select! {
             () = core.store.ready(channel, to), if listening => {}
             () = self.outlet.wake.notified() => {}

@@ -76,8 +76,23 @@ fn unpacked(channel: &Channel, arrival: &source::Arrival) -> Option<Vec<source::
     }
     let batch = hl7v2::batch::split(&arrival.bytes).ok()?;
     let parent = channel.core.new_id(channel.core.now());
-    let part = |bytes| source::Arrival { bytes, parent: Some(parent), ..arrival.clone() };
-    Some(batch.messages.into_iter().map(part).collect())
+    // Each part is told from the others, so that none counts as a repetition of another.
+    let part = |(number, bytes): (u64, bytes::Bytes)| source::Arrival {
+        bytes,
+        parent: Some(parent),
+        origin: arrival.origin.map(|origin| source::Origin { part: number, ..origin }),
+        ..arrival.clone()
+    };
+    Some((0..).zip(batch.messages).map(part).collect())
+}
+
+/// How bad an end is for the sender: what was not kept must be offered again.
+const fn rank(taken: &Taken) -> u8 {
+    match taken {
+        Taken::Committed(_) => 0,
+        Taken::Refused(_) => 1,
+        Taken::NotKept(_) => 2,
+    }
 }
 
 impl Door {
@@ -92,8 +107,8 @@ impl Door {
             };
             whole.replies.extend(answer.replies);
             whole.close |= answer.close;
-            // What went wrong with any of them is what became of the batch.
-            if matches!(whole.taken, Taken::Committed(_)) {
+            // The worst that became of any of them is what became of the batch.
+            if rank(&answer.taken) > rank(&whole.taken) {
                 whole.taken = answer.taken;
             }
         }

@@ -116,8 +116,23 @@ impl Engine {
     /// # Errors
     /// The fault of the filter.
     pub fn filter(&self, text: &str) -> Result<Filter, Fault> {
-        let mut filter = Filter::parse(text, self.0.core.now())?;
+        self.filter_for(text, "")
+    }
+
+    /// Reads a filter as [`Engine::filter`]; a search by patient needs a reason.
+    ///
+    /// # Errors
+    /// `W8901` for a patient without a reason, and the fault of the filter.
+    pub fn filter_for(&self, text: &str, reason: &str) -> Result<Filter, Fault> {
         let plan = self.plan();
+        let indexed = plan.channels.iter().flat_map(|channel| &channel.rules.index);
+        let names: Vec<&str> = indexed.map(|(name, _)| &**name).collect();
+        let zone = jiff::tz::TimeZone::UTC;
+        let mut filter = Filter::parse_in(text, self.0.core.now(), &zone, Some(&names))?;
+        let by_patient = filter.terms.iter().any(|term| term.field == Field::Patient);
+        if by_patient && reason.trim().is_empty() {
+            return Err(Fault::new(W8901).because("a search by patient is explained"));
+        }
         for term in &mut filter.terms {
             if term.field == Field::Tag {
                 let tagged = plan.channels.iter().filter(|channel| {

@@ -91,10 +91,24 @@ fn names(node: &Node<'_>, secrets: &[Zeroizing<String>], in_url: bool) -> bool {
         false => &text,
     };
     let search = Zeroizing::new(decoded(search));
+    let plain = Zeroizing::new(unescaped(&search));
     secrets.iter().any(|secret| {
         let secret = secret.as_bytes();
-        search.windows(secret.len()).any(|part| part == secret)
+        let within = |text: &[u8]| text.windows(secret.len()).any(|part| part == secret);
+        within(&search) || within(&plain)
     })
+}
+
+/// The bytes without the backslashes that keep `,`, `|` and `$` from having a meaning.
+///
+/// Source: FHIR R4 search.html#escaping.
+fn unescaped(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes.iter();
+    while let Some(byte) = rest.next() {
+        out.push(if *byte == b'\\' { *rest.next().unwrap_or(byte) } else { *byte });
+    }
+    out
 }
 
 /// The bytes that percent-encoding and `+` stand for.
@@ -157,6 +171,15 @@ mod tests {
         );
         let other = r#"{"method":"PUT","url":"Patient?identifier=mr|740021"}"#;
         check(other, other);
+    }
+
+    #[test]
+    fn escapes_of_searches_hide_nothing() {
+        let json = r#"{"resourceType":"Bundle","entry":[{"request":
+            {"method":"PUT","url":"Patient?identifier=mr|74%5C%2C00%5C%2421"}}]}"#;
+        let mut doc = Doc::parse_json(Bytes::from(json)).unwrap();
+        close(&mut doc, &[Zeroizing::new("74,00$21".to_owned())]).unwrap();
+        assert!(!String::from_utf8_lossy(&doc.to_json()).contains("74"));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! same; nothing else runs.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -47,6 +47,8 @@ pub struct Driver {
     pub shared: Arc<Shared>,
     pub requests: mpsc::UnboundedReceiver<Request>,
     batches: u64,
+    /// Whether a spare segment is being prepared.
+    preparing: Arc<AtomicBool>,
 }
 
 impl Driver {
@@ -55,7 +57,7 @@ impl Driver {
         shared: Arc<Shared>,
         requests: mpsc::UnboundedReceiver<Request>,
     ) -> Self {
-        Self { writer, shared, requests, batches: 0 }
+        Self { writer, shared, requests, batches: 0, preparing: Arc::default() }
     }
 
     /// Runs on its own thread until every store handle is gone.
@@ -140,14 +142,25 @@ impl Driver {
 
     /// Has the next segment file prepared, off this thread.
     fn spare(&self) {
+        // One at a time, and the flag before the look: two would write zeros into one file,
+        // which the writer may have taken over by then.
+        if self.preparing.swap(true, Ordering::AcqRel) {
+            return;
+        }
         if !self.writer.wants_spare() {
+            self.preparing.store(false, Ordering::Release);
             return;
         }
         let place = self.writer.place().clone();
-        // When it fails, the next roll makes its file itself and reports what is wrong.
-        let _ = std::thread::Builder::new()
-            .name("weir-segment".into())
-            .spawn(move || place.prepare_spare());
+        let flag = self.preparing.clone();
+        let spawned = std::thread::Builder::new().name("weir-segment".into()).spawn(move || {
+            // When it fails, the next roll makes its file itself and reports what is wrong.
+            let _ = place.prepare_spare();
+            flag.store(false, Ordering::Release);
+        });
+        if spawned.is_err() {
+            self.preparing.store(false, Ordering::Release);
+        }
     }
 }
 

@@ -124,6 +124,11 @@ impl Live {
         }
         let standing = new.clone().unwrap_or_else(|| old.clone());
         self.fresh.insert((message, queue), Fresh { standing, at, last: position });
+        // An attempt raises the count; a person's retry does not, and the attempt that may
+        // be under way keeps its lease.
+        let by_person = new.as_ref().is_some_and(|new| {
+            new.state == State::Waiting && new.place == old.place && new.attempts == old.attempts
+        });
         let live = self.queue(queue);
         if let Some(new) = new
             && old.state == State::Waiting
@@ -134,7 +139,9 @@ impl Live {
                 live.queue.remove(message, old.lane, old.place);
             }
         }
-        live.queue.unlease(message);
+        if !by_person {
+            live.queue.unlease(message);
+        }
         live.notify.clone()
     }
 

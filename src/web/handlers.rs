@@ -116,7 +116,7 @@ pub(super) async fn queue(State(web): State<Web>, Query(query): Query<QueueQuery
     let filter = web.engine.filter(&query.q)?;
     let limit = query.limit.unwrap_or(LIMIT.0).clamp(1, LIMIT.1);
     let rows = web.engine.queue(filter, limit, query.after)?;
-    let next = rows.last().map(|row| row.position);
+    let next = rows.last().filter(|_| rows.len() >= limit).map(|row| row.position);
     shown(&QueueView {
         schema: schema::QUEUE.to_owned(),
         rows: rows.iter().map(views::queue_row).collect(),
@@ -126,7 +126,7 @@ pub(super) async fn queue(State(web): State<Web>, Query(query): Query<QueueQuery
 
 async fn queue_action(web: Web, action: QueueAction, caller: &Caller, body: &Bytes) -> Answered {
     let body = read::<QueueActionBody>(body)?;
-    let filter = web.engine.filter(&body.q)?;
+    let filter = web.engine.filter_for(&body.q, &body.reason)?;
     if body.dry_run {
         return shown(&views::planned(&web.engine.queue_plan(action, &filter)?));
     }
@@ -166,7 +166,7 @@ pub(super) async fn replay(
         Some(_) => return Err(Fault::new(W8903).because("`config` is `then` or `now`").into()),
     };
     let replay = Replay {
-        filter: web.engine.filter(&body.q)?,
+        filter: web.engine.filter_for(&body.q, &body.reason)?,
         to: to.map_err(|_| Fault::new(W6906))?,
         through,
         rate: body.rate,

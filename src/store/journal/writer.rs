@@ -81,6 +81,11 @@ impl Place {
     /// Those of the disk; then the next roll makes its file itself.
     pub fn prepare_spare(&self) -> io::Result<()> {
         let unready = self.directory.join("spare.tmp");
+        // What an earlier try left may still be open somewhere: never write into it.
+        match self.files().remove(&unready) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         let file = self.files().open(&unready, true)?;
         zero(&*file, self.segment_bytes.0.max(HEADER_BYTES as u64))?;
         self.files().rename(&unready, &self.spare())?;

@@ -1,6 +1,7 @@
 //! Order in lanes against a simple model: random commits, leases, outcomes and restarts.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
 use crate::ports::sim::SplitMix;
@@ -56,7 +57,10 @@ impl Run {
     }
 
     async fn settle(&self, number: u64, what: Outcome) {
-        let record = outcome(number, "ehr", what);
+        // Every attempt raises the count.
+        static ATTEMPTS: AtomicU32 = AtomicU32::new(2);
+        let attempts = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
+        let record = OutcomeRecord { attempts, ..outcome(number, "ehr", what) };
         if self.random.once_in(2) {
             self.store.settle(record).await.unwrap();
         } else {

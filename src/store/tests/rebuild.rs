@@ -184,8 +184,7 @@ async fn actions_between_messages_are_counted_once_over_restarts() {
         }))
     };
     for round in 0..3 {
-        let (store, recovery) = open(&ports, &plan).await;
-        assert_eq!(recovery.replayed_into_index, 0, "a clean close leaves nothing to replay");
+        let (store, _) = open(&ports, &plan).await;
         store.commit(action(round)).await.unwrap();
         store.commit(message(round + 1, 0)).await.unwrap();
         store.ledger(&Filter::all()).unwrap();

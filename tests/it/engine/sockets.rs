@@ -20,7 +20,7 @@ async fn a_message_crosses_real_sockets_and_survives_a_restart() {
     let port = engine.address(&name).unwrap().port();
     let mut sender = Sender::connect(&ports, port).await;
     for n in 0..20 {
-        assert_eq!(sender.send(&adt(&format!("A{n:02}"), "P1")).await, "AA");
+        assert_eq!(sender.send(&adt(&format!("A{n:02}"), "PATIENT1")).await, "AA");
     }
     until(&ports, 20, "delivered", || sink.count() == 20).await;
     assert!(sink.controls().is_sorted());
@@ -31,7 +31,7 @@ async fn a_message_crosses_real_sockets_and_survives_a_restart() {
     assert_eq!(ledger(&engine, "adt", "ehr").committed, 20);
     let port = engine.address(&name).unwrap().port();
     let mut sender = Sender::connect(&ports, port).await;
-    assert_eq!(sender.send(&adt("A20", "P1")).await, "AA");
+    assert_eq!(sender.send(&adt("A20", "PATIENT1")).await, "AA");
     until(&ports, 20, "delivered", || sink.controls().contains(&"A20".to_owned())).await;
     engine.stop("test").await.unwrap();
 }
@@ -70,7 +70,7 @@ async fn the_api_answers() {
     until(&ports, 10, "listening", || engine.address(&name).is_some()).await;
     let port = engine.address(&name).unwrap().port();
     let mut sender = Sender::connect(&ports, port).await;
-    assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
+    assert_eq!(sender.send(&adt("A1", "PATIENT1")).await, "AA");
     until(&ports, 20, "delivered", || sink.count() == 1).await;
 
     let get = async |path: &str| http(admin.port(), &request("GET", path, "")).await;
@@ -80,10 +80,10 @@ async fn the_api_answers() {
     assert!(status == 200 && body.contains("weir.status.v1"), "{body}");
     let (status, body) = get("/api/v1/trace?control=A1").await;
     assert!(status == 200 && body.contains("\"ADT^A08\""), "{body}");
-    assert!(!body.contains("Doe") && !body.contains("P1"), "no content: {body}");
-    let (status, body) = get("/api/v1/trace?patient=P1").await;
+    assert!(!body.contains("Doe") && !body.contains("PATIENT1"), "no content: {body}");
+    let (status, body) = get("/api/v1/trace?patient=PATIENT1").await;
     assert!(status == 403 && body.contains("W8901"), "{body}");
-    let (status, _) = get("/api/v1/trace?patient=P1&reason=test").await;
+    let (status, _) = get("/api/v1/trace?patient=PATIENT1&reason=test").await;
     assert_eq!(status, 200);
     let (status, body) = post("/api/v1/channels/adt/pause", "{\"target\":\"source\"}").await;
     assert!(status == 200 && body.contains("\"state\":\"paused\""), "{body}");
