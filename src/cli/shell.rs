@@ -179,7 +179,12 @@ impl Shell {
             self.color || (stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
         let style = if color { DrawStyle::Color } else { DrawStyle::Plain };
         for problem in problems {
-            if self.quiet && problem.severity < Severity::Error {
+            let least = match (self.quiet, self.verbose) {
+                (true, _) => Severity::Error,
+                (false, false) => Severity::Warning,
+                (false, true) => Severity::Note,
+            };
+            if problem.severity < least {
                 continue;
             }
             let text = problem.fault.place().file.as_ref().and_then(|place| source(&place.file));
