@@ -217,7 +217,8 @@ impl Engine {
     }
 
     /// Stops at the next message boundary: sources first, so that nothing new comes, then
-    /// couriers, then the store. Takes at most some 40 seconds.
+    /// couriers, then the store. Channels stop one after another, each within
+    /// 20 s for its source and again for its couriers.
     ///
     /// # Errors
     /// The store's fault, when it cannot be closed in order. Nothing is lost then: the
