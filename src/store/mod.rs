@@ -32,6 +32,7 @@ pub use check::{ChainCheck, Recount};
 pub use journal::Position;
 pub use plan::{DeliveryRow, IndexHome, LedgerRow, QueueRow, Recovery, RestKey, StorePlan, Usage};
 pub use read::Setting;
+pub use shared::TROUBLES_MAX;
 
 /// The open store. Cheap to clone; one per directory, which is locked.
 #[derive(Clone)]

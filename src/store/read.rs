@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::index::row::{ConsentRow, QueueId};
+use super::index::row::{ConsentRow, QueueId, Standing};
 use super::index::{Index, decode, keys, read_item, read_setting};
 use super::shared::Shared;
 use super::{LedgerRow, QueueRow, Store, Usage};
-use crate::base::{MessageId, Timestamp};
+use crate::base::{DestinationName, MessageId, Timestamp};
 use crate::fault::{Fault, codes};
 use crate::message::{ConsentRecord, Entry, MessageRecord, OutcomeRecord, PatientKey, State};
 
@@ -70,6 +70,19 @@ impl Store {
             Entry::Message(record) => Ok(Some(*record)),
             Entry::Outcome(_) | Entry::Consent(_) | Entry::Action(_) => Err(astray()),
         }
+    }
+
+    /// How the deliveries of a message stand, in the order in which it owes them; none when
+    /// there is no such message any more.
+    ///
+    /// # Errors
+    /// `W6009`.
+    pub fn states(&self, id: MessageId) -> Result<Option<Vec<(DestinationName, State)>>, Fault> {
+        let Some((_, row)) = self.read().row(id)? else { return Ok(None) };
+        let state = |standing: &Standing| {
+            self.read().names.name(standing.queue).map(|(_, name)| (name, standing.state))
+        };
+        Ok(Some(row.deliveries.iter().filter_map(state).collect()))
     }
 
     /// Outcomes of a message in order: attempts, holds, skips, replays. Of more than 64 the

@@ -1,6 +1,6 @@
 //! What the handles of a store, its writer and its indexer share.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::{Bound, ControlFlow};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,6 +24,10 @@ use crate::ports::Ports;
 /// Deliveries read from the index at once.
 const REFILL_MAX: usize = 2048;
 
+/// Unread bodies that are remembered until somebody asks: who does not ask soon has more to
+/// look at than this.
+pub const TROUBLES_MAX: usize = 64;
+
 /// Shared state. Lock order: `index` before `live`.
 pub struct Shared {
     pub plan: StorePlan,
@@ -44,6 +48,7 @@ pub struct Shared {
     commit_entries: AtomicU64,
     closed: AtomicBool,
     work: (Mutex<bool>, Condvar),
+    troubles: Mutex<VecDeque<(MessageId, Fault)>>,
     /// Held until the store is closed or gone.
     lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
@@ -81,6 +86,7 @@ impl Shared {
             commit_entries: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             work: (Mutex::new(false), Condvar::new()),
+            troubles: Mutex::default(),
             lock: Mutex::new(Some(parts.lock)),
         }
     }
@@ -132,6 +138,21 @@ impl Shared {
     pub fn commit_last(&self) -> (u64, u64) {
         let micros = self.commit_micros.load(Ordering::Relaxed);
         (micros, self.commit_entries.load(Ordering::Relaxed))
+    }
+
+    /// Remembers a delivery that could not be read, for who asks.
+    pub fn note_trouble(&self, message: MessageId, fault: Fault) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        if troubles.len() >= TROUBLES_MAX {
+            troubles.pop_front();
+        }
+        troubles.push_back((message, fault));
+    }
+
+    /// What was remembered since the last time.
+    pub fn take_troubles(&self) -> Vec<(MessageId, Fault)> {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        troubles.drain(..).collect()
     }
 
     /// Looks whether new messages have room.

@@ -1,5 +1,7 @@
 //! Commits, outcomes and leases.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 
 use super::driver::Request;
@@ -12,7 +14,7 @@ use super::queue::Waiting;
 use super::shared::Shared;
 use super::{Position, Store};
 use crate::base::{ChannelName, DestinationName, MessageId, Timestamp};
-use crate::fault::{Fault, Place, codes};
+use crate::fault::{Class, Fault, Place, codes};
 use crate::message::{
     Body, Delivery, Entry, Fate, FaultRecord, Leaf, MessageRecord, Outcome, OutcomeRecord,
 };
@@ -24,6 +26,11 @@ pub const ROOM_KIB: usize = 64 << 10;
 /// Reads of the index before one lease: each serves one lane. What is left is read before
 /// the next lease, for which `ready` returns at once.
 const REFILLS_MAX: usize = 64;
+
+/// First pause of a delivery whose body the disk did not give; each next one is twice as
+/// long, up to this often: at most some four minutes.
+const UNREADABLE_FIRST: Duration = Duration::from_secs(1);
+const UNREADABLE_DOUBLED: u32 = 8;
 
 /// Largest entry: its frame must fit a segment's 32-bit offsets.
 const ENTRY_BYTES_MAX: usize = 3 << 30;
@@ -202,9 +209,13 @@ impl Store {
     /// given back by [`Store::release`]. A head whose next attempt is later blocks its lane
     /// only. A held delivery is not in its lane; released, it goes to the lane's end.
     ///
+    /// A delivery whose body cannot be read is settled here, alone, and told by
+    /// [`Store::troubles`]: tried later when the disk may give it again, held when it was
+    /// changed on disk, dead when there is none.
+    ///
     /// # Errors
-    /// `W6009` when the index failed, `W6010` or `W6003` when a body cannot be read; then
-    /// nothing stays leased.
+    /// `W6009` when the index failed, `W6004` and `W6011` when such a delivery cannot be
+    /// settled; then nothing stays leased.
     pub async fn lease(
         &self,
         channel: &ChannelName,
@@ -221,47 +232,87 @@ impl Store {
             shared.refill(queue)?;
         }
         let leased = shared.live().queue(queue).queue.lease(now, max);
+        // Whatever ends this early, an error or a caller that goes away, gives them back.
+        let mut leases = Leases { shared, queue, left: leased.iter().map(|w| w.message).collect() };
         let mut deliveries = Vec::with_capacity(leased.len());
-        for (at, waiting) in leased.iter().enumerate() {
-            match self.delivery(channel, destination, queue, waiting) {
-                Ok(Some(delivery)) => deliveries.push(delivery),
-                Ok(None) => self.settle_bodiless(channel, destination, waiting, now).await?,
-                Err(fault) => {
-                    let mut live = shared.live();
-                    let given = deliveries.iter().map(|d: &Delivery| d.message);
-                    for message in given.chain(leased.iter().skip(at).map(|w| w.message)) {
-                        live.queue(queue).queue.unlease(message);
-                    }
-                    return Err(
-                        fault.at(Place::destination(channel.shared(), destination.shared()))
-                    );
+        for waiting in &leased {
+            let fault = match self.delivery(channel, destination, queue, waiting) {
+                Ok(Some(delivery)) => {
+                    deliveries.push(delivery);
+                    continue;
                 }
-            }
+                Ok(None) => Fault::new(codes::W6014),
+                Err(fault) => fault,
+            };
+            let fault = fault.at(Place::destination(channel.shared(), destination.shared()));
+            self.settle_unsendable((channel, destination), waiting, fault, now).await?;
+            leases.left.retain(|message| *message != waiting.message);
         }
+        leases.left.clear();
         Ok(deliveries)
     }
 
-    /// A delivery that was held or dead before it was mapped and then let go has nothing
-    /// to send: it is dead, and says so.
-    async fn settle_bodiless(
+    /// Settles a leased delivery whose body is not there, so that the others go on.
+    ///
+    /// One without a body, held or dead before it was mapped and then let go, is dead. One
+    /// the disk does not give now is tried later. One that was changed on disk is held, out
+    /// of its lane, until a person has looked.
+    async fn settle_unsendable(
         &self,
-        channel: &ChannelName,
-        destination: &DestinationName,
+        (channel, destination): (&ChannelName, &DestinationName),
         waiting: &Waiting,
+        fault: Fault,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let fault =
-            Fault::new(codes::W6014).at(Place::destination(channel.shared(), destination.shared()));
-        self.settle(OutcomeRecord {
-            message: waiting.message,
-            channel: channel.clone(),
-            destination: destination.clone(),
-            at: now,
-            attempts: waiting.attempts,
-            outcome: Outcome::Dead(FaultRecord::from(&fault)),
-            leaves: Vec::new(),
+        let record = FaultRecord::from(&fault);
+        let later = now.after(UNREADABLE_FIRST * (1 << waiting.attempts.min(UNREADABLE_DOUBLED)));
+        let (attempts, outcomes) = match (fault.code(), fault.class()) {
+            (codes::W6014, _) => (waiting.attempts, vec![Outcome::Dead(record)]),
+            (_, Class::Transient) => {
+                let retry = Outcome::Retry { next_try: later, fault: record };
+                (waiting.attempts.saturating_add(1), vec![retry])
+            }
+            (_, Class::Permanent | Class::Operator | Class::Bug) => {
+                // Held first, so that nobody leases it between; the retry says why.
+                let why = Outcome::Retry { next_try: now, fault: record };
+                (waiting.attempts.saturating_add(1), vec![Outcome::Held, why])
+            }
+        };
+        for outcome in outcomes {
+            self.settle(OutcomeRecord {
+                message: waiting.message,
+                channel: channel.clone(),
+                destination: destination.clone(),
+                at: now,
+                attempts,
+                outcome,
+                leaves: Vec::new(),
+            })
+            .await?;
+        }
+        self.shared().note_trouble(waiting.message, fault);
+        Ok(())
+    }
+
+    /// Whether a delivery is still leased as it was given: not skipped, held, sent again or
+    /// settled meanwhile. Costs a look into memory.
+    #[must_use]
+    pub fn is_leased(&self, delivery: &Delivery) -> bool {
+        let shared = self.shared();
+        let queue = shared.names.find(&delivery.channel, &delivery.destination);
+        queue.is_some_and(|queue| {
+            let mut live = shared.live();
+            let window = &live.queue(queue).queue;
+            window.is_leased(delivery.message, delivery.lane, delivery.position)
         })
-        .await
+    }
+
+    /// What kept deliveries from being sent since this was last asked: messages whose
+    /// bodies could not be read, each with its place and cause. The latest of them, at most
+    /// [`TROUBLES_MAX`].
+    #[must_use]
+    pub fn troubles(&self) -> Vec<(MessageId, Fault)> {
+        self.shared().take_troubles()
     }
 
     fn delivery(
@@ -360,6 +411,28 @@ impl Store {
     ) -> Option<Timestamp> {
         let queue = self.shared().names.find(channel, destination)?;
         self.shared().live().queue(queue).queue.next_due()
+    }
+}
+
+/// Leases that go back when dropped.
+struct Leases<'a> {
+    shared: &'a Shared,
+    queue: QueueId,
+    left: Vec<MessageId>,
+}
+
+impl Drop for Leases<'_> {
+    fn drop(&mut self) {
+        if self.left.is_empty() {
+            return;
+        }
+        let notify = {
+            let mut live = self.shared.live();
+            let live = live.queue(self.queue);
+            self.left.iter().for_each(|message| live.queue.unlease(*message));
+            live.notify.clone()
+        };
+        notify.notify_waiters();
     }
 }
 

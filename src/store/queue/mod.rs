@@ -358,6 +358,12 @@ impl Queue {
         lane.entries.iter().find(|w| w.message == message)
     }
 
+    /// Whether this very delivery is leased: the message, and the place it was leased from.
+    pub fn is_leased(&self, message: MessageId, key: LaneKey, place: Position) -> bool {
+        self.leases.get(&message) == Some(&key)
+            && self.find(message, Some(key)).is_some_and(|waiting| waiting.place == place)
+    }
+
     /// Ends the lease of a message, if it has one.
     pub fn unlease(&mut self, message: MessageId) {
         if let Some(key) = self.leases.remove(&message) {

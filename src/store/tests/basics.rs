@@ -144,6 +144,54 @@ async fn a_delivery_without_a_body_ends_dead_not_lost() {
 }
 
 #[tokio::test]
+async fn a_lease_ends_when_a_person_is_faster() {
+    let (ports, _handles, plan) = sim(3);
+    let (store, _) = open(&ports, &plan).await;
+    let people = [
+        None,
+        Some(Outcome::Held),
+        Some(Outcome::Skipped),
+        Some(Outcome::Dead(fault())),
+        Some(Outcome::Requeued { body: None, revision: Revision("rev-1".into()) }),
+    ];
+    for (number, what) in (1..).zip(people) {
+        store.commit(message(number, number)).await.unwrap();
+        let leased = store.lease(&channel(), &destination("ehr"), now(), 1).await.unwrap();
+        assert!(store.is_leased(&leased[0]), "{number}");
+        let Some(what) = what else { continue };
+        store.commit(Entry::Outcome(Box::new(outcome(number, "ehr", what)))).await.unwrap();
+        assert!(!store.is_leased(&leased[0]), "{number}");
+    }
+    // Sent again it is another delivery, whoever leases it.
+    let again = store.lease(&channel(), &destination("ehr"), now(), 9).await.unwrap();
+    assert_eq!(again.iter().map(|d| number_of(d.message)).collect::<Vec<_>>(), [5]);
+    assert!(store.is_leased(&again[0]));
+    store.release(&again[0]).await;
+    assert!(!store.is_leased(&again[0]));
+    // A retry by a person leaves the attempt under way as it is.
+    let first = store.lease(&channel(), &destination("ehr"), now(), 9).await.unwrap();
+    let soon = OutcomeRecord {
+        attempts: first[0].attempts,
+        ..outcome(5, "ehr", Outcome::Retry { next_try: now(), fault: fault() })
+    };
+    store.settle(soon).await.unwrap();
+    assert!(store.is_leased(&first[0]));
+}
+
+#[tokio::test]
+async fn states_say_where_a_message_was_delivered() {
+    let (ports, _handles, plan) = sim(3);
+    let (store, _) = open(&ports, &plan).await;
+    assert_eq!(store.states(id(1)).unwrap(), None);
+    let owed = vec![("ehr", 1, Fate::Deliver(body(1))), ("lis", 1, Fate::Filtered("rule".into()))];
+    store.commit(Entry::Message(Box::new(record(1, owed, None)))).await.unwrap();
+    let states = |ehr| Some(vec![(destination("ehr"), ehr), (destination("lis"), State::Filtered)]);
+    assert_eq!(store.states(id(1)).unwrap(), states(State::Waiting));
+    store.settle(outcome(1, "ehr", delivered())).await.unwrap();
+    assert_eq!(store.states(id(1)).unwrap(), states(State::Delivered));
+}
+
+#[tokio::test]
 async fn ready_wakes_for_what_comes() {
     let (ports, _handles, plan) = sim(4);
     let (store, _) = open(&ports, &plan).await;

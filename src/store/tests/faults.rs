@@ -134,3 +134,78 @@ async fn large_entries_get_a_segment_of_their_own() {
     assert_eq!(store.message(id(2)).unwrap(), Some(large));
     assert_eq!(lease(&store, "ehr", now(), 9).await, [1]);
 }
+
+/// Frames of the first segment: where each begins.
+fn frames(bytes: &[u8]) -> Vec<usize> {
+    memchr::memmem::find_iter(bytes, b"wJe1").collect()
+}
+
+#[tokio::test]
+async fn one_body_that_cannot_be_read_stops_that_delivery_only() {
+    let (ports, handles, mut plan) = sim(7);
+    plan.segment_bytes = ByteSize(1 << 20);
+    let (store, _) = open(&ports, &plan).await;
+    for number in 1..=5 {
+        store.commit(message(number, number % 4)).await.unwrap();
+    }
+    store.close().await.unwrap();
+    // Opened again, bodies are read from the disk.
+    let (store, _) = open(&handles.kill(), &plan).await;
+    handles.disk.corrupt(&first_segment(), |bytes| {
+        let second = frames(bytes)[1];
+        bytes[second + 100] ^= 1;
+    });
+    assert_eq!(lease(&store, "ehr", now(), 9).await, [1, 3, 4]);
+    let rows = store.search(&Filter::parse("state:held", now()).unwrap(), true, 9, None).unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!((number_of(rows[0].message), rows[0].code.as_deref()), (2, Some("W6003")));
+    let troubles = store.troubles();
+    assert_eq!(troubles.len(), 1);
+    assert_eq!((troubles[0].0, troubles[0].1.code()), (id(2), codes::W6003));
+    assert!(store.troubles().is_empty());
+    // The lanes behind go on.
+    store.settle(outcome(1, "ehr", delivered())).await.unwrap();
+    assert_eq!(lease(&store, "ehr", now(), 9).await, [5]);
+    assert_eq!(store.queues().unwrap()[0].leased, 3);
+}
+
+#[tokio::test]
+async fn a_body_the_disk_does_not_give_is_tried_later() {
+    let (ports, handles, mut plan) = sim(8);
+    plan.segment_bytes = ByteSize(1 << 20);
+    let (store, _) = open(&ports, &plan).await;
+    for number in 1..=3 {
+        store.commit(message(number, number)).await.unwrap();
+    }
+    store.close().await.unwrap();
+    let (store, _) = open(&handles.kill(), &plan).await;
+    let mut cut = Vec::new();
+    handles.disk.corrupt(&first_segment(), |bytes| {
+        let third = frames(bytes)[2];
+        cut = bytes.split_off(third);
+    });
+    assert_eq!(lease(&store, "ehr", now(), 9).await, [1, 2]);
+    assert_eq!(store.troubles()[0].1.code(), codes::W6010);
+    let due = store.next_due(&channel(), &destination("ehr")).unwrap();
+    assert!(due > now() && due <= now().after(Duration::from_secs(1)), "{due:?}");
+    assert_eq!(lease(&store, "ehr", due, 9).await, Vec::<u64>::new());
+    handles.disk.corrupt(&first_segment(), |bytes| bytes.extend_from_slice(&cut));
+    assert_eq!(lease(&store, "ehr", due.after(HOUR), 9).await, [3]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_settled_leaves_nothing_leased() {
+    let (ports, handles, mut plan) = sim(9);
+    plan.segment_bytes = ByteSize(1 << 20);
+    let (store, _) = open(&ports, &plan).await;
+    let bodiless = vec![("ehr", 2, Fate::Dead(fault()))];
+    store.commit(message(1, 1)).await.unwrap();
+    store.commit(Entry::Message(Box::new(record(2, bodiless, None)))).await.unwrap();
+    let again = Outcome::Requeued { body: None, revision: Revision("rev-1".into()) };
+    store.commit(Entry::Outcome(Box::new(outcome(2, "ehr", again)))).await.unwrap();
+    handles.disk.fail_syncs(1);
+    assert!(store.commit(message(3, 3)).await.is_err());
+    let refused = store.lease(&channel(), &destination("ehr"), now(), 9).await;
+    assert_eq!(refused.unwrap_err().code(), codes::W6004);
+    assert_eq!(store.queues().unwrap()[0].leased, 0);
+}
