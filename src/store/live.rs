@@ -134,7 +134,7 @@ impl Live {
             && old.state == State::Waiting
         {
             if new.state == State::Waiting && new.place == old.place {
-                live.queue.retry(message, old.lane, new.attempts, new.next_try);
+                live.queue.retry(message, &new);
             } else {
                 live.queue.remove(message, old.lane, old.place);
             }

@@ -322,6 +322,7 @@ fn take(live: &mut Live, queue: QueueId, item: QueueItem, place: Position, one_l
         }
         waiting.attempts = standing.attempts;
         waiting.next_try = standing.next_try;
+        waiting.since = standing.changed;
     }
     let window = &mut live.queue(queue).queue;
     if one_lane {

@@ -273,6 +273,7 @@ impl<'a> Work<'a> {
                 lane,
                 attempts: standing.attempts,
                 next_try: standing.next_try,
+                since: standing.changed,
                 replay: standing.replay,
                 body_from: standing.body_from,
             };

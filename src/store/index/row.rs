@@ -249,6 +249,8 @@ pub struct QueueItem {
     pub lane: LaneKey,
     pub attempts: u32,
     pub next_try: Timestamp,
+    /// When the pause before it began.
+    pub since: Timestamp,
     pub replay: bool,
     pub body_from: Option<Position>,
 }

@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Position;
 use super::index::row::{Head, QueueItem, Standing};
@@ -31,6 +32,10 @@ const LANES_AT_ONCE: usize = 1024;
 /// come later wait until others are done.
 const BLOCKED_MAX: usize = 65_536;
 
+/// How far the clock may seem to be behind: workers look at it before they wait for one
+/// another. More was set back.
+const CLOCK_SLACK: Duration = Duration::from_secs(1);
+
 /// One waiting delivery.
 #[derive(Clone, Debug)]
 pub struct Waiting {
@@ -40,6 +45,8 @@ pub struct Waiting {
     pub place: Position,
     pub attempts: u32,
     pub next_try: Timestamp,
+    /// When the pause before `next_try` began.
+    pub since: Timestamp,
     pub replay: bool,
     pub body_from: Option<Position>,
     /// Body and head handed over in memory, sparing a read of the journal.
@@ -55,6 +62,7 @@ impl Waiting {
             place,
             attempts: item.attempts,
             next_try: item.next_try,
+            since: item.since,
             replay: item.replay,
             body_from: item.body_from,
             live: None,
@@ -69,6 +77,7 @@ impl Waiting {
             place: standing.place,
             attempts: standing.attempts,
             next_try: standing.next_try,
+            since: standing.changed,
             replay: standing.replay,
             body_from: standing.body_from,
             live: None,
@@ -144,6 +153,8 @@ pub struct Queue {
     horizon: Position,
     /// There is nothing behind the horizon: it moves with what comes.
     complete: bool,
+    /// Latest beginning of a pause that was armed, since the clock was last found set back.
+    youngest: Timestamp,
     /// Bytes of bodies in memory.
     pub live_bytes: usize,
 }
@@ -254,6 +265,7 @@ impl Queue {
         let timed = match lane.entries.front() {
             Some(head) if lane.leased.is_none() => {
                 if head.next_try > Timestamp::default() {
+                    self.youngest = self.youngest.max(head.since);
                     lane.armed = Armed::Timed(head.next_try, head.place);
                     self.timed.insert((head.next_try, head.place, key));
                     true
@@ -321,8 +333,28 @@ impl Queue {
         WINDOW_MAX.saturating_sub(self.used())
     }
 
+    /// Begins pauses anew that lie in the future altogether: the clock was set back, and
+    /// by its new time they would last as much longer as it was set.
+    fn rearm(&mut self, now: Timestamp) {
+        let latest = now.after(CLOCK_SLACK);
+        if self.youngest <= latest {
+            return;
+        }
+        self.youngest = Timestamp::default();
+        let timed: Vec<LaneKey> = self.timed.iter().map(|(.., lane)| *lane).collect();
+        for key in timed {
+            let head = self.lanes.get_mut(&key).and_then(|lane| lane.entries.front_mut());
+            if let Some(head) = head.filter(|head| head.since > latest) {
+                head.next_try = now.after(head.next_try.since(head.since));
+                head.since = now;
+            }
+            self.arm(key);
+        }
+    }
+
     /// Leases up to `max` heads that are due, in order of place.
     pub fn lease(&mut self, now: Timestamp, max: usize) -> Vec<Waiting> {
+        self.rearm(now);
         while let Some((at, place, key)) = self.timed.first().copied() {
             if at > now {
                 break;
@@ -388,11 +420,13 @@ impl Queue {
     }
 
     /// Notes the next attempt of a delivery that stays in its place.
-    pub fn retry(&mut self, message: MessageId, key: LaneKey, attempts: u32, next: Timestamp) {
+    pub fn retry(&mut self, message: MessageId, new: &Standing) {
+        let key = new.lane;
         let Some(lane) = self.lanes.get_mut(&key) else { return };
         if let Some(found) = lane.entries.iter_mut().find(|w| w.message == message) {
-            found.attempts = attempts;
-            found.next_try = next;
+            found.attempts = new.attempts;
+            found.next_try = new.next_try;
+            found.since = new.changed;
             let live = found.live.take();
             self.live_bytes -= live.map_or(0, |(body, _)| body.bytes.len());
         }

@@ -301,3 +301,34 @@ async fn many_blocked_lanes_starve_nobody() {
     store.commit(message(20_000, 77_777)).await.unwrap();
     assert_eq!(lease(&store, "ehr", now(), 256).await, [20_000]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_set_back_parks_nobody() {
+    let (ports, handles, plan) = sim(1);
+    let (store, _) = open(&ports, &plan).await;
+    let day = 24 * HOUR;
+    let ahead = now().after(day);
+    for number in 1..=3 {
+        store.commit(message(number, number)).await.unwrap();
+    }
+    assert_eq!(lease(&store, "ehr", ahead, 9).await, [1, 2, 3]);
+    for number in 1..=3 {
+        let next_try = ahead.after(Duration::from_secs(60 * number));
+        let what = Outcome::Retry { next_try, fault: fault() };
+        let record = OutcomeRecord { at: ahead, ..outcome(number, "ehr", what) };
+        store.commit(Entry::Outcome(Box::new(record))).await.unwrap();
+    }
+    let check = async |store: &Store| {
+        // By the clock set back, each pause is as long as it was meant to be.
+        let due = |minutes: u64| now().after(Duration::from_secs(60 * minutes));
+        assert_eq!(lease(store, "ehr", now(), 9).await, Vec::<u64>::new());
+        assert_eq!(store.next_due(&channel(), &destination("ehr")), Some(due(1)));
+        assert_eq!(lease(store, "ehr", due(1), 1).await, [1]);
+        assert_eq!(lease(store, "ehr", due(3), 9).await, [2, 3]);
+    };
+    check(&store).await;
+    // Read from the index after a restart as well.
+    drop(store);
+    let (store, _) = open(&handles.kill(), &plan).await;
+    check(&store).await;
+}
