@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
@@ -47,8 +48,10 @@ pub struct Driver {
     pub shared: Arc<Shared>,
     pub requests: mpsc::UnboundedReceiver<Request>,
     batches: u64,
-    /// Whether a spare segment is being prepared.
-    preparing: Arc<AtomicBool>,
+    /// Prepares a spare segment.
+    preparing: Option<JoinHandle<()>>,
+    /// Ends that early.
+    ending: Arc<AtomicBool>,
 }
 
 impl Driver {
@@ -57,18 +60,23 @@ impl Driver {
         shared: Arc<Shared>,
         requests: mpsc::UnboundedReceiver<Request>,
     ) -> Self {
-        Self { writer, shared, requests, batches: 0, preparing: Arc::default() }
+        Self { writer, shared, requests, batches: 0, preparing: None, ending: Arc::default() }
     }
 
-    /// Runs on its own thread until every store handle is gone.
+    /// Runs on its own thread until the store is closed or every handle of it is gone.
     pub fn run(mut self) {
         self.spare();
         while let Some(first) = self.requests.blocking_recv() {
             self.batch(first);
         }
+        // It must not touch the directory when another store has it.
+        self.ending.store(true, Ordering::Release);
+        if let Some(preparing) = self.preparing.take() {
+            let _ = preparing.join();
+        }
     }
 
-    /// Runs as a task until every store handle is gone.
+    /// Runs as a task until the store is closed or every handle of it is gone.
     pub async fn run_task(mut self) {
         while let Some(first) = self.requests.recv().await {
             // Lets others of this turn join the batch.
@@ -141,26 +149,22 @@ impl Driver {
     }
 
     /// Has the next segment file prepared, off this thread.
-    fn spare(&self) {
-        // One at a time, and the flag before the look: two would write zeros into one file,
+    fn spare(&mut self) {
+        // One at a time, and this before the look: two would write zeros into one file,
         // which the writer may have taken over by then.
-        if self.preparing.swap(true, Ordering::AcqRel) {
+        if self.preparing.as_ref().is_some_and(|preparing| !preparing.is_finished()) {
             return;
         }
         if !self.writer.wants_spare() {
-            self.preparing.store(false, Ordering::Release);
             return;
         }
         let place = self.writer.place().clone();
-        let flag = self.preparing.clone();
+        let ending = self.ending.clone();
         let spawned = std::thread::Builder::new().name("weir-segment".into()).spawn(move || {
             // When it fails, the next roll makes its file itself and reports what is wrong.
-            let _ = place.prepare_spare();
-            flag.store(false, Ordering::Release);
+            let _ = place.prepare_spare(&ending);
         });
-        if spawned.is_err() {
-            self.preparing.store(false, Ordering::Release);
-        }
+        self.preparing = spawned.ok();
     }
 }
 

@@ -8,9 +8,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use super::Position;
+use super::driver::Request;
 use super::index::row::{Change, Counts, Head, QueueId, Standing};
 use super::index::{ConsentChange, Event};
 use super::journal::Location;
@@ -67,7 +68,9 @@ pub struct Live {
     pub duplicates: HashMap<[u8; 16], (MessageId, Timestamp, Position)>,
     pub counts: Vec<Counts>,
     pub queues: Vec<LiveQueue>,
-    pub closed: bool,
+    /// The way to the writer; none once closed, so that the writer ends after what it was
+    /// given.
+    pub requests: Option<mpsc::UnboundedSender<Request>>,
 }
 
 impl Live {

@@ -24,9 +24,9 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, oneshot};
 
 pub use check::{ChainCheck, Recount};
 pub use journal::Position;
@@ -41,13 +41,15 @@ pub struct Store(Arc<Handle>);
 /// What a clone holds. When the last one goes, the writer ends after what it was given.
 struct Handle {
     shared: Arc<shared::Shared>,
-    requests: mpsc::UnboundedSender<driver::Request>,
     /// Entries on their way, in KiB.
     room: Arc<Semaphore>,
+    /// One for each thread of the store: fails when the thread has ended.
+    threads: Mutex<Vec<oneshot::Receiver<()>>>,
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        self.shared.live().requests = None;
         self.shared.close();
     }
 }

@@ -1,8 +1,8 @@
 //! Opening a store and closing it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::driver::{Driver, run_indexer};
 use super::index::row::{Change, Head, QueueId};
@@ -68,7 +68,9 @@ impl Store {
         }));
         shared.look_at_space();
         let (requests, waiting) = mpsc::unbounded_channel();
-        start_threads(Driver::new(writer, shared.clone(), waiting), &shared, plan.index)?;
+        shared.live().requests = Some(requests);
+        let driver = Driver::new(writer, shared.clone(), waiting);
+        let threads = Mutex::new(start_threads(driver, &shared, plan.index)?);
         let recovery = Recovery {
             entries: last,
             torn_bytes,
@@ -77,18 +79,21 @@ impl Store {
             duration: ports.clock.monotonic().saturating_sub(start),
         };
         let room = Arc::new(Semaphore::new(ROOM_KIB));
-        Ok((Self(Arc::new(Handle { shared, requests, room })), recovery))
+        Ok((Self(Arc::new(Handle { shared, room, threads })), recovery))
     }
 
     /// Waits until everything handed over is on disk, brings the index up to date, writes
-    /// it, and lets go of the directory. Every call after this answers `W6011`.
+    /// it, waits for the store's threads and lets go of the directory: it may be opened
+    /// again at once. Every commit and every read of the index after this answers `W6011`.
     ///
     /// # Errors
     /// `W6004` when the journal failed, `W6009` when the index cannot be written; the
     /// next start then makes it again.
     pub async fn close(&self) -> Result<(), Fault> {
         let shared = &self.0.shared;
-        shared.live().closed = true;
+        if shared.live().requests.take().is_none() {
+            return Ok(());
+        }
         // All room means that nothing is on its way.
         let all = u32::try_from(ROOM_KIB).unwrap_or(u32::MAX);
         let flushed = self.0.room.acquire_many(all);
@@ -101,27 +106,56 @@ impl Store {
                 .and_then(|index| index.close(&*shared.ports.files, &shared.index_path())),
         };
         shared.close();
+        let threads = std::mem::take(&mut *lock(&self.0.threads));
+        for ended in threads {
+            // Nothing is ever sent: it fails when the thread is gone.
+            let _ = ended.await;
+        }
+        shared.kv.close();
         shared.unlock();
         done
     }
 }
 
-fn start_threads(driver: Driver, shared: &Arc<Shared>, home: IndexHome) -> Result<(), Fault> {
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts what works for the store; gives what tells of each end.
+fn start_threads(
+    driver: Driver,
+    shared: &Arc<Shared>,
+    home: IndexHome,
+) -> Result<Vec<oneshot::Receiver<()>>, Fault> {
     let refused = |e: std::io::Error| Fault::new(codes::W6002).caused_by(e);
+    let (writing, written) = oneshot::channel::<()>();
     match home {
         IndexHome::Directory => {
             let thread = std::thread::Builder::new().name("weir-journal".into());
-            thread.spawn(move || driver.run()).map_err(refused)?;
+            let work = move || {
+                driver.run();
+                drop(writing);
+            };
+            thread.spawn(work).map_err(refused)?;
+            let (indexing, indexed) = oneshot::channel::<()>();
             let thread = std::thread::Builder::new().name("weir-index".into());
             let weak = Arc::downgrade(shared);
-            thread.spawn(move || run_indexer(&weak)).map_err(refused)?;
+            let work = move || {
+                run_indexer(&weak);
+                drop(indexing);
+            };
+            thread.spawn(work).map_err(refused)?;
+            Ok(vec![written, indexed])
         }
         IndexHome::Memory => {
             #[expect(clippy::disallowed_methods, reason = "the store owns its writer")]
-            tokio::spawn(driver.run_task());
+            tokio::spawn(async move {
+                driver.run_task().await;
+                drop(writing);
+            });
+            Ok(vec![written])
         }
     }
-    Ok(())
 }
 
 fn open_index(

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::driver::Request;
 use super::index::ConsentChange;
 use super::index::row::{Change, Head, QueueId};
-use super::journal::encode;
+use super::journal::{encode, room_for};
 use super::live::Inflight;
 use super::open::{patient_hash, queues_of};
 use super::queue::Waiting;
@@ -98,19 +98,18 @@ impl Store {
         entry: Entry,
         done: Option<oneshot::Sender<Result<Position, Fault>>>,
     ) -> Result<(), Fault> {
-        let ready = self.ready_to_send(entry)?;
-        let kib = room_of(ready.text.len());
+        // Room first: who waits for it must not hold an encoded copy meanwhile.
+        let kib = room_of(room_for(&entry));
         let room = self.0.room.clone().acquire_many_owned(kib).await;
         let permit = room.map_err(|_| Fault::new(codes::W6011))?;
+        let ready = self.ready_to_send(entry)?;
         let shared = self.shared();
         let Ready { text, leaves, inflight } = ready;
         // An outcome of a delivery that only the index knows: its row is read under the
         // index's lock, which is held until the outcome took effect.
         let (_index, known) = self.known(&inflight)?;
         let mut live = shared.live();
-        if live.closed {
-            return Err(Fault::new(codes::W6011));
-        }
+        let requests = live.requests.clone().ok_or_else(|| Fault::new(codes::W6011))?;
         if let Some(fault) = shared.broken.get() {
             return Err(fault.clone());
         }
@@ -129,7 +128,7 @@ impl Store {
         live.inflight.push_back(inflight);
         let request = Request { position, text, leaves, done, permit };
         // Sent under the lock, so that the order of positions is the order of writing.
-        let sent = self.0.requests.send(request);
+        let sent = requests.send(request);
         drop(live);
         if let Some(notify) = woken {
             notify.notify_waiters();

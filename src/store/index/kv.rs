@@ -20,7 +20,9 @@ const LEAF: u8 = b'L';
 /// The map. Cheap to clone.
 #[derive(Clone)]
 pub enum Kv {
-    Sled(sled::Db),
+    /// None once closed: sled lets go of its files when its last handle goes, and handles
+    /// of a closed store live on.
+    Sled(Arc<RwLock<Option<sled::Db>>>),
     Memory(Arc<RwLock<BTreeMap<Vec<u8>, Vec<u8>>>>),
 }
 
@@ -58,15 +60,25 @@ impl Kv {
             .flush_every_ms(Some(FLUSH_MILLIS))
             .mode(sled::Mode::HighThroughput);
         match std::panic::catch_unwind(AssertUnwindSafe(|| config.open())) {
-            Ok(opened) => opened.map(Self::Sled).map_err(failed),
+            Ok(opened) => {
+                let opened = opened.map_err(failed)?;
+                Ok(Self::Sled(Arc::new(RwLock::new(Some(opened)))))
+            }
             Err(_) => Err(Fault::new(codes::W6009).because("sled panicked while opening")),
+        }
+    }
+
+    /// Lets go of the files, as soon as reads under way are done.
+    pub fn close(&self) {
+        if let Self::Sled(slot) = self {
+            slot.write().unwrap_or_else(PoisonError::into_inner).take();
         }
     }
 
     pub fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
         match self {
-            Self::Sled(db) => {
-                let Some((_, bytes)) = leaf_of(db, key)? else { return Ok(None) };
+            Self::Sled(slot) => {
+                let Some((_, bytes)) = leaf_of(&db(slot)?, key)? else { return Ok(None) };
                 Ok(Leaf::new(&bytes).find(key).map(<[u8]>::to_vec))
             }
             Self::Memory(map) => {
@@ -77,8 +89,8 @@ impl Kv {
 
     pub fn has(&self, key: &[u8]) -> Result<bool, Fault> {
         match self {
-            Self::Sled(db) => {
-                let found = leaf_of(db, key)?;
+            Self::Sled(slot) => {
+                let found = leaf_of(&db(slot)?, key)?;
                 Ok(found.is_some_and(|(_, bytes)| Leaf::new(&bytes).find(key).is_some()))
             }
             Self::Memory(map) => {
@@ -90,7 +102,7 @@ impl Kv {
     /// Applies all changes or, after a crash, none of them. One caller at a time.
     pub fn apply(&self, changes: Changes) -> Result<(), Fault> {
         match self {
-            Self::Sled(db) => apply_leaves(db, &changes),
+            Self::Sled(slot) => apply_leaves(&db(slot)?, &changes),
             Self::Memory(map) => {
                 let mut map = map.write().unwrap_or_else(PoisonError::into_inner);
                 for (key, value) in changes {
@@ -119,8 +131,8 @@ impl Kv {
             return Ok(());
         }
         match (self, order) {
-            (Self::Sled(db), Order::Up) => walk_up(db, from, &to, visit),
-            (Self::Sled(db), Order::Down) => walk_down(db, &from, to, visit),
+            (Self::Sled(slot), Order::Up) => walk_up(&db(slot)?, from, &to, visit),
+            (Self::Sled(slot), Order::Down) => walk_down(&db(slot)?, &from, to, visit),
             (Self::Memory(map), _) => {
                 let map = map.read().unwrap_or_else(PoisonError::into_inner);
                 let mut range = map.range::<Vec<u8>, _>((from, to));
@@ -146,10 +158,16 @@ impl Kv {
     /// Writes everything to disk. Slow; at a roll and on close only.
     pub fn flush(&self) -> Result<(), Fault> {
         match self {
-            Self::Sled(db) => db.flush().map(|_| ()).map_err(failed),
+            Self::Sled(slot) => db(slot)?.flush().map(|_| ()).map_err(failed),
             Self::Memory(_) => Ok(()),
         }
     }
+}
+
+/// The handle of an open one. A copy, so that no lock is held while a visitor reads more.
+fn db(slot: &RwLock<Option<sled::Db>>) -> Result<sled::Db, Fault> {
+    let open = slot.read().unwrap_or_else(PoisonError::into_inner);
+    open.clone().ok_or_else(|| Fault::new(codes::W6011))
 }
 
 /// The key in sled of the leaf that begins with `key`; that of the first leaf is the mark

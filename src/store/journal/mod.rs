@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use header::{Header, Removed};
 pub(super) use open::{Opened, open};
 pub(super) use reader::{Reader, Walked};
-pub(super) use record::encode;
+pub(super) use record::{encode, room_for};
 pub(super) use segments::{SegmentInfo, file_path};
 pub(super) use writer::{Append, Place as WriterPlace, Writer};
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::audit::ChainHead;
 use crate::fault::{Fault, codes};
-use crate::message::Entry;
+use crate::message::{Entry, Fate, Leaf, Outcome};
 
 const MESSAGE: u8 = 1;
 const OUTCOME: u8 = 2;
@@ -21,6 +21,43 @@ pub const PREFIX_BYTES: usize = 2;
 /// Bytes of a chain head.
 pub const CHAIN_BYTES: usize = 32;
 
+/// Bytes that an entry takes encoded, guessed from above: contents by their length, and a
+/// generous sum for each small thing around them.
+pub fn room_for(entry: &Entry) -> usize {
+    const SMALL: usize = 320;
+    let leaves = |leaves: &[Leaf]| leaves.len() * SMALL;
+    let body = |fate: &Fate| match fate {
+        Fate::Deliver(body) => body.bytes.len(),
+        Fate::Filtered(_) | Fate::Dead(_) => 0,
+        Fate::Denied(decision) | Fate::Held(decision) => decision.losers.len() * SMALL,
+    };
+    SMALL
+        + match entry {
+            Entry::Message(record) => {
+                let owed = record.owed.iter().map(|owed| SMALL + body(&owed.fate));
+                let steps = record.trail.steps.iter().map(|s| SMALL + s.warnings.len() * SMALL);
+                let keys = record.keys.len() * SMALL;
+                let parts = owed.chain(steps).sum::<usize>() + keys + leaves(&record.leaves);
+                record.original.bytes.len() + SMALL + parts
+            }
+            Entry::Outcome(record) => {
+                let body = match &record.outcome {
+                    Outcome::Requeued { body, .. } => body.as_ref().map_or(0, |b| b.bytes.len()),
+                    Outcome::Denied(decision) => decision.losers.len() * SMALL,
+                    _ => 0,
+                };
+                body + SMALL + leaves(&record.leaves)
+            }
+            Entry::Consent(record) => {
+                record.resource.len() + record.patients.len() * SMALL + leaves(&record.leaves)
+            }
+            Entry::Action(record) => {
+                let settings = record.settings.iter().map(|(key, value)| key.len() + value.len());
+                settings.sum::<usize>() + leaves(&record.leaves)
+            }
+        }
+}
+
 /// Encodes an entry: prefix and record, without chain head.
 ///
 /// # Errors
@@ -31,14 +68,12 @@ pub fn encode(entry: &Entry) -> Result<Vec<u8>, Fault> {
         bytes.extend_from_slice(&[kind, VERSION]);
         postcard::to_extend(record, bytes)
     }
+    let room = room_for(entry);
     let bytes = match entry {
-        Entry::Message(record) => {
-            // A guess that spares growing: the body twice and what stands around it.
-            put(MESSAGE, &**record, record.original.bytes.len() * 2 + 1024)
-        }
-        Entry::Outcome(record) => put(OUTCOME, &**record, 256),
-        Entry::Consent(record) => put(CONSENT, &**record, record.resource.len() + 256),
-        Entry::Action(record) => put(ACTION, &**record, 256),
+        Entry::Message(record) => put(MESSAGE, &**record, room),
+        Entry::Outcome(record) => put(OUTCOME, &**record, room),
+        Entry::Consent(record) => put(CONSENT, &**record, room),
+        Entry::Action(record) => put(ACTION, &**record, room),
     };
     bytes.map_err(|_| Fault::new(codes::W9001).because("a record cannot be encoded"))
 }

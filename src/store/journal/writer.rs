@@ -7,6 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::frame::{BATCH_ENTRIES_MAX, FLAG_CHAIN, HEAD_BYTES, Head, PAYLOAD_BYTES_MAX};
 use super::header::{HEADER_BYTES, Header};
@@ -78,8 +79,9 @@ impl Place {
     /// Prepares a zeroed segment file, so that rolling need not wait for it. Blocking.
     ///
     /// # Errors
-    /// Those of the disk; then the next roll makes its file itself.
-    pub fn prepare_spare(&self) -> io::Result<()> {
+    /// Those of the disk, or `Interrupted` when `ending`; then the next roll makes its file
+    /// itself.
+    pub fn prepare_spare(&self, ending: &AtomicBool) -> io::Result<()> {
         let unready = self.directory.join("spare.tmp");
         // What an earlier try left may still be open somewhere: never write into it.
         match self.files().remove(&unready) {
@@ -87,7 +89,7 @@ impl Place {
             _ => {}
         }
         let file = self.files().open(&unready, true)?;
-        zero(&*file, self.segment_bytes.0.max(HEADER_BYTES as u64))?;
+        zero(&*file, self.segment_bytes.0.max(HEADER_BYTES as u64), ending)?;
         self.files().rename(&unready, &self.spare())?;
         self.files().sync_dir(&self.directory)
     }
@@ -113,7 +115,7 @@ impl Place {
             let bytes = if self.spares { full.min(FIRST_BYTES) } else { full };
             let file = self.files().open(&made, true)?;
             file.set_len(0)?;
-            zero(&*file, bytes.max(need))?;
+            zero(&*file, bytes.max(need), &AtomicBool::new(false))?;
             file
         };
         let mut salt = [0; 32];
@@ -138,10 +140,13 @@ impl Place {
     }
 }
 
-fn zero(file: &dyn File, bytes: u64) -> io::Result<()> {
+fn zero(file: &dyn File, bytes: u64, ending: &AtomicBool) -> io::Result<()> {
     let zeros = vec![0; ZERO_BYTES.min(usize::try_from(bytes).unwrap_or(ZERO_BYTES))];
     let mut at = 0;
     while at < bytes {
+        if ending.load(Ordering::Acquire) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
         let length = (zeros.len() as u64).min(bytes - at);
         file.write_at(zeros.get(..usize::try_from(length).unwrap_or(0)).unwrap_or(&zeros), at)?;
         at += length;

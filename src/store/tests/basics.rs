@@ -284,3 +284,25 @@ async fn the_key_and_the_lock_are_needed() {
         });
     }
 }
+
+#[test]
+fn the_room_of_an_entry_covers_what_it_takes() {
+    use crate::store::journal::{encode, room_for};
+    let check = |entry: Entry| {
+        let (room, bytes) = (room_for(&entry), encode(&entry).unwrap().len());
+        assert!(room >= bytes && room < bytes + 4096, "{room} for {bytes} of {entry:?}");
+    };
+    check(message(1, 1));
+    let mut large =
+        record(2, vec![("ehr", 1, Fate::Deliver(body(2))), ("lis", 2, Fate::Dead(fault()))], None);
+    large.original.bytes = vec![b'x'; 1 << 20].into();
+    check(Entry::Message(Box::new(large)));
+    check(Entry::Outcome(Box::new(outcome(1, "ehr", delivered()))));
+    let again = Outcome::Requeued { body: Some(body(1)), revision: Revision("r".into()) };
+    check(Entry::Outcome(Box::new(outcome(1, "ehr", again))));
+    check(Entry::Action(Box::new(ActionRecord {
+        at: now(),
+        settings: vec![("pause adt/ehr".into(), "x".repeat(2000).as_str().into())],
+        leaves: vec![leaf("paused", id(1))],
+    })));
+}

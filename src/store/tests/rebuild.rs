@@ -108,6 +108,23 @@ async fn without_its_directory_the_index_is_the_same_again() {
 }
 
 #[tokio::test]
+async fn a_closed_store_opens_again_at_once_with_its_index() {
+    let (ports, _home, plan) = real();
+    let (mut store, _) = open(&ports, &plan).await;
+    for round in 1..=20 {
+        store.commit(message(round, 0)).await.unwrap();
+        store.close().await.unwrap();
+        assert_eq!(store.queues().unwrap_err().code(), crate::fault::codes::W6011);
+        // The old handle lives on meanwhile.
+        let (next, recovery) = open(&ports, &plan).await;
+        assert!(!recovery.index_rebuilt, "round {round}: {recovery:?}");
+        store = next;
+    }
+    assert_eq!(store.queues().unwrap()[0].waiting, 20);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn pruning_keeps_what_is_needed_and_the_totals() {
     let (ports, handles, mut plan) = sim(9);
     plan.segment_bytes = ByteSize(4096);
