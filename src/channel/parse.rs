@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::base::Phi;
 use crate::fault::Fault;
 use crate::fhir::Doc;
-use crate::hl7v2;
+use crate::hl7v2::{self, Tolerances};
 use crate::message::{Content, ContentKind};
 
 /// A parsed message and what identifies it.
@@ -24,6 +24,17 @@ pub struct Parsed {
     pub control_id: Option<Phi<String>>,
     /// MSH-3 and MSH-4 as they came.
     pub sender: Phi<String>,
+}
+
+impl Parsed {
+    /// Deviations that were read past.
+    #[must_use]
+    pub fn tolerances(&self) -> Tolerances {
+        match &self.content {
+            Content::Hl7(message) => message.tolerances(),
+            Content::Fhir(_) | Content::Raw(_) => Tolerances::NONE,
+        }
+    }
 }
 
 /// Longest message type that is shown; the longest in the standards has 15 characters.

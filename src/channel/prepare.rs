@@ -67,7 +67,7 @@ impl<'m> Shared<'m> {
         });
     }
 
-    fn note(&mut self, note: impl Into<Arc<str>>) {
+    pub(super) fn note(&mut self, note: impl Into<Arc<str>>) {
         if let Some(step) = self.trail.steps.last_mut() {
             step.note = Some(note.into());
         }

@@ -15,6 +15,7 @@ use crate::base::{MessageId, Timestamp};
 use crate::consent::ConsentBook;
 use crate::fault::codes::{W2013, W2014, W2015, W2017, W2018, W3901};
 use crate::fault::{Fault, Place};
+use crate::hl7v2::Tolerances;
 use crate::hl7v2::ack::AckCode;
 use crate::message::{
     Body, Content, Fate, FaultRecord, LaneKey, Leaf, MessageRecord, Owed, Peer, Stage, Trail,
@@ -59,6 +60,8 @@ pub struct Processed {
     pub record: MessageRecord,
     /// What the sender hears after the record is durable.
     pub reply: Reply,
+    /// Deviations of the message that were read past, or that it was refused for.
+    pub read_past: Tolerances,
 }
 
 /// Why a message is not taken.
@@ -81,7 +84,7 @@ pub fn process(rules: &ChannelRules, arrival: Arrival, around: &mut Surroundings
             let reply =
                 reply::unparsed(rules.input, &arrival.bytes, AckCode::AR, fault.clone(), stamp);
             refused(&mut record, rules, &arrival, &fault, &reply);
-            return Processed { record, reply };
+            return Processed { record, reply, read_past: Tolerances::NONE };
         }
     };
     let patient = keys::patient(rules, &parsed.content);
@@ -93,6 +96,10 @@ pub fn process(rules: &ChannelRules, arrival: Arrival, around: &mut Surroundings
 
     let mut shared = Shared::new(&arrival, &parsed, patient.as_ref());
     shared.step(Stage::Parse, None, (around.monotonic)().saturating_sub(begin));
+    let read_past = parsed.tolerances();
+    if !read_past.is_empty() {
+        shared.note(format!("read past: {read_past}"));
+    }
     let decided = stages(rules, &mut shared, around);
     record.trail = std::mem::take(&mut shared.trail);
     let leaves = std::mem::take(&mut shared.leaves);
@@ -117,7 +124,7 @@ pub fn process(rules: &ChannelRules, arrival: Arrival, around: &mut Surroundings
     record.patient = patient;
     record.ack = reply.code_text().into();
     record.leaves.extend(leaves);
-    Processed { record, reply }
+    Processed { record, reply, read_past }
 }
 
 /// Accept, filter, and the fates.
@@ -159,6 +166,7 @@ fn check(rules: &ChannelRules, parsed: &Parsed) -> Result<(), Fault> {
             // Answering an acknowledgment would begin a quarrel without end.
             return Err(Fault::new(W2017).at(place()));
         }
+        message.check_tolerances(rules.tolerance)?;
         message.check_header()?;
         if message.header_count() > 1 {
             return Err(Fault::new(W2018).at(Place::path("MSH")));
@@ -265,7 +273,7 @@ pub fn wreck(
         false => Reply::silent(true, Some(fault)),
     };
     record.ack = Arc::from(reply.code_text());
-    Processed { record, reply }
+    Processed { record, reply, read_past: Tolerances::NONE }
 }
 
 /// The record of input that never became a message: too large, or framing that cannot be
@@ -278,7 +286,7 @@ pub fn reject(rules: &ChannelRules, arrival: &Arrival, fault: Fault, now: Timest
     let stamp = (arrival.id, now);
     let reply = reply::unparsed(rules.input, &arrival.bytes, AckCode::AR, fault.clone(), stamp);
     refused(&mut record, rules, arrival, &fault, &reply);
-    Processed { record, reply }
+    Processed { record, reply, read_past: Tolerances::NONE }
 }
 
 #[cfg(test)]
@@ -290,6 +298,7 @@ mod tests {
     };
     use crate::consent::Directive;
     use crate::fault::codes::W9002;
+    use crate::hl7v2::Tolerance;
     use crate::message::{ContentKind, PatientKey, Revision, State};
 
     struct NoConsents;
@@ -317,6 +326,7 @@ mod tests {
             site: "test".into(),
             input,
             accept: Accept::default(),
+            tolerance: Tolerances::USUAL,
             filter: None,
             consent: ConsentRules {
                 policy: None,
@@ -413,6 +423,52 @@ mod tests {
         assert_eq!(record.original.bytes, ADT);
         let Fate::Deliver(body) = &record.owed[0].fate else { panic!() };
         assert_eq!(body.bytes, ADT, "passed through byte for byte");
+    }
+
+    #[test]
+    fn each_tolerance_can_be_switched_off() {
+        const HEAD: &str = "MSH|^~\\&|A|B|C|D|20260102||ADT^A08|C1|T|2.5.1\r";
+        let text = |kind: Tolerance| match kind {
+            Tolerance::ByteOrderMark => (format!("\u{feff}{HEAD}"), "MSH"),
+            Tolerance::LeadingBlank => (format!("\r\n {HEAD}"), "MSH"),
+            Tolerance::LeadingText => (format!("port 7 open\r\n{HEAD}"), "MSH"),
+            Tolerance::LineFeed => (format!("{HEAD}PID|1\nPV1|1\r"), "PID"),
+            Tolerance::CarriageReturnLineFeed => (format!("{HEAD}PID|1\r\n"), "PID"),
+            Tolerance::NoFinalTerminator => (format!("{HEAD}NTE|1\rNTE|2"), "NTE[2]"),
+            Tolerance::LineFeedInText => (format!("{HEAD}NTE|1||a\nb\r"), "NTE"),
+            Tolerance::BlankLine => (format!("{HEAD}PID|1\r\r"), "PID"),
+            Tolerance::LowerCaseHeader => (HEAD.replace("MSH", "msh"), "MSH"),
+            Tolerance::LowerCaseName => (format!("{HEAD}pid|1\r"), "PID"),
+            Tolerance::UnnamedSegment => (format!("{HEAD}hello\rPID|1\r"), "MSH"),
+            Tolerance::TrailingText => (format!("{HEAD}PID|1\rgoodbye\r"), "PID"),
+            Tolerance::TrailingDelimiters => (format!("{HEAD}PID|1||\r"), "PID"),
+            Tolerance::OtherDelimiters => (HEAD.replace('&', "$"), "MSH-2"),
+            Tolerance::FewDelimiters => (HEAD.replace('&', ""), "MSH-2"),
+            Tolerance::ManyDelimiters => (HEAD.replace('&', "&#!"), "MSH-2"),
+            Tolerance::EarlyTruncation => (HEAD.replace('&', "&#"), "MSH-2"),
+            Tolerance::DoubledEscape => (HEAD.replace('\\', "\\\\"), "MSH-2"),
+        };
+        let mut rules = rules(ContentKind::Hl7);
+        for kind in Tolerance::ALL {
+            let (text, place) = text(kind);
+            let bytes: &'static [u8] = Vec::leak(text.into_bytes());
+            rules.tolerance = Tolerances::ALL;
+            let taken = run(&rules, bytes);
+            assert_eq!(taken.reply.code_text(), "AA", "{kind:?}");
+            assert_eq!(taken.read_past.iter().collect::<Vec<_>>(), [kind]);
+            let note = taken.record.trail.steps[0].note.clone().unwrap();
+            assert_eq!(*note, format!("read past: {}", kind.name()));
+            let Fate::Deliver(body) = &taken.record.owed[0].fate else { panic!("{kind:?}") };
+            assert_eq!(body.bytes, bytes, "{kind:?} is passed on byte for byte");
+            rules.tolerance.remove(kind);
+            let refused = run(&rules, bytes);
+            let body = String::from_utf8(refused.reply.body.unwrap().to_vec()).unwrap();
+            assert!(body.contains("MSA|AR|C1"), "{kind:?}: {body}");
+            let fault = refused.reply.fault.unwrap();
+            assert_eq!(fault.code().as_str(), "W2008", "{kind:?}");
+            assert_eq!(fault.place().path.as_deref(), Some(place), "{kind:?}");
+            assert!(body.contains(&format!("`{}`", kind.name())), "{body}");
+        }
     }
 
     #[test]

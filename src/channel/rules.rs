@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::RetryPlan;
 use crate::base::{ChannelName, DestinationName};
 use crate::consent::Policy;
+use crate::hl7v2::Tolerances;
 use crate::mapping::{Condition, Mapping, ValuePath};
 use crate::message::{ContentKind, Revision};
 use crate::seal::SealRule;
@@ -25,6 +26,8 @@ pub struct ChannelRules {
     pub input: ContentKind,
     /// Message types the channel takes.
     pub accept: Accept,
+    /// Deviations of HL7 v2 messages that the channel reads past; others are refused.
+    pub tolerance: Tolerances,
     /// Condition a message must meet to go anywhere.
     pub filter: Option<FilterRule>,
     /// `[consent]`.

@@ -135,6 +135,7 @@ impl<'t> Maker<'t> {
             site: self.server.site.clone(),
             input,
             accept: Accept(source.common.accept.clone()),
+            tolerance: source.common.tolerance,
             filter,
             consent: consent.rules,
             destinations: destinations

@@ -25,7 +25,7 @@ use crate::base::{MessageId, Timestamp};
 use crate::channel::{self, Processed, Reply};
 use crate::fault::codes::{W2001, W6903, W9002};
 use crate::fault::{Fault, Place};
-use crate::hl7v2;
+use crate::hl7v2::{self, Tolerances};
 use crate::message::{self, Fate, MessageRecord, Stage, Verdict};
 use crate::observe::{Event, Level, happened};
 use crate::source::{self, AckWhen, Answer, Intake, SourceKind, Taken};
@@ -71,7 +71,7 @@ impl Intake for Door {
 /// The messages of a batch that came in one frame, as arrivals of their own; `None` for a
 /// single message, and for a batch that cannot be taken apart, which is refused as it is.
 fn unpacked(channel: &Channel, arrival: &source::Arrival) -> Option<Vec<source::Arrival>> {
-    if !arrival.bytes.starts_with(b"FHS") && !arrival.bytes.starts_with(b"BHS") {
+    if !hl7v2::is_batch(&arrival.bytes) {
         return None;
     }
     let batch = hl7v2::batch::split(&arrival.bytes).ok()?;
@@ -228,6 +228,7 @@ impl Door {
         {
             record.duplicate_key = Some(key);
         }
+        tell_read_past(channel, live, record, processed.read_past);
         live.meters.received(&record.message_type);
         live.meters.trail(&record.trail);
         let Some(key) = record.duplicate_key else {
@@ -245,7 +246,7 @@ impl Door {
     async fn commit(&self, live: &Live, processed: Processed) -> Answer {
         let channel = &*self.0;
         let core = &channel.core;
-        let Processed { record, reply } = processed;
+        let Processed { record, reply, read_past: _ } = processed;
         let (id, now) = (record.id, record.received);
         let kept = Kept::of(&record, &live.outlets);
         let wait = after_delivery(live) && kept.owed > 0;
@@ -365,6 +366,21 @@ fn decide(channel: &Channel, live: &Live, arrival: channel::Arrival, now: Timest
     let wreck = || channel::wreck(rules, &copy, fault.clone(), now, true);
     catch_unwind(AssertUnwindSafe(wreck))
         .unwrap_or_else(|_| channel::wreck(rules, &copy, fault.clone(), now, false))
+}
+
+/// Counts what was read past; the first of each notable kind since the start is told.
+fn tell_read_past(channel: &Channel, live: &Live, record: &MessageRecord, kinds: Tolerances) {
+    if kinds.is_empty() {
+        return;
+    }
+    let new = live.meters.read_past(kinds);
+    if !new.is_empty() {
+        let event = channel.core.event(&happened::MESSAGE_DEVIATES);
+        let mut event = event.channel(channel.name.shared()).message(record.id);
+        event.peer = Some(record.peer.address.clone());
+        event.detail = Some(new.to_string().into());
+        channel.core.observer.emit(event);
+    }
 }
 
 /// The key of a part of a file, by where it came from: the same part offered again after a

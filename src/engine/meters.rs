@@ -1,9 +1,11 @@
 //! Handles of metrics, resolved once when a channel starts.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::base::DestinationName;
 use crate::channel::ChannelRules;
+use crate::hl7v2::mllp::Oddities;
+use crate::hl7v2::{Tolerance, Tolerances};
 use crate::message::{Stage, Trail};
 use crate::observe::{Counter, Gauge, Histogram, Registry, meter};
 
@@ -21,6 +23,7 @@ pub(crate) struct ChannelMeters {
     pub(crate) unaccounted: Gauge,
     acks: [Counter; 6],
     stages: [Histogram; STAGES.len()],
+    read_past: [OnceLock<Counter>; Tolerance::ALL.len()],
 }
 
 /// Metrics of one destination.
@@ -83,9 +86,41 @@ impl ChannelMeters {
             acks: ACK_CODES.map(|code| registry.counter(&meter::ACKS, &[name, code])),
             stages: STAGES
                 .map(|stage| registry.histogram(&meter::STAGE_DURATION, &[name, stage.name()])),
+            read_past: [const { OnceLock::new() }; Tolerance::ALL.len()],
             registry: registry.clone(),
             channel: rules.name.shared(),
         }
+    }
+
+    /// Counts what was read past in a message; gives the notable kinds that the channel
+    /// shows for the first time since it started.
+    pub(crate) fn read_past(&self, kinds: Tolerances) -> Tolerances {
+        let mut new = Tolerances::NONE;
+        for kind in kinds.iter() {
+            let Some(place) = self.read_past.get(kind as usize) else { continue };
+            if place.get().is_none() && kind.is_notable() {
+                new.insert(kind);
+            }
+            place.get_or_init(|| self.deviation(kind.name())).increment();
+        }
+        new
+    }
+
+    /// Counts deviations of the framing.
+    pub(crate) fn framing(&self, odd: &Oddities) {
+        let all = [
+            ("bytes-between-frames", odd.junk_bytes),
+            ("blanks-between-frames", odd.blank_bytes),
+            ("frame-restarted", odd.restarts),
+            ("loose-end", odd.loose_ends),
+        ];
+        for (name, count) in all.into_iter().filter(|(_, count)| *count > 0) {
+            self.deviation(name).add(count);
+        }
+    }
+
+    fn deviation(&self, name: &str) -> Counter {
+        self.registry.counter(&meter::READ_PAST, &[&self.channel, name])
     }
 
     /// Counts a message by its type within `accept`.

@@ -209,6 +209,10 @@ impl SourceEvents for Ear {
                 event.count = Some(*bytes);
                 event
             }
+            SourceEvent::Loose { oddities } => {
+                self.0.live().meters.framing(oddities);
+                return;
+            }
             SourceEvent::FileTaken { name: _, committed, refused } => {
                 let mut event = self.event(&happened::FILE_TAKEN);
                 event.count = Some(committed + refused);

@@ -3,6 +3,7 @@
 //! Invariant: the delimiters of one [`Delimiters`] are distinct ASCII punctuation or
 //! control bytes, never letters, digits, or segment terminators.
 
+use super::tolerance::{Tolerance, Tolerances};
 use crate::fault::codes::{W2003, W2004};
 use crate::fault::{Fault, Place};
 
@@ -42,6 +43,11 @@ impl Delimiters {
     /// # Errors
     /// `W2003` when the segment ends before them, `W2004` when they cannot be used.
     pub fn read(header: &[u8]) -> Result<Self, Fault> {
+        Self::read_noting(header, &mut Tolerances::default())
+    }
+
+    /// Like [`Delimiters::read`], and notes what is unusual about them.
+    pub(super) fn read_noting(header: &[u8], tolerances: &mut Tolerances) -> Result<Self, Fault> {
         let at = |n: u8| {
             let id = header.get(..3).and_then(|id| std::str::from_utf8(id).ok()).unwrap_or("MSH");
             Place::path(format!("{id}-{n}"))
@@ -56,22 +62,32 @@ impl Delimiters {
         let end =
             rest.iter().position(|&b| b == field || b == b'\r' || b == b'\n').unwrap_or(rest.len());
         // Source code copied into messages doubles the backslash: `^~\\&` means `^~\&`.
-        let marks = match &rest[..end] {
-            [c, r, b'\\', b'\\', s] => &[*c, *r, b'\\', *s],
+        let declared = match &rest[..end] {
+            [c, r, b'\\', b'\\', s] => {
+                tolerances.insert(Tolerance::DoubledEscape);
+                &[*c, *r, b'\\', *s]
+            }
             marks => marks,
         };
+        // Which of more than five is which is a guess: the first five, as in the standard.
+        let marks = declared.get(..5).unwrap_or(declared);
         let bad = |cause: &'static str| Err(Fault::new(W2004).at(at(2)).because(cause));
         if marks.is_empty() {
             return bad("no encoding characters are given");
         }
-        if marks.len() > 5 {
-            return bad("there are more than five encoding characters");
-        }
-        if !marks.iter().all(|&b| is_usable(b)) {
+        if !declared.iter().all(|&b| is_usable(b)) {
             return bad("an encoding character is a letter, a digit or not ASCII");
         }
         if marks.iter().enumerate().any(|(i, b)| marks[..i].contains(b)) {
             return bad("an encoding character is given twice");
+        }
+        if declared.len() > 5 {
+            tolerances.insert(Tolerance::ManyDelimiters);
+        } else if declared.len() < 4 {
+            tolerances.insert(Tolerance::FewDelimiters);
+        }
+        if field != b'|' || !marks.iter().zip(br"^~\&").all(|(a, b)| a == b) {
+            tolerances.insert(Tolerance::OtherDelimiters);
         }
         let mut next = marks.iter().copied();
         let component = next.next().unwrap_or(b'^');
@@ -133,6 +149,7 @@ mod tests {
         check("MSH|^~|A", (b'|', "^~"));
         check("MSH|^", (b'|', "^~"));
         check("MSH^~^A", (b'^', "~*"));
+        check(r"MSH|^~\&#!|A", (b'|', r"^~\&#"));
         check(r"MSH|^~\\&|A", (b'|', r"^~\&"));
         check("BHS|^~\\&\rMSH", (b'|', r"^~\&"));
     }
@@ -148,7 +165,7 @@ mod tests {
         check("MSHA", "W2004", "MSH-1");
         check("MSH||A", "W2004", "MSH-2");
         check("MSH|", "W2004", "MSH-2");
-        check(r"MSH|^~\&#!|A", "W2004", "MSH-2");
+        check(r"MSH|^~\&#A!|A", "W2004", "MSH-2");
         check(r"MSH|^^\&|A", "W2004", "MSH-2");
         check("MSH|^~A&|", "W2004", "MSH-2");
         check("MSH\r", "W2004", "MSH-1");

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
+use super::begin;
 use super::charset::Charset;
 use super::delimiters::Delimiters;
 use super::edit::{Overlay, Piece};
@@ -18,7 +19,7 @@ use super::segment::Segment;
 use super::structure::Tree;
 use super::tolerance::{Tolerance, Tolerances};
 use super::value::Value;
-use crate::fault::codes::{W2001, W2002, W2005, W2010, W2011, W2060, W2061};
+use crate::fault::codes::{W2010, W2011, W2060, W2061};
 use crate::fault::{Fault, Place};
 
 /// An HL7 v2 message: its bytes and an index of its segments, with edits laid over.
@@ -55,67 +56,27 @@ impl Base {
     }
 }
 
-/// What stands before the header: its length, noting what it is.
-fn skip_leading(bytes: &[u8], tolerances: &mut Tolerances) -> usize {
-    let mut at = 0;
-    loop {
-        let rest = &bytes[at..];
-        if rest.starts_with(b"\xef\xbb\xbf") {
-            tolerances.insert(Tolerance::ByteOrderMark);
-            at += 3;
-        } else if rest.first().is_some_and(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | 0)) {
-            tolerances.insert(Tolerance::LeadingBlank);
-            at += 1;
-        } else {
-            return at;
-        }
-    }
-}
-
-/// What content without MSH looks like, in our own words.
-fn likeness(content: &[u8]) -> &'static str {
-    match content {
-        [b'{' | b'[', ..] => "it looks like JSON",
-        [b'<', ..] => "it looks like XML",
-        [b'P', b'K', 3, 4, ..] | [0x1f, 0x8b, ..] => "it looks like a compressed file",
-        [b'%', b'P', b'D', b'F', ..] => "it looks like a PDF document",
-        _ if content.get(..3).is_some_and(|id| id.eq_ignore_ascii_case(b"MSH")) => {
-            "the name of the first segment is in lower case"
-        }
-        _ if content.iter().take(64).any(|b| *b < 9) => "it is not text",
-        _ => "the first segment is another one or none",
-    }
-}
-
 impl Message {
     /// Indexes the bytes of one message.
     ///
-    /// Reads past a byte order mark and blanks before MSH, LF and CR LF as terminators,
-    /// a missing last terminator and segment names in lower case: see
-    /// [`Message::tolerances`].
+    /// Reads past every kind of [`Tolerance`] and notes it; see [`Message::tolerances`] and
+    /// [`Message::check_tolerances`].
     ///
     /// # Errors
     /// `W2001` empty, `W2002` no MSH, `W2003` and `W2004` unusable delimiters, `W2005` a
     /// batch, `W2006` too many segments, `W2007` too long.
     pub fn parse(bytes: Bytes) -> Result<Self, Fault> {
         let mut tolerances = Tolerances::default();
-        let start = skip_leading(&bytes, &mut tolerances);
-        let content = &bytes[start..];
-        match content.get(..3) {
-            Some(b"MSH") => {}
-            Some(b"FHS" | b"BHS") => return Err(Fault::new(W2005)),
-            _ if content.is_empty() => return Err(Fault::new(W2001)),
-            _ => return Err(Fault::new(W2002).because(likeness(content))),
-        }
-        let delimiters = Delimiters::read(content)?;
-        if delimiters.subcomponent.is_none() {
-            tolerances.insert(Tolerance::FewDelimiters);
-        }
-        if content.get(6..8) == Some(br"\\") {
-            tolerances.insert(Tolerance::DoubledEscape);
-        }
+        let start = begin::header(&bytes, &mut tolerances)?;
+        let delimiters = Delimiters::read_noting(&bytes[start..], &mut tolerances)?;
         let entries = scan::segments(&bytes, start, delimiters.field, &mut tolerances)?;
         let header = entries.first().map_or(&[][..], |e| &bytes[e.start as usize..e.end as usize]);
+        if delimiters.truncation.is_some()
+            && !tolerances.contains(Tolerance::ManyDelimiters)
+            && begin::is_before_truncation(header, delimiters.field)
+        {
+            tolerances.insert(Tolerance::EarlyTruncation);
+        }
         let charset = scan::part(header, delimiters.field, 17, Charset::Latin1).map_or(
             Charset::Unstated,
             |range| {
@@ -388,13 +349,6 @@ impl fmt::Debug for Message {
     }
 }
 
-/// Whether content begins with a file or batch header instead of a message.
-#[must_use]
-pub fn is_batch(bytes: &[u8]) -> bool {
-    let start = skip_leading(bytes, &mut Tolerances::default());
-    matches!(bytes.get(start..start + 3), Some(b"FHS" | b"BHS"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -529,8 +483,18 @@ mod tests {
         check(b"MSH|^~\\&||||||||7", &[T::NoFinalTerminator]);
         check(b"MSH|^~\\&||||||||7\rNTE|a\nb\r", &[T::LineFeedInText]);
         check(b"MSH|^~\\&||||||||7\r\rpid|1\r", &[T::BlankLine, T::LowerCaseName]);
-        check(b"MSH|^~\\&||||||||7\rhello\r", &[T::UnnamedSegment]);
+        check(b"MSH|^~\\&||||||||7\rhello\r", &[T::TrailingText]);
+        check(b"MSH|^~\\&||||||||7\rhello\rPID|1\r", &[T::UnnamedSegment]);
+        check(b"MSH|^~\\&||||||||7\ra\rPID|1\rb\rc\r", &[T::UnnamedSegment, T::TrailingText]);
+        check(b"MSH|^~\\&||||||||7\rPID|1||\r", &[T::TrailingDelimiters]);
         check(b"MSH|^~\\||||||||7\r", &[T::FewDelimiters]);
+        check(b"MSH|^~\\&#!||||||||7\r", &[T::ManyDelimiters]);
+        check(b"MSH|^~\\&#||||||||7||2.5\r", &[T::EarlyTruncation]);
+        check(b"MSH|^~\\&#||||||||7||2.7.1\r", &[]);
+        check(b"MSH$%~\\&$$$$$$$$7\r", &[T::OtherDelimiters]);
+        check(b"msh|^~\\&||||||||7\r", &[T::LowerCaseHeader]);
+        check(b"12:03 rx> MSH|^~\\&||||||||7\r", &[T::LeadingText]);
+        check(b"\r\nport open\r\nMSH|^~\\&||||||||7\r", &[T::LeadingBlank, T::LeadingText]);
         check(b"MSH|^~\\\\&||||||||7\r", &[T::DoubledEscape]);
         let lower = message("MSH|^~\\&\rpid|1\r");
         assert_eq!(text(&lower, "PID-1").as_deref(), Some("1"));
@@ -545,7 +509,10 @@ mod tests {
         check(b"", "W2001");
         check(b"\r\n ", "W2001");
         check(b"PID|1\r", "W2002");
-        check(b"msh|^~\\&|\r", "W2002");
+        check(b"PID|1\rMSH|^~\\&|\r", "W2002");
+        check(b"XMSH|^~\\&|\r", "W2002");
+        check(b"{\"a\": \"MSH|^~\\&|\"}", "W2002");
+        check(b"see MSH|^~ for more", "W2002");
         check(b"{}", "W2002");
         check(b"<a/>", "W2002");
         check(b"\x00\x01\x02\xff", "W2002");

@@ -51,6 +51,19 @@ pub struct Oddities {
     pub loose_ends: u64,
 }
 
+impl Oddities {
+    /// What came since an earlier look.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Self {
+        Self {
+            junk_bytes: self.junk_bytes - earlier.junk_bytes,
+            blank_bytes: self.blank_bytes - earlier.blank_bytes,
+            restarts: self.restarts - earlier.restarts,
+            loose_ends: self.loose_ends - earlier.loose_ends,
+        }
+    }
+}
+
 /// Collects bytes of one connection and gives frames.
 pub struct Decoder {
     framing: Framing,

@@ -9,6 +9,7 @@
 
 pub mod ack;
 pub mod batch;
+mod begin;
 mod charset;
 mod delimiters;
 mod edit;
@@ -24,11 +25,12 @@ pub mod tables;
 mod tolerance;
 mod value;
 
+pub use begin::is_batch;
 pub use charset::Charset;
 pub use delimiters::Delimiters;
 pub use edit::EDIT_NUMBER_MAX;
 pub use header::Header;
-pub use message::{Message, is_batch};
+pub use message::Message;
 pub use path::{GroupStep, PATH_NUMBER_MAX, Path, Pick};
 pub use segment::Segment;
 pub use tolerance::{Tolerance, Tolerances};

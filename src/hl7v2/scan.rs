@@ -98,7 +98,23 @@ pub(super) fn segments(
         tolerances.insert(Tolerance::NoFinalTerminator);
         push(&mut entries, bytes, start..bytes.len(), separator, tolerances)?;
     }
+    if tolerances.contains(Tolerance::UnnamedSegment) {
+        tell_trailing(&entries, tolerances);
+    }
     Ok(entries)
+}
+
+/// Tells lines without a name behind the last segment from those between segments.
+#[cold]
+fn tell_trailing(entries: &[Entry], tolerances: &mut Tolerances) {
+    let named = entries.iter().rposition(|e| e.id != SegmentId::NONE).map_or(0, |at| at + 1);
+    let (before, after) = entries.split_at(named);
+    if !after.is_empty() {
+        tolerances.insert(Tolerance::TrailingText);
+        if before.iter().all(|e| e.id != SegmentId::NONE) {
+            tolerances.remove(Tolerance::UnnamedSegment);
+        }
+    }
 }
 
 /// Notes one segment, or that it is a blank line.
@@ -122,7 +138,15 @@ fn push(
     if id == SegmentId::NONE {
         tolerances.insert(Tolerance::UnnamedSegment);
     } else if segment[..3].iter().any(u8::is_ascii_lowercase) {
-        tolerances.insert(Tolerance::LowerCaseName);
+        let is_header = entries.is_empty();
+        tolerances.insert(if is_header {
+            Tolerance::LowerCaseHeader
+        } else {
+            Tolerance::LowerCaseName
+        });
+    }
+    if segment.len() > 4 && segment.last() == Some(&separator) {
+        tolerances.insert(Tolerance::TrailingDelimiters);
     }
     entries.push(Entry { start: range.start as u32, end: range.end as u32, id });
     Ok(())

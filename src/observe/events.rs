@@ -61,6 +61,8 @@ events! {
     FILE_TAKEN Info "file_taken" "a file was taken to its end";
     MESSAGE_ACCEPTED Debug "message_accepted" "a message was taken";
     MESSAGE_REFUSED Warn "message_refused" "a message was refused";
+    MESSAGE_DEVIATES Warn "message_deviates"
+        "a message deviates from the standard in a way that was read past";
     MESSAGE_DUPLICATE Info "message_duplicate" "a message came again and was not taken twice";
     MESSAGE_NOT_KEPT Error "message_not_kept" "a message could not be kept; the sender has it";
     STAGE_PANICKED Error "stage_panicked" "a stage panicked; the message is kept as dead";

@@ -83,6 +83,8 @@ metrics! {
     ACKS Counter "weir_acks_sent_total" ["channel" "code"] "Acknowledgments, by code.";
     DUPLICATES Counter "weir_messages_duplicate_total" ["channel"]
         "Messages that came again within the window and were not taken twice.";
+    READ_PAST Counter "weir_deviations_total" ["channel" "deviation"]
+        "Deviations from the standard that messages or their framing had, by name.";
     PRESSURE Gauge "weir_channel_pressure" ["channel"]
         "0 while the channel takes messages freely, 1 while senders are slowed, 2 while refused.";
     CONSENT Counter "weir_consent_decisions_total" ["channel" "destination" "decision"]
@@ -166,6 +168,7 @@ mod tests {
                     "action",
                     "role",
                     "route",
+                    "deviation",
                     "version",
                     "revision",
                     "use",

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use crate::base::{ByteSize, limits};
 use crate::fault::{Fault, codes::W1021};
+use crate::hl7v2::{Tolerance, Tolerances};
 use crate::ports::tls::{self, TlsServerPlan};
-use crate::settings::{IpNet, Key, KeyRow, Setting, Shape, Table, Value, Wrong};
+use crate::settings::{IpNet, Key, KeyRow, Setting, Shape, Table, Value, Wrong, nearest};
 
 const ACCEPT: Key<Vec<Arc<str>>> = Key::new(
     "accept",
@@ -28,8 +29,17 @@ const ALLOW: Key<Vec<IpNet>> =
     Key::new("allow", "a list of networks such as `10.20.0.0/16`", "Networks that may connect.")
         .default("any");
 
+const TOLERANCE: Key<Leniency> = Key::new(
+    "tolerance",
+    "a list of names such as `[\"lf\", \"no-final-cr\"]`, `[\"-lf\"]` or `[\"usual\", \"leading-text\"]`",
+    "Deviations of HL7 v2 messages that are read past and counted; others are refused with AR. \
+     A name after `-` is taken away; `usual` and `all` stand for many; `[]` is the letter of the \
+     standard.",
+)
+.default("[\"usual\"]");
+
 /// Keys of every kind of source.
-pub const KEYS: &[KeyRow] = &[ACCEPT.row(), MAX_SIZE.row(), CHARSET.row()];
+pub const KEYS: &[KeyRow] = &[ACCEPT.row(), MAX_SIZE.row(), CHARSET.row(), TOLERANCE.row()];
 
 /// Key `allow` of kinds that listen.
 pub(super) const ALLOW_ROW: KeyRow = ALLOW.row();
@@ -55,6 +65,46 @@ impl Setting for Charset {
     }
 }
 
+/// The deviations that a channel reads past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leniency(pub Tolerances);
+
+impl Setting for Leniency {
+    fn schema() -> serde_json::Value {
+        let names = Tolerance::ALL.iter().map(|kind| kind.name());
+        let words: Vec<String> = ["usual", "all"]
+            .into_iter()
+            .map(str::to_owned)
+            .chain(names.clone().map(str::to_owned))
+            .chain(names.map(|name| format!("-{name}")))
+            .collect();
+        json!({ "type": "array", "items": { "enum": words } })
+    }
+
+    fn read(value: &Value<'_>) -> Result<Self, Wrong> {
+        let names = Vec::<Arc<str>>::read(value)?;
+        let only_taken_away = !names.is_empty() && names.iter().all(|name| name.starts_with('-'));
+        let mut set = if only_taken_away { Tolerances::USUAL } else { Tolerances::NONE };
+        for name in &names {
+            match (&**name, name.strip_prefix('-')) {
+                ("usual", _) => set = set.union(Tolerances::USUAL),
+                ("all", _) => set = Tolerances::ALL,
+                (_, Some(name)) => set.remove(tolerance(name)?),
+                (name, None) => set.insert(tolerance(name)?),
+            }
+        }
+        Ok(Self(set))
+    }
+}
+
+fn tolerance(name: &str) -> Result<Tolerance, Wrong> {
+    Tolerance::named(name).ok_or_else(|| {
+        let names = Tolerance::ALL.iter().map(|kind| kind.name()).chain(["usual", "all"]);
+        let near = nearest(name, names).map_or(String::new(), |n| format!("; did you mean `{n}`?"));
+        Wrong::from(format!("no deviation is named `{name}`{near}"))
+    })
+}
+
 /// How bytes of a message become text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Charset {
@@ -78,6 +128,8 @@ pub struct Common {
     pub max_size: ByteSize,
     /// Character set.
     pub charset: Charset,
+    /// Deviations of HL7 v2 messages that are read past.
+    pub tolerance: Tolerances,
 }
 
 impl Default for Common {
@@ -88,6 +140,7 @@ impl Default for Common {
             tls: None,
             max_size: limits::FRAME_BYTES_DEFAULT,
             charset: Charset::Msh18,
+            tolerance: Tolerances::USUAL,
         }
     }
 }
@@ -98,6 +151,7 @@ impl Common {
         let mut common = Self {
             accept: table.or(&ACCEPT, Vec::new()),
             charset: table.or(&CHARSET, Charset::Msh18),
+            tolerance: table.or(&TOLERANCE, Leniency(Tolerances::USUAL)).0,
             ..Self::default()
         };
         if let Some(size) = table.spanned(&MAX_SIZE) {

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::base::{MessageId, Timestamp};
 use crate::fault::Fault;
+use crate::hl7v2::mllp::Oddities;
 use crate::message::Peer;
 
 /// What came in, before anyone looked inside. `Debug` shows the length only.
@@ -159,6 +160,11 @@ pub enum SourceEvent {
         peer: Peer,
         /// How many since the last event of this kind.
         bytes: u64,
+    },
+    /// Framing was looser than the standard says, and was followed all the same.
+    Loose {
+        /// How often, since the last event of this kind on the connection.
+        oddities: Oddities,
     },
     /// A file was taken to its end.
     FileTaken {

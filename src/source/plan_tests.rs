@@ -38,6 +38,7 @@ fn good_settings_become_plans() {
     );
     assert_eq!(problems, [""; 0]);
     let plan = plan.unwrap();
+    assert_eq!(plan.common.tolerance, crate::hl7v2::Tolerances::USUAL);
     assert!(plan.common.tls.is_some() && plan.common.allow.len() == 1);
     assert_eq!(plan.common.charset, Charset::Always("8859/1".into()));
     assert_eq!(plan.listen(), Some(address));
@@ -53,6 +54,26 @@ fn good_settings_become_plans() {
     let SourceKind::File(file) = plan.unwrap().kind else { unreachable!() };
     assert_eq!(file.ready, Ready::Marker(".done".into()));
     assert_eq!(file.then, Then::Move("done".into()));
+}
+
+#[test]
+fn tolerances_are_listed_added_and_taken_away() {
+    let check = |list: &str, expected: &str| {
+        let (plan, problems) =
+            read_text(&format!("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\ntolerance = {list}\n"));
+        assert_eq!(problems, [""; 0], "{list}");
+        assert_eq!(plan.unwrap().common.tolerance.to_string(), expected, "{list}");
+    };
+    let usual = crate::hl7v2::Tolerances::USUAL.to_string();
+    check("[]", "");
+    check("[\"crlf\", \"no-final-cr\"]", "crlf, no-final-cr");
+    check("[\"usual\"]", &usual);
+    check("[\"-lf\"]", &usual.replace(", lf,", ","));
+    check("[\"all\", \"-leading-text\", \"-lower-case-msh\", \"-many-delimiters\"]", &usual);
+    let (_, problems) = read_text(
+        "type = \"mllp\"\nlisten = \"0.0.0.0:1\"\ntolerance = [\"trailing-txt\", \"x\"]\n",
+    );
+    assert_eq!(problems, ["W1011:3"]);
 }
 
 #[test]

@@ -147,6 +147,8 @@ fn judge(frame: &Bytes) -> Result<Message, String> {
         return Err("batch".to_owned());
     }
     let message = Message::parse(frame.clone()).map_err(|fault| fault.code().to_string())?;
+    let usual = hl7v2::Tolerances::USUAL;
+    message.check_tolerances(usual).map_err(|fault| fault.code().to_string())?;
     message.check_header().map_err(|fault| fault.code().to_string())?;
     Ok(message)
 }

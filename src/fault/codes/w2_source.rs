@@ -22,6 +22,9 @@ codes! {
     W2007 Permanent "the message is longer than weir takes",
         "Offsets in a message are 32 bits wide, and memory has to stay bounded.",
         "Let the sender split the message or send documents by reference.";
+    W2008 Permanent "the message deviates from the standard in a way that is not tolerated here",
+        "Reading on would be a guess about what the sender means, or hide that it changed.",
+        "Let the sender write what the standard says, or add the name to `tolerance` of the source.";
     W2010 Permanent "MSH-9 names no message type",
         "What is to be done with a message follows from its type.",
         "Let the sender fill MSH-9, such as `ADT^A01^ADT_A01`.";

@@ -39,6 +39,7 @@ const ROWS: &[(Code, ErrorRow)] = &[
     (w::W2005, row("200", "Unsupported message type", AckCode::AR)),
     (w::W2006, row("104", "Value too long", AckCode::AR)),
     (w::W2007, row("104", "Value too long", AckCode::AR)),
+    (w::W2008, row("102", "Data type error", AckCode::AR)),
     (w::W2010, row("101", "Required field missing", AckCode::AR)),
     (w::W2011, row("101", "Required field missing", AckCode::AR)),
     (w::W2012, VERSION),

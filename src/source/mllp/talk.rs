@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::listener::Shared;
 use crate::fault::{Fault, codes::*};
-use crate::hl7v2::mllp::{self, Decoder, Event};
+use crate::hl7v2::mllp::{self, Decoder, Event, Oddities};
 use crate::message::Peer;
 use crate::ports::Stream;
 use crate::source::flight::Flight;
@@ -61,6 +61,8 @@ struct Talk<'a> {
     active: Instant,
     messages: u64,
     junk: Junk,
+    /// Oddities of the framing that were told.
+    told: Oddities,
     end: End,
 }
 
@@ -105,10 +107,12 @@ pub(super) async fn talk(
         active: Instant::now(),
         messages: 0,
         junk: Junk::default(),
+        told: Oddities::default(),
         end: End::Open,
     };
     let served = talk.run(command).await;
     talk.tell_junk();
+    talk.tell_loose();
     talk.tell_oddities();
     if served.is_ok() {
         talk.linger().await;
@@ -202,6 +206,7 @@ impl Talk<'_> {
                 }
             }
         }
+        self.tell_loose();
         if !self.decoder.in_frame() {
             self.frame_began = None;
         } else if self.frame_began.is_none() {
@@ -313,6 +318,16 @@ impl Talk<'_> {
         let bytes = std::mem::take(&mut self.junk.untold);
         if bytes > 0 {
             self.shared.events.note(&SourceEvent::Junk { peer: self.peer.clone(), bytes });
+        }
+    }
+
+    /// Has the oddities counted that came since the last time.
+    fn tell_loose(&mut self) {
+        let odd = self.decoder.oddities();
+        if odd != self.told {
+            let oddities = odd.since(self.told);
+            self.told = odd;
+            self.shared.events.note(&SourceEvent::Loose { oddities });
         }
     }
 
