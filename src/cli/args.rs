@@ -188,7 +188,7 @@ pub struct ExplainArgs {
     pub channel: String,
     /// Message file
     pub file: PathBuf,
-    /// Only targets that start with this path
+    /// Only targets that have this path in them
     #[arg(long, value_name = "PATH")]
     pub only: Option<String>,
 }

@@ -12,7 +12,41 @@ use super::table::Table;
 use super::{check, read_file, view};
 use crate::mapping::{Lineage, Mapping};
 use crate::message::{Fate, Stage};
+use crate::settings::nearest;
 use crate::tool::rehearsal::Rehearsal;
+
+/// Most targets that are named when none matches: a screen is not filled with them.
+const NAMED_MAX: usize = 8;
+
+/// Says which targets there are, when the path asked for is in none of them.
+fn known_target(path: &str, sheets: &[Sheet]) -> Result<(), Stop> {
+    let rows = sheets.iter().filter_map(|sheet| sheet.lineage.as_ref()).flat_map(|l| &l.rows);
+    let targets: Vec<&str> = rows.map(|row| row.target.as_str()).collect();
+    if targets.iter().any(|target| target.contains(path)) {
+        return Ok(());
+    }
+    let said = |text: String| Err(Stop::Said(Exit::NotFound, text));
+    if targets.is_empty() {
+        return said(format!("no target has `{path}` in it: this message is not mapped here"));
+    }
+    let end = |target: &str| target.rsplit('.').next().unwrap_or_default().to_owned();
+    let ends: Vec<String> = targets.iter().map(|target| end(target)).collect();
+    let near = nearest(path, targets.iter().copied()).map(str::to_owned).or_else(|| {
+        let last = nearest(&end(path), ends.iter().map(String::as_str))?;
+        let at = ends.iter().position(|end| end == last)?;
+        targets.get(at).map(|target| (*target).to_owned())
+    });
+    let head = format!("no target has `{path}` in it");
+    match near {
+        Some(near) => said(format!("{head}; did you mean `{near}`?")),
+        None => {
+            let more = targets.len().saturating_sub(NAMED_MAX);
+            let some: Vec<&str> = targets.into_iter().take(NAMED_MAX).collect();
+            let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+            said(format!("{head}; there are: {}{rest}", some.join(", ")))
+        }
+    }
+}
 
 /// The rehearsal of a channel by its name.
 pub fn rehearsal(channel: &str, shell: &mut Shell) -> Result<Rehearsal, Stop> {
@@ -78,6 +112,9 @@ pub fn run(args: &ExplainArgs, shell: &mut Shell) -> Result<Exit, Stop> {
                 lineage,
             }),
         }
+    }
+    if let Some(path) = &args.only {
+        known_target(path, &sheets)?;
     }
     let ack = processed.reply.code_text();
     if !shell.is_text() {

@@ -68,21 +68,20 @@ pub fn run(args: &LedgerArgs, shell: &mut Shell) -> Result<Exit, Stop> {
 
 /// Compares with a sender's list of control IDs.
 fn against(server: &Server, args: &LedgerArgs, csv: &str, shell: &mut Shell) -> Result<Exit, Stop> {
-    let ids: BTreeSet<&str> = csv
+    let ids: BTreeSet<String> = csv
+        .trim_start_matches('\u{feff}')
         .lines()
-        .map(|line| {
-            line.split([',', ';', '\t']).next().unwrap_or_default().trim().trim_matches('"')
-        })
+        .map(first_cell)
         .filter(|id| !id.is_empty() && !id.eq_ignore_ascii_case("control_id"))
         .collect();
-    let filter = args.filter.join(" ");
+    let filter = escaped(&format!("{} state:{}", args.filter.join(" "), STATES.join(",")));
     let mut missing = Vec::new();
     block_on(async {
         for id in &ids {
-            let query = escaped(&format!("control:{id} {filter}"));
-            let path = format!("/api/v1/queue?q={query}%20state:{}&limit=1", STATES.join(","));
+            // A cell is a value, never a part of the filter.
+            let path = format!("/api/v1/queue?q={filter}&control={}&limit=1", escaped(id));
             if list(&server.get(&path).await?, "rows").is_empty() {
-                missing.push((*id).to_owned());
+                missing.push(id.clone());
             }
         }
         Ok(())
@@ -98,4 +97,42 @@ fn against(server: &Server, args: &LedgerArgs, csv: &str, shell: &mut Shell) -> 
         }))?;
     }
     Ok(if missing.is_empty() { Exit::Done } else { Exit::No })
+}
+
+/// The first cell of a line of CSV: up to `,`, `;` or a tab, or quoted with `"`, where two
+/// quotes stand for one.
+///
+/// Source: RFC 4180 §2.
+fn first_cell(line: &str) -> String {
+    let line = line.trim();
+    let Some(quoted) = line.strip_prefix('"') else {
+        return line.split([',', ';', '\t']).next().unwrap_or_default().trim().to_owned();
+    };
+    let mut cell = String::new();
+    let mut rest = quoted.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' if rest.next_if_eq(&'"').is_some() => cell.push('"'),
+            '"' => break,
+            c => cell.push(c),
+        }
+    }
+    cell.trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_cell_of_a_line_is_the_id() {
+        let check = |line: &str, expected: &str| assert_eq!(first_cell(line), expected, "{line}");
+        check("MSG1", "MSG1");
+        check(" MSG1 ,x", "MSG1");
+        check("MSG1;x", "MSG1");
+        check("\"A,B\",x", "A,B");
+        check("\"say \"\"hi\"\"\"", "say \"hi\"");
+        check("\"open", "open");
+        check("", "");
+    }
 }

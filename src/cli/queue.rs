@@ -30,9 +30,7 @@ pub fn run(args: &QueueArgs, shell: &mut Shell) -> Result<Exit, Stop> {
 }
 
 fn ls(server: &Server, args: &FilterArgs, shell: &mut Shell) -> Result<Exit, Stop> {
-    let query = escaped(&args.filter.join(" "));
-    let path = format!("/api/v1/queue?q={query}&limit={}", args.limit);
-    let answer = block_on(server.get(&path))?;
+    let answer = block_on(page_by_page(server, &args.filter.join(" "), args.limit))?;
     if !shell.is_text() {
         shell.json(&answer)?;
         return Ok(Exit::Done);
@@ -54,9 +52,35 @@ fn ls(server: &Server, args: &FilterArgs, shell: &mut Shell) -> Result<Exit, Sto
     }
     shell.table(&table)?;
     if !answer["next"].is_null() {
-        shell.note(format!("more: only the first {} are shown; add `--limit`", args.limit));
+        shell.note(format!(
+            "more: only the first {} are shown; raise `--limit`",
+            list(&answer, "rows").len()
+        ));
     }
     Ok(Exit::Done)
+}
+
+/// Reads as many rows as were asked for, however few the server gives at a time.
+async fn page_by_page(server: &Server, filter: &str, limit: usize) -> Result<Value, Stop> {
+    let query = escaped(filter);
+    let mut rows: Vec<Value> = Vec::new();
+    let mut after = String::new();
+    loop {
+        let left = limit.max(1).saturating_sub(rows.len());
+        let path = format!("/api/v1/queue?q={query}&limit={left}{after}");
+        let mut answer = server.get(&path).await?;
+        let page = list(&answer, "rows").to_vec();
+        let empty = page.is_empty();
+        rows.extend(page);
+        let next = answer["next"].as_u64();
+        match next {
+            Some(next) if rows.len() < limit && !empty => after = format!("&after={next}"),
+            _ => {
+                answer["rows"] = Value::Array(rows);
+                return Ok(answer);
+            }
+        }
+    }
 }
 
 fn act(server: &Server, action: &str, args: &FilterArgs, shell: &mut Shell) -> Result<Exit, Stop> {

@@ -12,7 +12,8 @@ use super::exit::{Exit, Stop};
 use super::shell::{Shell, Tone};
 use super::{block_on, read_file, shown};
 use crate::base::{MessageId, limits};
-use crate::fault::{Fault, Place, codes::W7108};
+use crate::fault::codes::{W7107, W7108};
+use crate::fault::{Fault, Place};
 use crate::hl7v2::{Message, Path, ack, batch};
 use crate::ports::Ports;
 use crate::ports::http::{Call, Client, Url};
@@ -64,22 +65,56 @@ pub fn run(args: &SendArgs, shell: &mut Shell) -> Result<Exit, Stop> {
         let ports = Ports::system();
         match to {
             Target::Mllp(address) => {
-                let client = MllpClient::connect(&ports, &address, None).await.map_err(lost)?;
-                over_mllp(client, &ports, &messages, args, shell).await
+                let line = Line::open(&ports, &address, None).await?;
+                over_mllp(line, &messages, args, shell).await
             }
             Target::Mllps(address) => {
                 let peer = PeerTls::new(&tls, host_and_port(&address)?.0)?;
-                let client = MllpClient::connect(&ports, &address, Some(&peer)).await;
-                over_mllp(client.map_err(lost)?, &ports, &messages, args, shell).await
+                let line = Line::open(&ports, &address, Some(&peer)).await?;
+                over_mllp(line, &messages, args, shell).await
             }
             Target::Http(url) => over_http(&url, &tls, &ports, &messages, args, shell).await,
         }
     })
 }
 
+/// A connection to a peer, opened again when the peer closed it after an answer.
+struct Line<'a> {
+    ports: &'a Ports,
+    address: &'a str,
+    tls: Option<&'a PeerTls>,
+    client: MllpClient,
+    /// Answers that came on this connection.
+    answers: u64,
+}
+
+impl<'a> Line<'a> {
+    async fn open(
+        ports: &'a Ports,
+        address: &'a str,
+        tls: Option<&'a PeerTls>,
+    ) -> Result<Self, Stop> {
+        let client = MllpClient::connect(ports, address, tls).await.map_err(lost)?;
+        Ok(Self { ports, address, tls, client, answers: 0 })
+    }
+
+    /// Sends a message and waits for its answer. Many peers close after each answer, or
+    /// when idle: then the message goes once more, over a new connection.
+    async fn ask(&mut self, message: &[u8], timeout: Duration) -> Result<Bytes, Stop> {
+        let answer = match self.client.ask(self.ports, message, timeout).await {
+            Err(fault) if fault.code() == W7107 && self.answers > 0 => {
+                *self = Self::open(self.ports, self.address, self.tls).await?;
+                self.client.ask(self.ports, message, timeout).await
+            }
+            answer => answer,
+        };
+        self.answers += 1;
+        answer.map_err(lost)
+    }
+}
+
 async fn over_mllp(
-    mut client: MllpClient,
-    ports: &Ports,
+    mut line: Line<'_>,
     messages: &[(String, Bytes)],
     args: &SendArgs,
     shell: &mut Shell,
@@ -88,15 +123,12 @@ async fn over_mllp(
     for round in 0..args.count {
         for (name, bytes) in messages {
             let bytes =
-                if args.count > 1 { renumbered(bytes, round, ports) } else { bytes.clone() };
-            let answer = match client.ask(ports, &bytes, args.timeout).await {
-                Ok(answer) => answer,
-                Err(fault) => return Err(lost(fault)),
-            };
+                if args.count > 1 { renumbered(bytes, round, line.ports) } else { bytes.clone() };
+            let answer = line.ask(&bytes, args.timeout).await?;
             if !show_ack(name, &answer, shell)? {
                 exit = Exit::No;
             }
-            pace(args.rate, ports).await;
+            pace(args.rate, line.ports).await;
         }
     }
     Ok(exit)

@@ -57,6 +57,43 @@ pub(super) struct Loaded {
     pub text: Arc<str>,
 }
 
+/// What a channel or destination says about mapping.
+#[derive(Clone)]
+pub(super) enum Mapped {
+    /// Nothing is mapped.
+    Not,
+    /// By this.
+    By(Loaded),
+    /// By something that is wrong, as was noted where it is: what leaves is not known, so
+    /// nothing more is said about it.
+    Broken,
+}
+
+impl Mapped {
+    /// The mapping, where there is a good one.
+    pub(super) fn loaded(self) -> Option<Loaded> {
+        match self {
+            Self::By(loaded) => Some(loaded),
+            Self::Not | Self::Broken => None,
+        }
+    }
+
+    /// The form that leaves, when this comes in; none when it is not known.
+    pub(super) fn output(&self, input: Option<ContentKind>) -> Option<ContentKind> {
+        match self {
+            Self::Not => input,
+            Self::By(loaded) => Some(loaded.output),
+            Self::Broken => None,
+        }
+    }
+}
+
+impl From<Option<Loaded>> for Mapped {
+    fn from(loaded: Option<Loaded>) -> Self {
+        loaded.map_or(Self::Broken, Self::By)
+    }
+}
+
 /// An `[[encrypt]]` rule before its destination is known.
 pub(super) struct Protect {
     pub at: Spanned<Arc<str>>,
@@ -77,8 +114,9 @@ pub(super) struct Maker<'t> {
 
 /// What a channel says about messages as a whole, for its destinations.
 pub(super) struct About {
-    pub input: ContentKind,
-    pub map: Option<Loaded>,
+    /// The form in which they come; none when the source is wrong.
+    pub input: Option<ContentKind>,
+    pub map: Mapped,
     pub gated: bool,
     pub protect: Vec<Protect>,
 }
@@ -113,7 +151,7 @@ impl<'t> Maker<'t> {
         not_yet(&mut root, "deidentify", "de-identification by a profile");
         let consent = self.consent(&mut root);
         let map = self.map(&mut root, &mut digest);
-        let input = source.as_ref().map_or(ContentKind::Hl7, input);
+        let input = source.as_ref().map(input);
         let protect = self.protect(&mut root);
         let gated = is_gated(&mut root);
         let about = About { input, map, gated, protect };
@@ -133,7 +171,7 @@ impl<'t> Maker<'t> {
             name: head.name,
             revision: Revision("".into()),
             site: self.server.site.clone(),
-            input,
+            input: input?,
             accept: Accept(source.common.accept.clone()),
             tolerance: source.common.tolerance,
             filter,
@@ -166,13 +204,15 @@ impl<'t> Maker<'t> {
         })
     }
 
-    fn map(&mut self, root: &mut Table<'_>, digest: &mut Digest) -> Option<Loaded> {
-        let mut table = root.table("map")?;
+    fn map(&mut self, root: &mut Table<'_>, digest: &mut Digest) -> Mapped {
+        let Some(mut table) = root.table("map") else {
+            return if root.has("map") { Mapped::Broken } else { Mapped::Not };
+        };
         let file = table.required_spanned(&USE);
         let loaded = file.and_then(|file| self.mapping(&mut table, &file));
         table.finish();
         digest.add(loaded.as_ref().map_or("", |loaded| &loaded.text));
-        loaded
+        loaded.into()
     }
 
     /// Loads a mapping; its problems are noted once, however many channels use it.
@@ -221,6 +261,8 @@ impl<'t> Maker<'t> {
             } else if let Some(found) = self.server.consent.policies.get(&name.value) {
                 policy = Some(found.policy.clone());
                 text = format!("{} {}", found.file, found.text);
+            } else if self.server.consent.broken.contains(&name.value) {
+                good = false;
             } else {
                 let known = self.server.consent.policies.keys().map(|name| &**name);
                 table.error(suggest(Fault::new(W1046), &name.value, known), &name.span);

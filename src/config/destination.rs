@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::channel::{About, Loaded, Maker};
+use super::channel::{About, Loaded, Maker, Mapped};
 use super::plan::{DestinationPlan, Rate};
 use super::revision::Digest;
 use super::server::suggest;
@@ -90,6 +90,8 @@ pub(super) const COMMON: &[KeyRow] = &[
 pub(super) struct Read {
     pub plan: DestinationPlan,
     pub rules: DestinationRules,
+    /// The form that leaves, as far as it is known.
+    output: Option<ContentKind>,
 }
 
 /// Reads every destination of a channel.
@@ -144,13 +146,16 @@ fn read(
     let rate = table.optional(&RATE);
     let retry = retry(table);
     let on_reject = table.or(&ON_REJECT, OnReject::DeadLetter);
-    let output = map.as_ref().map_or(about.input, |loaded| loaded.output);
+    let output = map.output(about.input);
+    let map = map.loaded();
     if let Some(kind) = &kind {
         let span = table.span();
         super::channel::absent(table, &span, paths(kind));
-        check_form(table, kind, output);
+        if let Some(output) = output {
+            check_form(table, kind, output);
+        }
     }
-    let seal = seal(table, about, &map, output, shared);
+    let seal = output.map(|output| seal(table, about, &map, output, shared)).unwrap_or_default();
     let (name, kind) = (name?, kind?);
     let rules = DestinationRules {
         name: name.clone(),
@@ -163,7 +168,7 @@ fn read(
         on_reject,
     };
     let plan = DestinationPlan { name, kind, enabled, timeout, parallel, rate, retry };
-    Some(Read { plan, rules })
+    Some(Read { plan, rules, output })
 }
 
 /// A key that a channel with a consent gate needs; empty without one.
@@ -182,11 +187,12 @@ fn check_purpose(table: &mut Table<'_>, code: &str) {
     table.error(fault, &span);
 }
 
-fn map(maker: &mut Maker<'_>, table: &mut Table<'_>, about: &About) -> Option<Loaded> {
+fn map(maker: &mut Maker<'_>, table: &mut Table<'_>, about: &About) -> Mapped {
     match table.spanned(&MAP) {
+        None if table.has(MAP.name) => Mapped::Broken,
         None => about.map.clone(),
-        Some(file) if &*file.value == "none" => None,
-        Some(file) => maker.mapping(table, &file),
+        Some(file) if &*file.value == "none" => Mapped::Not,
+        Some(file) => maker.mapping(table, &file).into(),
     }
 }
 
@@ -313,12 +319,12 @@ fn seal(
 /// Refuses `[[encrypt]]` rules that are in the form of no destination: they would protect
 /// nothing.
 pub(super) fn unused_rules(root: &mut Table<'_>, about: &About, all: &[Read]) {
-    if all.is_empty() {
+    if all.is_empty() || all.iter().any(|d| d.output.is_none()) {
         return;
     }
     for protect in &about.protect {
         let outputs = all.iter().map(|d| match (&d.rules.mapping, &d.plan.kind) {
-            (None, _) => about.input,
+            (None, _) => about.input.unwrap_or(ContentKind::Raw),
             (_, destination::DestinationPlan::Fhir(_)) => ContentKind::FhirJson,
             (_, destination::DestinationPlan::Mllp(_)) => ContentKind::Hl7,
             (Some(_), destination::DestinationPlan::File(_)) => ContentKind::Raw,

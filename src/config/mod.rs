@@ -41,6 +41,9 @@ pub fn load(root: &Path, site: Option<&str>) -> (Option<Plan>, Problems, Sources
     let mut problems = Problems::new();
     let tree = tree::Tree::new(root);
     let plan = read(&tree, site, &mut problems);
+    for fault in tree.mangled() {
+        problems.error(fault);
+    }
     problems.sort();
     let sources = tree.into_sources(&problems);
     (plan.filter(|_| !problems.any(Severity::Error)), problems, sources)

@@ -190,6 +190,8 @@ pub struct ConsentPlan {
     pub policies: BTreeMap<Arc<str>, PolicyPlan>,
     /// Files of FHIR Consent resources to read at start.
     pub directives: Vec<PathBuf>,
+    /// Policies that are there but wrong: channels that name them are not to blame.
+    pub(super) broken: Vec<Arc<str>>,
 }
 
 /// A policy and the file it came from.

@@ -338,10 +338,12 @@ fn directive(tree: &Tree, path: &str, problems: &mut Problems) {
 }
 
 fn policy(tree: &Tree, path: &str, plan: &mut ConsentPlan, problems: &mut Problems) {
-    let Some(file) = problems.take(tree.open(path)) else { return };
+    let stem = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".toml");
+    let broken = |plan: &mut ConsentPlan| plan.broken.push(stem.into());
+    let Some(file) = problems.take(tree.open(path)) else { return broken(plan) };
     let text = file.text.clone();
     let document = tree.document(file, problems);
-    let Some(policy) = Policy::read(&document, problems) else { return };
+    let Some(policy) = Policy::read(&document, problems) else { return broken(plan) };
     let name: Arc<str> = policy.name().into();
     let new = PolicyPlan { policy: Arc::new(policy), file: path.into(), text };
     if let Some(old) = plan.policies.get(&name) {

@@ -24,11 +24,18 @@ pub(super) struct Tree {
     files: RefCell<BTreeMap<Arc<str>, Option<SourceFile>>>,
     /// Files asked for since [`Tree::begin`].
     asked: RefCell<Vec<SourceFile>>,
+    /// Files that are not UTF-8, each told once.
+    mangled: RefCell<Vec<Fault>>,
 }
 
 impl Tree {
     pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), files: RefCell::default(), asked: RefCell::default() }
+        Self {
+            root: root.to_owned(),
+            files: RefCell::default(),
+            asked: RefCell::default(),
+            mangled: RefCell::default(),
+        }
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -66,7 +73,36 @@ impl Tree {
         if facts.len() > FILE_BYTES_MAX {
             return Err(std::io::Error::other("larger than 64 MiB"));
         }
-        std::fs::read_to_string(full)
+        let bytes = std::fs::read(full)?;
+        Ok(String::from_utf8(bytes).unwrap_or_else(|error| self.decode(path, error)))
+    }
+
+    /// The text of a file that is not UTF-8, as far as it can be told, so that everything
+    /// else in it is still checked and the files that name it are not blamed; noted as
+    /// `W1004`, so that no plan is made of it.
+    fn decode(&self, path: &str, error: std::string::FromUtf8Error) -> String {
+        let offset = error.utf8_error().valid_up_to();
+        let bytes = error.into_bytes();
+        let wide = encoding_rs::Encoding::for_bom(&bytes).map(|(encoding, _)| encoding);
+        let (text, from) = match wide {
+            Some(encoding) => (encoding.decode(&bytes).0.into_owned(), encoding.name()),
+            None => (String::from_utf8_lossy(&bytes).into_owned(), "WINDOWS-1252"),
+        };
+        let at = if wide.is_some() { 0 } else { offset };
+        let length = text.get(at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+        let place = FilePlace::find(path, &text, at..at + length);
+        let fault = Fault::new(W1004).at(place);
+        let fault = fault.because(format!("the byte at offset {offset} is not UTF-8"));
+        self.mangled.borrow_mut().push(fault.remedy(format!(
+            "Save the file as UTF-8 in the editor, or convert it: \
+             `iconv -f {from} -t UTF-8 {path} > {path}.utf8`, look at it, and rename it."
+        )));
+        text
+    }
+
+    /// The faults of files that are not UTF-8.
+    pub(super) fn mangled(&self) -> Vec<Fault> {
+        self.mangled.take()
     }
 
     /// Bytes of a file that need not be text, such as a message in its own character set.

@@ -11,10 +11,11 @@ use super::queue::{Done, QueuePlanned};
 use super::running::Engine;
 use crate::audit::{self, Subject};
 use crate::base::DestinationName;
-use crate::fault::Fault;
-use crate::fault::codes::W8902;
+use crate::fault::codes::{W6906, W8902};
+use crate::fault::{Fault, Place};
 use crate::filter::Filter;
 use crate::message::{Fate, Outcome, State};
+use crate::settings::nearest;
 use crate::store::DeliveryRow;
 
 /// Through which configuration a message goes again.
@@ -80,6 +81,9 @@ impl Engine {
         if replay.filter.terms.is_empty() {
             return Err(Fault::new(W8902));
         }
+        if let Some(to) = &replay.to {
+            self.known_anywhere(to)?;
+        }
         let ended = |row: &DeliveryRow| match row.state {
             State::Delivered | State::Dead | State::Skipped => true,
             State::Waiting | State::Held | State::Filtered | State::Denied => {
@@ -90,11 +94,24 @@ impl Engine {
         if let Some(to) = &replay.to {
             let mut seen = BTreeSet::new();
             rows.retain(|row| seen.insert((row.channel.clone(), row.message)));
+            let channels: BTreeSet<_> = rows.iter().map(|row| row.channel.clone()).collect();
+            for name in channels {
+                let known = self.channel(&name)?.live();
+                let known = known.plan.destinations.iter().map(|known| &known.name);
+                is_among(to, known).map_err(|fault| fault.at(Place::channel(name.shared())))?;
+            }
             for row in &mut rows {
                 row.destination = to.clone();
             }
         }
         Ok(rows)
+    }
+
+    /// Refuses a destination that no channel has, before anything is looked for.
+    fn known_anywhere(&self, to: &DestinationName) -> Result<(), Fault> {
+        let plan = self.plan();
+        let known = plan.channels.iter().flat_map(|channel| &channel.destinations);
+        is_among(to, known.map(|known| &known.name))
     }
 
     async fn replay_one(
@@ -116,4 +133,24 @@ impl Engine {
         let leaf = audit::delivery_requeued(now, subject, &by.name, &by.reason);
         self.commit_outcome(row, outcome, vec![leaf]).await
     }
+}
+
+/// Whether a destination is one of these; else says the nearest.
+fn is_among<'d>(
+    to: &DestinationName,
+    known: impl Iterator<Item = &'d DestinationName> + Clone,
+) -> Result<(), Fault> {
+    if known.clone().any(|known| known == to) {
+        return Ok(());
+    }
+    let fault = Fault::new(W6906).because(format!("there is no `{to}`"));
+    let known: BTreeSet<&str> = known.map(DestinationName::as_str).collect();
+    Err(match nearest(to.as_str(), known.iter().copied()) {
+        Some(near) => fault.remedy(format!("did you mean `{near}`?")),
+        None if known.is_empty() => fault,
+        None => {
+            let all: Vec<&str> = known.into_iter().collect();
+            fault.remedy(format!("There are: {}.", all.join(", ")))
+        }
+    })
 }

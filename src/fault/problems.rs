@@ -1,6 +1,7 @@
 //! Every problem of a run, reported at once.
 
 use super::Fault;
+use super::codes::{W1001, W1004, W1005};
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +71,11 @@ impl Problems {
         self.0.extend(other.0);
     }
 
+    /// Leaves out those that do not count.
+    pub fn retain(&mut self, counts: impl FnMut(&Problem) -> bool) {
+        self.0.retain(counts);
+    }
+
     /// Those found so far, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
@@ -93,10 +99,14 @@ impl Problems {
         self.0.iter().any(|problem| problem.severity >= least)
     }
 
-    /// Puts them in order of file and position, those without a file first.
+    /// Puts them in order of file and position, those without a file first. Mistakes that
+    /// keep a file from being read come before what else is wrong in it, since they may be
+    /// the cause.
     pub fn sort(&mut self) {
         self.0.sort_by_key(|problem| {
-            problem.fault.place().file.as_ref().map(|f| (f.file.clone(), f.span.start))
+            let later = ![W1001, W1004, W1005].contains(&problem.fault.code());
+            let file = problem.fault.place().file.as_ref();
+            file.map(|f| (f.file.clone(), later, f.span.start))
         });
     }
 }

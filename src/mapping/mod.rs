@@ -84,6 +84,11 @@ impl Mapping {
         let tests = suite::read(&raw, library, &mut report);
         let program = compile::compile(&raw, library, report);
         let refused = found.any(crate::fault::Severity::Error);
+        if document.is_broken() {
+            // What a mistake in the syntax hides is not missing.
+            let hidden = [w::W4012, w::W4014, w::W4015, w::W4016, w::W4017];
+            found.retain(|problem| !hidden.contains(&problem.fault.code()));
+        }
         found.sort();
         problems.extend(found);
         let program = program.filter(|_| !refused)?;

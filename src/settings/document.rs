@@ -44,6 +44,8 @@ pub struct Document {
     root: Node,
     /// Where the syntax is wrong.
     mistakes: Vec<Range<usize>>,
+    /// The tables in whose text the syntax is wrong: from a header to the next one.
+    unsure: Vec<Range<usize>>,
     /// Where relative paths start; empty: the working directory.
     directory: PathBuf,
 }
@@ -54,6 +56,7 @@ pub struct Part {
     file: SourceFile,
     node: Node,
     mistakes: Vec<Range<usize>>,
+    unsure: Vec<Range<usize>>,
 }
 
 impl Document {
@@ -74,23 +77,40 @@ impl Document {
                 main: 0,
                 root,
                 mistakes: std::iter::once(at..at).collect(),
+                unsure: Vec::new(),
                 directory: PathBuf::new(),
             };
         }
-        let (table, errors) = DeTable::parse_recoverable(&file.text);
+        let (table, mut errors) = DeTable::parse_recoverable(&file.text);
+        errors.sort_by_key(|error| error.span().map(|span| span.start));
+        let mut unsure: Vec<Range<usize>> = Vec::new();
+        let mut told: Option<(u32, bool)> = None;
         for error in errors {
             let span = error.span().unwrap_or(0..0);
             mistakes.push(span.clone());
-            problems.error(match error.message() {
-                "duplicate key" => Fault::new(W1002).at(place(span)),
-                message => Fault::new(W1001).at(place(span)).because(message.to_owned()),
+            let at = place(span.clone());
+            if error.message() == "duplicate key" {
+                problems.error(Fault::new(W1002).at(at));
+                continue;
+            }
+            unsure.push(around(&file.text, span.start));
+            // The parser stumbles on over the rest of a line that it cannot read, and over
+            // the lines that an open bracket swallows.
+            let open = ["array", "inline table"].iter().any(|w| error.message().contains(w));
+            let follows = told.is_some_and(|(line, swallows)| {
+                at.line == line || (swallows && at.line == line + 1)
             });
+            told = Some((at.line, open || (follows && told.is_some_and(|(_, swallows)| swallows))));
+            if !follows {
+                problems.error(Fault::new(W1001).at(at).because(error.message().to_owned()));
+            }
         }
         for (what, span) in scanned.newer {
             problems.error(Fault::new(W1003).at(place(span)).because(what));
         }
         let root = Node::root(table.get_ref());
-        Self { files: vec![(0, file)], main: 0, root, mistakes, directory: PathBuf::new() }
+        let directory = PathBuf::new();
+        Self { files: vec![(0, file)], main: 0, root, mistakes, unsure, directory }
     }
 
     /// Lets relative paths in it start at a directory instead of the working directory.
@@ -161,6 +181,12 @@ impl Document {
         self.mistakes.iter().any(|m| m.start <= span.end && span.start <= m.end)
     }
 
+    /// Whether a key at a span may stand in another table than it was written in, because
+    /// the syntax is wrong nearby.
+    pub(super) fn is_unsure_at(&self, span: &Range<usize>) -> bool {
+        self.unsure.iter().any(|text| text.contains(&span.start))
+    }
+
     /// Cuts out the table at a path, such as `["channel", "adt-main"]`, where there is one.
     ///
     /// Only the first file of a document has parts.
@@ -172,6 +198,7 @@ impl Document {
             file: self.file().clone(),
             node: node.clone(),
             mistakes: self.mistakes.clone(),
+            unsure: self.unsure.clone(),
         };
         one.then(part)
     }
@@ -180,9 +207,11 @@ impl Document {
     /// Problems in what came from the part will name its file.
     pub fn overlay(&mut self, part: Part) {
         let base = self.files.last().map_or(0, |(base, file)| base + file.text.len() + 1);
-        let Part { file, mut node, mistakes } = part;
+        let Part { file, mut node, mistakes, unsure } = part;
         node.shift(base);
-        self.mistakes.extend(mistakes.into_iter().map(|m| m.start + base..m.end + base));
+        let shift = |m: Range<usize>| m.start + base..m.end + base;
+        self.mistakes.extend(mistakes.into_iter().map(shift));
+        self.unsure.extend(unsure.into_iter().map(shift));
         self.files.push((base, file));
         self.root.merge(node);
     }
@@ -199,6 +228,21 @@ impl Document {
         let (base, file) = self.file_of(span.start);
         file.text.get(span.start - base..span.end.saturating_sub(base)).unwrap_or_default()
     }
+}
+
+/// The text from the table header before a place to the one after it.
+fn around(text: &str, at: usize) -> Range<usize> {
+    let headers = text.match_indices('\n').map(|(at, _)| at + 1);
+    let headers = headers.filter(|at| text.get(*at..).is_some_and(|line| line.starts_with('[')));
+    let (mut from, mut to) = (0, text.len() + 1);
+    for header in headers {
+        if header > at {
+            to = header;
+            break;
+        }
+        from = header;
+    }
+    from..to
 }
 
 impl Part {

@@ -240,6 +240,8 @@ impl<'d> Table<'d> {
                     self.missing.retain(|(name, _)| *name != near);
                     fault.remedy(format!("did you mean `{near}`?"))
                 }
+                // It may be known where it was meant to stand; the mistake itself is told.
+                None if self.document.is_unsure_at(&entry.key_span) => continue,
                 None => fault,
             };
             self.error(fault, &entry.key_span);

@@ -113,10 +113,20 @@ pub(super) async fn drain(
 }
 
 pub(super) async fn queue(State(web): State<Web>, Query(query): Query<QueueQuery>) -> Answered {
-    let filter = web.engine.filter(&query.q)?;
+    let mut filter = web.engine.filter(&query.q)?;
+    if let Some(control) = query.control {
+        filter.terms.push(Term { negated: false, field: Field::Control, any: vec![control] });
+    }
     let limit = query.limit.unwrap_or(LIMIT.0).clamp(1, LIMIT.1);
-    let rows = web.engine.queue(filter, limit, query.after)?;
-    let next = rows.last().filter(|_| rows.len() >= limit).map(|row| row.position);
+    let rows = web.engine.queue(filter.clone(), limit, query.after)?;
+    // Messages are not parted, so a page may be short and still not be the last one.
+    let next = match rows.last().map(|row| row.position) {
+        Some(last) => {
+            let more = web.engine.queue(filter, 1, Some(last))?;
+            (!more.is_empty()).then_some(last)
+        }
+        None => None,
+    };
     shown(&QueueView {
         schema: schema::QUEUE.to_owned(),
         rows: rows.iter().map(views::queue_row).collect(),

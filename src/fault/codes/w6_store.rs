@@ -3,7 +3,7 @@
 codes! {
     W6001 Operator "the store is in use by another process",
         "Two writers would destroy each other's journal, so the second one is refused.",
-        "Stop the other `weir` on this directory, or set another `directory` in `[store]`.";
+        "Stop the other `weir` on this directory, or set another `data_dir` in `[weir]`.";
     W6002 Operator "the store cannot be opened",
         "Without its journal weir can accept nothing, because nothing could be kept.",
         "Check that the directory exists, belongs to the user weir runs as and has space.";

@@ -232,6 +232,8 @@ pub struct ChannelAction {
 pub struct QueueQuery {
     /// Filter; empty: all deliveries that wait, are held or dead.
     pub q: String,
+    /// Control ID, taken as it is, whatever characters it has.
+    pub control: Option<String>,
     /// Most rows; default 100, at most 1000.
     pub limit: Option<usize>,
     /// `next` of the answer before.

@@ -108,6 +108,86 @@ fn init_writes_a_tree_that_checks_and_passes_its_tests() {
     exit(&site, &["test", "-k", "no such test"], 6);
     exit(&site, &["explain", "adt-main", "fixtures/adt-a08.hl7"], 0);
     exit(&site, &["explain", "nobody", "fixtures/adt-a08.hl7"], 6);
+    let only = |path| ["explain", "adt-main", "fixtures/adt-a08.hl7", "--only", path];
+    exit(&site, &only("birthDate"), 0);
+    let (_, said) = exit(&site, &only("birthdaet"), 6);
+    assert!(said.contains("did you mean `") && said.contains("birthDate`"), "{said}");
+    exit(&site, &only("birthdaet").into_iter().chain(["--json"]).collect::<Vec<_>>(), 6);
     exit(&site, &["schema", "--write"], 0);
     assert!(site.root().join(".weir/schema/channel.json").exists());
+}
+
+/// Takes MLLP messages one a connection: answers and closes, `count` times.
+#[allow(clippy::disallowed_methods, reason = "tests bind real ports")]
+fn closing_peer(count: usize) -> (std::net::SocketAddr, std::thread::JoinHandle<usize>) {
+    use std::io::Write;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = std::thread::spawn(move || {
+        (0..count)
+            .map(|_| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut got = Vec::new();
+                let mut byte = [0];
+                while !got.ends_with(b"\x1c\r") && stream.read(&mut byte).unwrap() == 1 {
+                    got.push(byte[0]);
+                }
+                let ack = b"\x0bMSH|^~\\&|B|B|A|A|20260101||ACK|9|P|2.5.1\rMSA|AA|1\r\x1c\r";
+                stream.write_all(ack).unwrap();
+            })
+            .count()
+    });
+    (address, task)
+}
+
+#[test]
+fn send_connects_again_when_the_peer_closes_between_messages() {
+    let site = Site::new();
+    site.file("message.hl7", "MSH|^~\\&|A|B|C|D|20260101||ADT^A01|1|P|2.5.1\rPID|1||7\r");
+    let (address, peer) = closing_peer(3);
+    let to = format!("mllp://{address}");
+    let (out, _) = exit(&site, &["send", &to, "message.hl7", "--count", "3"], 0);
+    assert_eq!(out.matches("AA").count(), 3, "{out}");
+    assert_eq!(peer.join().unwrap(), 3);
+}
+
+const FILE_CHANNEL: &str = "[channel]\nname = \"adt\"\n[source]\ntype = \"mllp\"\n\
+    listen = \"LISTEN\"\n[consent]\npolicy = \"none\"\nwhy = \"a test\"\n\
+    [destination.archive]\ntype = \"file\"\ndir = \"out\"\n";
+
+#[test]
+fn what_a_server_is_asked_is_answered_at_once_and_whole() {
+    let site = Site::new();
+    let listen = free_address().to_string();
+    site.file("channels/adt.toml", &FILE_CHANNEL.replace("LISTEN", &listen));
+    let _server = site.start();
+    let message =
+        |id: &str| format!("MSH|^~\\&|A|B|C|D|20260101||ADT^A01|{id}|P|2.5.1\rPID|1||7\r");
+    let ids = ["plain", "a,b", "x -y:z", "say \"hi\""];
+    let all: Vec<String> = ids.iter().map(|id| message(id)).collect();
+    for (at, text) in all.iter().enumerate() {
+        site.file(&format!("m{at}.hl7"), text);
+    }
+    let to = format!("mllp://{listen}");
+    exit(&site, &["send", &to, "m0.hl7", "m1.hl7", "m2.hl7", "m3.hl7"], 0);
+    // A destination that nobody has is refused before anything is searched or asked.
+    let (_, said) = exit(&site, &["replay", "channel:adt", "--to", "archvie", "--yes"], 6);
+    assert!(said.contains("W6906") && said.contains("did you mean `archive`"), "{said}");
+    // Cells are values, whatever they would mean in a filter.
+    let csv = "control_id\nplain\n\"a,b\"\nx -y:z\n\"say \"\"hi\"\"\"\n\"-state:dead\"\n";
+    site.file("sent.csv", csv);
+    let (out, _) = exit(&site, &["ledger", "--against", "sent.csv", "--json"], 1);
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["listed"], 5, "{value}");
+    assert_eq!(value["missing"], serde_json::json!(["-state:dead"]), "{value}");
+    // More rows than the server gives at a time are read page by page.
+    exit(&site, &["send", &to, "m0.hl7", "--count", "1100"], 0);
+    let every = "state:waiting,delivered,dead";
+    let (out, _) = exit(&site, &["queue", "ls", every, "--limit", "5000", "--json"], 0);
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["rows"].as_array().unwrap().len(), 1104);
+    assert!(value["next"].is_null());
+    let (out, said) = exit(&site, &["queue", "ls", every, "--limit", "1050"], 0);
+    assert_eq!(out.lines().count(), 1051);
+    assert!(said.contains("only the first 1050"), "{said}");
 }

@@ -59,3 +59,60 @@ fn a_syntax_error_hides_nothing_else() {
     assert!(lines.iter().any(|l| l.starts_with("config.toml:2:") && l.contains("W1001")));
     assert!(lines.iter().any(|l| l.starts_with("config.toml:3:") && l.contains("W1013")));
 }
+
+#[test]
+fn the_cause_is_told_and_not_what_follows_from_it() {
+    let check = |files: &[(&str, &str)], site: Option<&str>, expected: &[&str]| {
+        let mut all = vec![("config.toml", CONFIG), ("channels/adt.toml", CHANNEL)];
+        all.extend(files);
+        let lines = Tree::new(&all).lines(site);
+        let starts = lines.iter().zip(expected).all(|(line, start)| line.starts_with(start));
+        assert!(starts && lines.len() == expected.len(), "{expected:#?}\n{lines:#?}");
+    };
+    let mapped = CHANNEL.to_owned()
+        + "[map]\nuse = 'mappings/x.toml'\n[[encrypt]]\nat = 'Patient.birthDate'\nas = 'drop'\n\
+           [destination.ehr]\ntype = 'fhir'\nurl = 'http://127.0.0.1:1/fhir'\n";
+    // The mapping is wrong: what leaves is not known, so its form is not complained of.
+    let broken = [("channels/adt.toml", &*mapped), ("mappings/x.toml", "[mapping\nfrom = 'x'\n")];
+    check(&broken, None, &["mappings/x.toml:1:9 W1001"]);
+    // The mapping is missing: that alone is said.
+    check(&[("channels/adt.toml", &mapped)], None, &["channels/adt.toml:14:7 W1043"]);
+    // The policy is wrong, not the channel that names it.
+    let config = format!("{CONFIG}[consent]\npolicies = ['policies/*.toml']\n");
+    let gated = CHANNEL.replace("policy = \"none\"\nwhy", "policy = 'p'\npatient = 'PID-3.1'\n#");
+    let gated = gated.replace("dir =", "recipient = 'Organization/x'\npurpose = 'TREAT'\ndir =");
+    let files =
+        [("config.toml", &*config), ("channels/adt.toml", &gated), ("policies/p.toml", "[policy")];
+    check(&files, None, &["policies/p.toml:1:8 W1001"]);
+    // Keys after a mistake may have fallen into another table; one mistake is told once.
+    let site = "[channel.adt]\ntags = ['a'\n[metrics]\nlisten = '127.0.0.1:0'\n";
+    check(&[("sites/s.toml", site)], Some("s"), &["sites/s.toml:3:1 W1001"]);
+    let site = "[channel.adt.source]\ntags = ['a'\nlisten = '127.0.0.1:0'\n";
+    check(&[("sites/s.toml", site)], Some("s"), &["sites/s.toml:3:1 W1001"]);
+    // One that has a near name where it stands is a mistake of its own, after the cause.
+    let site = "[channel.adt.source]\nlsiten = '127.0.0.1:0'\nallow = ['a'\nframing 'strict'\n";
+    let both = ["sites/s.toml:4:1 W1001", "sites/s.toml:2:1 W1012"];
+    check(&[("sites/s.toml", site)], Some("s"), &both);
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_says_where_and_how_to_convert() {
+    let check = |name: &str, bytes: &[u8], place: &str, parts: &[&str]| {
+        let tree = Tree::new(&[("config.toml", CONFIG), ("channels/adt.toml", CHANNEL)]);
+        std::fs::write(tree.path().join(name), bytes).unwrap();
+        let (plan, problems, sources) = tree.load(Some("s").filter(|_| name.contains("sites")));
+        assert!(plan.is_none(), "{name}");
+        let lines = super::lines(&problems);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].starts_with(place), "{lines:?}");
+        let text = drawn(&problems, &sources);
+        assert!(parts.iter().all(|part| text.contains(part)), "{parts:?}\n{text}");
+    };
+    let latin = [CHANNEL.as_bytes(), b"# caf\xe9\n"].concat();
+    let at = format!("offset {}", CHANNEL.len() + 5);
+    let convert = "`iconv -f WINDOWS-1252 -t UTF-8 channels/adt.toml > channels/adt.toml.utf8`";
+    check("channels/adt.toml", &latin, "channels/adt.toml:13:6 W1004", &[&at, convert]);
+    let wide: Vec<u8> =
+        std::iter::once(0xfeff).chain(CONFIG.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    check("config.toml", &wide, "config.toml:1:1 W1004", &["offset 0", "-f UTF-16LE"]);
+}
