@@ -7,11 +7,12 @@
 use std::sync::Arc;
 
 use super::accept::patients_of;
+use super::code::{Code as Coding, concepts};
 use super::condition::{Coded, Conditions, DataRef, Meaning, OneOf, Recipient};
 use super::directive::{
     Answer, Directive, Inner, PROVISION_DEPTH_MAX, PROVISIONS_MAX, Provision, Scope,
 };
-use super::facts::{coding, period};
+use super::facts::period;
 use super::purpose::Kinds;
 use super::time::{Range, moment};
 use crate::fault::codes::{W3010, W3011, W3013, W3014, W3015};
@@ -113,7 +114,16 @@ fn check_members(node: Node<'_>, known: &[&str]) -> Result<(), Fault> {
 /// Codes of a CodeableConcept, as `system|code` or `code`.
 fn codes_of(concept: Node<'_>) -> Vec<Arc<str>> {
     let codings = concept.get("coding");
-    codings.iter().flat_map(|list| list.items()).filter_map(coding).collect()
+    codings.iter().flat_map(|list| list.each()).filter_map(coding).collect()
+}
+
+/// `system|code` of a coding, or `code`.
+fn coding(node: Node<'_>) -> Option<Arc<str>> {
+    let code = node.get("code")?.string()?;
+    Some(match node.get("system").and_then(|system| system.string()) {
+        Some(system) => format!("{system}|{code}").into(),
+        None => Arc::from(&*code),
+    })
 }
 
 fn scope_of(consent: Node<'_>) -> Scope {
@@ -166,11 +176,10 @@ fn one_of<'d, T>(
 }
 
 /// Entries of a concept: its codes, or one that could not be read.
-fn coded(concept: Node<'_>) -> Vec<Option<Coded>> {
-    match codes_of(concept) {
-        codes if codes.is_empty() => vec![None],
-        codes => codes.iter().map(|code| Some(Coded::new(code))).collect(),
-    }
+fn coded(concept: Node<'_>) -> Vec<Option<Coding>> {
+    let mut codes = Vec::new();
+    let unclear = concepts(concept, &mut codes);
+    codes.into_iter().map(Some).chain(unclear.then_some(None)).collect()
 }
 
 /// Whom an actor stands for: its reference and identifier.
@@ -258,7 +267,7 @@ impl Compiler {
             codes if codes.is_empty() => vec![None],
             codes => codes.iter().map(|c| c.rsplit('|').next().map(Into::into)).collect(),
         };
-        let single = |node| vec![coding(node).map(|code| Coded::new(&code))];
+
         Ok(Provision {
             rule: self.rule(place),
             answer: answer_of(node)?,
@@ -267,8 +276,8 @@ impl Compiler {
                 recipients: one_of(node, "actor", actor),
                 actions: one_of(node, "action", action),
                 purposes: one_of(node, "purpose", purpose),
-                classes: one_of(node, "class", single),
-                labels: one_of(node, "securityLabel", single),
+                classes: one_of(node, "class", |node| vec![Coding::of(node).map(Coded::of)]),
+                labels: one_of(node, "securityLabel", |node| vec![Coding::of(node)]),
                 codes: one_of(node, "code", coded),
                 data: one_of(node, "data", data),
                 data_period: range(node, "dataPeriod")?,

@@ -1,32 +1,11 @@
-//! Conditions of rules and provisions, and the three answers they give.
+//! Conditions of rules and provisions, and whether they hold for an item.
 
+use super::code::{Code, Match};
 use super::decide::Question;
-use super::facts::Item;
+use super::facts::{Item, Links, refs_type, same_reference};
 use super::purpose::Kinds;
 use super::time::Range;
 use crate::fhir::tables;
-
-/// Whether something applies. What cannot be checked is not taken for either.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Match {
-    /// It does not.
-    No,
-    /// It may.
-    Unsure,
-    /// It does.
-    Yes,
-}
-
-impl Match {
-    fn from(yes: bool) -> Self {
-        if yes { Self::Yes } else { Self::No }
-    }
-
-    /// Both.
-    pub fn and(self, other: Self) -> Self {
-        self.min(other)
-    }
-}
 
 /// A list of which one must fit; entries that could not be read may.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,39 +33,63 @@ impl<T> OneOf<T> {
     }
 }
 
-/// A code, with its system where one was given.
+/// What a class of a provision names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A resource type.
+    Type,
+    /// Every resource type.
+    Any,
+    /// A profile, by its URL.
+    Profile,
+    /// A form of documents, such as CDA.
+    Form,
+    /// A code of a code system.
+    Code,
+}
+
+/// A class or code that a rule or provision names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Coded {
-    system: Option<Box<str>>,
-    code: Box<str>,
-    /// Whether the code is the name of a resource type: looked up once, when it is made.
-    is_class: bool,
+    code: Code,
+    /// Looked up once, when it is made.
+    kind: Kind,
 }
+
+/// Where profiles and types of FHIR have their addresses.
+const DEFINITION: &str = "/StructureDefinition/";
+
+/// The code system of forms.
+const FORMS: &str = "urn:ietf:bcp:13";
+
+/// Resources that may hold a document of any form.
+const HOLDERS: [&str; 6] =
+    ["Binary", "Bundle", "Composition", "DocumentReference", "Media", "Observation"];
 
 impl Coded {
     /// Reads `system|code` or `code`.
     pub fn new(text: &str) -> Self {
-        let (system, code) = split(text);
-        let is_class = tables::is_resource(code);
-        Self { system: system.map(Into::into), code: code.into(), is_class }
+        Self::of(Code::parse(text))
     }
 
-    /// Whether `system|code` or `code` is it; a missing system fits every other.
-    fn is(&self, text: &str) -> bool {
-        let (system, code) = split(text);
-        *self.code == *code && self.same_system(system)
+    /// A code as a class.
+    pub fn of(code: Code) -> Self {
+        let text = code.code();
+        let name = text.strip_prefix("http://hl7.org/fhir/StructureDefinition/").unwrap_or(text);
+        let kind = match name {
+            "Resource" | "DomainResource" => Kind::Any,
+            name if tables::is_resource(name) => Kind::Type,
+            _ if text.contains(DEFINITION) => Kind::Profile,
+            _ if code.is_of(FORMS) || name.starts_with("application/") => Kind::Form,
+            _ => Kind::Code,
+        };
+        let named = if kind == Kind::Type && name.len() < text.len() {
+            Code::parse(name)
+        } else {
+            code.clone()
+        };
+        Self { code: named, kind }
     }
-
-    fn same_system(&self, system: Option<&str>) -> bool {
-        match (&self.system, system) {
-            (Some(own), Some(other)) => **own == *other,
-            _ => true,
-        }
-    }
-}
-
-fn split(text: &str) -> (Option<&str>, &str) {
-    text.rsplit_once('|').map_or((None, text), |(system, code)| (Some(system), code))
 }
 
 /// One recipient that a condition names.
@@ -196,8 +199,8 @@ pub(super) struct Conditions {
     pub actions: Option<OneOf<Box<str>>>,
     pub purposes: Option<OneOf<Kinds>>,
     pub classes: Option<OneOf<Coded>>,
-    pub labels: Option<OneOf<Coded>>,
-    pub codes: Option<OneOf<Coded>>,
+    pub labels: Option<OneOf<Code>>,
+    pub codes: Option<OneOf<Code>>,
     pub data: Option<OneOf<DataRef>>,
     pub data_period: Option<Range>,
 }
@@ -216,46 +219,82 @@ fn action(own: &str, asked: &str) -> Match {
 }
 
 fn class(own: &Coded, item: &Item) -> Match {
-    if own.is_class {
-        return item.class.as_deref().map_or(Match::Unsure, |class| Match::from(own.is(class)));
+    match own.kind {
+        Kind::Any => Match::Yes,
+        Kind::Type => item.is_class(own.code.code()),
+        // A resource may be as a profile wants it without saying so.
+        Kind::Profile => {
+            let text = own.code.code();
+            let says = item.profiles.iter().any(|p| p.split('|').next() == text.split('|').next());
+            if says { Match::Yes } else { Match::Unsure }
+        }
+        Kind::Form => {
+            let holds = HOLDERS.iter().any(|holder| item.is_class(holder) != Match::No);
+            if holds { Match::Unsure } else { Match::No }
+        }
+        Kind::Code => codes(&own.code, item),
     }
-    codes(own, item)
 }
 
-fn codes(own: &Coded, item: &Item) -> Match {
-    let codes = item.codes.as_ref();
-    codes.map_or(Match::Unsure, |codes| Match::from(codes.iter().any(|code| own.is(code))))
+/// Codes: sure when the item is about one that is listed; possible when one stands
+/// elsewhere in it, or when nothing it is about can be compared.
+fn codes(own: &Code, item: &Item) -> Match {
+    let Some(main) = &item.codes else { return Match::Unsure };
+    let best = main.iter().map(|code| own.is(code)).max().unwrap_or(Match::No);
+    let vague = item.unclear || !main.is_empty() && !main.iter().any(|code| own.compares(code));
+    let within = || item.inner.iter().any(|code| own.is(code) != Match::No);
+    if best == Match::No && (vague || within()) { Match::Unsure } else { best }
 }
 
-/// Labels: sure when all labels of the systems spoken of are listed, possible when one is.
-fn labels(list: &OneOf<Coded>, item: &Item) -> Match {
-    let listed = |label: &str| list.of.iter().any(|own| own.is(label));
-    let spoken = |label: &str| list.of.iter().any(|own| own.same_system(split(label).0));
-    let any = item.labels.iter().any(|label| listed(label));
-    let all = item.labels.iter().all(|label| listed(label) || !spoken(label));
-    match (any, all) {
-        (true, true) => Match::Yes,
-        (true, false) => Match::Unsure,
-        (false, _) if list.unclear => Match::Unsure,
-        (false, _) => Match::No,
+/// Labels: sure when all labels of the systems spoken of are listed; possible when one is,
+/// or a milder confidentiality than the item has.
+fn labels(list: &OneOf<Code>, item: &Item) -> Match {
+    let labels = &item.labels.codes;
+    let best = |label: &Code| list.of.iter().map(|own| own.is(label)).max();
+    let listed = |label: &Code| best(label) == Some(Match::Yes);
+    let maybe = |label: &Code| {
+        best(label) > Some(Match::No) || list.of.iter().any(|own| own.milder_than(label))
+    };
+    let spoken = |label: &Code| list.of.iter().any(|own| own.speaks_of(label));
+    let all = labels.iter().all(|label| listed(label) || !spoken(label));
+    let unclear = list.unclear || item.labels.unclear;
+    if labels.iter().any(listed) && all && !item.labels.unclear {
+        Match::Yes
+    } else if unclear || labels.iter().any(maybe) {
+        Match::Unsure
+    } else {
+        Match::No
     }
 }
 
 fn data(own: &DataRef, item: &Item) -> Match {
-    let among = |list: &Option<Vec<std::sync::Arc<str>>>| {
-        let has = |list: &Vec<std::sync::Arc<str>>| list.iter().any(|r| **r == *own.reference);
-        list.as_ref().map_or(Match::Unsure, |list| Match::from(has(list)))
-    };
-    let itself = || match (&item.reference, &item.class) {
-        (Some(reference), _) => Match::from(*own.reference == **reference),
-        (None, Some(class)) if own.reference.split('/').next() != Some(&**class) => Match::No,
-        (None, _) => Match::Unsure,
+    let among = |list: &Option<Links>| {
+        list.as_ref().map_or(Match::Unsure, |links| links.mean(&own.reference))
     };
     match own.meaning {
-        Meaning::Instance => itself(),
-        Meaning::Related => itself().max(among(&item.links)),
+        Meaning::Instance => itself(own, item),
+        Meaning::Related => itself(own, item).max(among(&item.links)),
         Meaning::AuthoredBy => among(&item.authors),
         Meaning::Other => Match::Unsure,
+    }
+}
+
+/// Whether the piece of data is the item itself.
+fn itself(own: &DataRef, item: &Item) -> Match {
+    let names: Vec<Match> = [&item.reference, &item.full_url]
+        .into_iter()
+        .flatten()
+        .map(|name| same_reference(&own.reference, name))
+        .collect();
+    match (names.iter().max(), refs_type(&own.reference)) {
+        (Some(Match::Yes), _) => Match::Yes,
+        (_, Some(class)) if item.is_class(class) == Match::No => Match::No,
+        // An id of its own that is another one settles it; a `urn:` of the Bundle does not.
+        (Some(_), Some(_)) if item.reference.is_some() => {
+            let own_name = item.reference.as_deref().unwrap_or_default();
+            same_reference(&own.reference, own_name)
+        }
+        _ => Match::Unsure,
     }
 }
 
@@ -314,7 +353,7 @@ impl Conditions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::facts::Facts;
+    use super::super::facts::{Facts, Labels};
     use super::*;
     use Match::{No, Unsure, Yes};
 
@@ -370,8 +409,12 @@ mod tests {
         let mut item = Facts::from_classes(&["Observation"], &["urn:c|N", "urn:s|HIV", "X"])
             .items()[0]
             .clone();
-        item.codes = Some(vec!["urn:l|1".into()]);
+        item.codes = Some(vec![Code::parse("urn:l|1")]);
         item
+    }
+
+    fn patient() -> Item {
+        Facts::from_classes(&["Patient"], &[]).items()[0].clone()
     }
 
     #[test]
@@ -387,10 +430,20 @@ mod tests {
         check("Patient", &none, Unsure);
         check("urn:l|1", &item, Yes);
         check("1", &item, Yes);
-        check("urn:m|1", &item, No);
+        check("urn:m|1", &item, Unsure);
         check("urn:m|1", &none, Unsure);
+        check("http://hl7.org/fhir/StructureDefinition/Observation", &item, Yes);
+        check("http://hl7.org/fhir/StructureDefinition/Patient", &item, No);
+        check("http://hl7.org/fhir/StructureDefinition/lipidprofile", &item, Unsure);
+        check("Resource", &none, Yes);
+        check("urn:ietf:bcp:13|application/hl7-cda+xml", &item, Unsure);
+        check("urn:ietf:bcp:13|application/hl7-cda+xml", &patient(), No);
+        let mut profiled = item.clone();
+        profiled.profiles = vec!["http://x.org/StructureDefinition/a|1".into()];
+        check("http://x.org/StructureDefinition/a", &profiled, Yes);
+        check("http://x.org/StructureDefinition/b", &profiled, Unsure);
         let check = |list: &[&str], unclear, expected| {
-            let of = list.iter().map(|text| Coded::new(text)).collect();
+            let of = list.iter().map(|text| Code::parse(text)).collect();
             assert_eq!(labels(&OneOf { of, unclear }, &item), expected, "{list:?}");
         };
         check(&["urn:c|N", "X"], false, Unsure);
@@ -399,10 +452,35 @@ mod tests {
         check(&["urn:c|R"], false, No);
         check(&["urn:c|R"], true, Unsure);
         let mut plain = item.clone();
-        plain.labels = vec!["urn:c|N".into(), "urn:s|HIV".into()];
-        let normal = OneOf { of: vec![Coded::new("urn:c|N")], unclear: false };
+        plain.labels.codes = vec![Code::parse("urn:c|N"), Code::parse("urn:s|HIV")];
+        let normal = OneOf { of: vec![Code::parse("urn:c|N")], unclear: false };
         assert_eq!(labels(&normal, &plain), Yes, "other systems are not spoken of");
         assert_eq!(labels(&normal, &none), No);
+        plain.labels.unclear = true;
+        assert_eq!(labels(&normal, &plain), Unsure);
+        plain.labels = Labels { codes: vec![Code::parse("V")], unclear: false };
+        let restricted = OneOf { of: vec![Code::parse("R")], unclear: false };
+        assert_eq!(labels(&restricted, &plain), Unsure, "what is stricter is meant, too");
+    }
+
+    #[test]
+    fn codes_that_cannot_be_compared_may_be_meant() {
+        let check = |own: &str, main: &[&str], inner: &[&str], unclear, expected| {
+            let all = |list: &[&str]| list.iter().map(|text| Code::parse(text)).collect();
+            let item =
+                Item { codes: Some(all(main)), inner: all(inner), unclear, ..Item::default() };
+            assert_eq!(codes(&Code::parse(own), &item), expected, "{own} {main:?} {inner:?}");
+        };
+        check("http://loinc.org|1", &["LN|1"], &[], true, Yes);
+        check("http://loinc.org|1", &["LN|2"], &[], false, No);
+        check("http://loinc.org|1", &["LN|2", "L|x"], &[], false, No);
+        check("http://loinc.org|1", &["L|x"], &[], false, Unsure);
+        check("http://loinc.org|1", &["x"], &[], false, Unsure);
+        check("http://loinc.org|1", &[], &[], false, No);
+        check("http://loinc.org|1", &[], &[], true, Unsure);
+        check("http://loinc.org|1", &["LN|2"], &["LN|1"], false, Unsure);
+        check("http://loinc.org|1", &["LN|2"], &["LN|3"], false, No);
+        check("http://loinc.org|1", &["LN|2"], &[], true, Unsure);
     }
 
     #[test]
@@ -420,12 +498,29 @@ mod tests {
         item.reference = Some("Observation/1".into());
         assert_eq!(data(&meant(Meaning::Related), &item), Unsure);
         assert_eq!(data(&meant(Meaning::AuthoredBy), &item), Unsure);
-        item.links = Some(vec!["Encounter/1".into()]);
-        item.authors = Some(vec![]);
+        item.links = Some(Links { refs: vec!["Encounter/1".into()], ..Links::default() });
+        item.authors = Some(Links::default());
         assert_eq!(data(&meant(Meaning::Related), &item), Yes);
         assert_eq!(data(&meant(Meaning::AuthoredBy), &item), No);
         assert_eq!(data(&own("Observation/1", true), &item), Yes);
         assert_eq!(data(&own("Observation/2", true), &item), No);
+        let check = |reference: &str, own_id: Option<&str>, url: Option<&str>, expected| {
+            let mut item = item.clone();
+            (item.reference, item.full_url) = (own_id.map(Into::into), url.map(Into::into));
+            assert_eq!(data(&own(reference, true), &item), expected, "{reference} {url:?}");
+        };
+        check("Observation/1/_history/2", Some("Observation/1"), None, Yes);
+        check("https://x.org/Observation/1", Some("Observation/1"), None, Unsure);
+        let url = Some("https://x.org/Observation/1");
+        check("https://x.org/Observation/1", None, url, Yes);
+        check("Observation/1", None, url, Unsure);
+        check("https://x.org/Observation/2", Some("Observation/1"), url, No);
+        check("urn:uuid:a", Some("Observation/1"), Some("urn:uuid:a"), Yes);
+        check("urn:uuid:b", Some("Observation/1"), Some("urn:uuid:a"), Unsure);
+        check("Observation/2", Some("Observation/1"), Some("urn:uuid:a"), No);
+        check("Observation/2", None, Some("urn:uuid:a"), Unsure);
+        check("Encounter/2", None, Some("urn:uuid:a"), No);
+        check("#x", Some("Observation/1"), None, Unsure);
         let year = super::super::time::moment("2026").unwrap();
         assert_eq!(when(&year, &item), Unsure);
         for (text, expected) in [("2026-02", Yes), ("2025", No)] {
@@ -450,13 +545,13 @@ mod tests {
         assert_eq!(hold(&conditions), Yes);
         conditions.purposes = one(vec![Kinds::of("TREAT")]);
         conditions.classes = one(vec![Coded::new("Observation")]);
-        conditions.codes = one(vec![Coded::new("1")]);
+        conditions.codes = one(vec![Code::parse("1")]);
         assert_eq!(hold(&conditions), Yes);
         conditions.data = one(vec![DataRef { reference: "a".into(), meaning: Meaning::Other }]);
         conditions.data_period = Some(Range::default());
         assert_eq!(hold(&conditions), Unsure);
         conditions.actions = Some(OneOf::new([None].into_iter()));
-        conditions.labels = one(vec![Coded::new("X")]);
+        conditions.labels = one(vec![Code::parse("X")]);
         assert_eq!(hold(&conditions), Unsure);
         conditions.recipients = one(vec![Recipient::pattern("other")]);
         assert_eq!(hold(&conditions), No);
@@ -473,7 +568,7 @@ mod tests {
             purposes: one(vec![Kinds::of("ETREAT")]),
             recipients: one(vec![Recipient::pattern("Organization/hie")]),
             classes: one(vec![Coded::new("Patient")]),
-            labels: one(vec![Coded::new("R")]),
+            labels: one(vec![Code::parse("R")]),
             ..Conditions::default()
         };
         assert!(wide.covers(&narrow) && !narrow.covers(&wide) && narrow.covers(&narrow));

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::condition::Match;
+use super::code::Match;
 use super::directive::{Answer, Directive, Horizon, Vote};
 use super::facts::{Facts, Item};
 use super::policy::{Combine, Default, Directives, Inner, Policy, Rule, Then};

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::condition::{Conditions, Match};
+use super::code::Match;
+use super::condition::Conditions;
 use super::decide::Question;
 use super::facts::Item;
 use super::purpose::is_kind_of;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::condition::Match;
+use super::code::Match;
 use super::decide::Question;
 use super::facts::{Facts, Item};
 use super::policy::{Combine, Default, Directives, Inner, Rule, Then};

@@ -11,6 +11,7 @@
 //! understood which could change its meaning is refused.
 
 mod accept;
+mod code;
 mod compile;
 mod condition;
 mod decide;

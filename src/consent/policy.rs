@@ -20,6 +20,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 use sha2::{Digest, Sha256};
 
+use super::code::Code;
 use super::condition::{Coded, Conditions, OneOf, Recipient};
 use super::facts::ABOUT_NO_PATIENT;
 use super::lint;
@@ -281,7 +282,7 @@ impl Rule {
             recipients: list(&mut table, &RECIPIENT, |text| Recipient::pattern(&text)),
             purposes: list(&mut table, &PURPOSE, |code| Kinds::of(&code.0)),
             classes: list(&mut table, &CLASS, |class| Coded::new(&class.0)),
-            labels: list(&mut table, &LABEL, |label| Coded::new(&label)),
+            labels: list(&mut table, &LABEL, |label| Code::parse(&label)),
             ..Conditions::default()
         };
         let then = table.required(&THEN);

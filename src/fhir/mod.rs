@@ -7,6 +7,7 @@ mod doc;
 mod path;
 pub mod requests;
 pub mod resources;
+pub mod systems;
 pub mod tables;
 pub mod validate;
 

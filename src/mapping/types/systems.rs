@@ -2,50 +2,7 @@
 
 use std::borrow::Cow;
 
-/// HL7 table 0396 names, upper case, with the URI of FHIR.
-///
-/// Source: FHIR R4 terminologies-systems.html; HL7 table 0396.
-const SYSTEMS: &[(&str, &str)] = &[
-    ("ACR", "http://terminology.hl7.org/CodeSystem/ACR"),
-    ("ATC", "http://www.whocc.no/atc"),
-    ("C4", "http://www.ama-assn.org/go/cpt"),
-    ("CAS", "urn:oid:2.16.840.1.113883.6.61"),
-    ("CDCREC", "urn:oid:2.16.840.1.113883.6.238"),
-    ("CPT", "http://www.ama-assn.org/go/cpt"),
-    ("CPT4", "http://www.ama-assn.org/go/cpt"),
-    ("CPTM", "http://www.ama-assn.org/go/cpt"),
-    ("CVX", "http://hl7.org/fhir/sid/cvx"),
-    ("DCM", "http://dicom.nema.org/resources/ontology/DCM"),
-    ("HCPCS", "urn:oid:2.16.840.1.113883.6.14"),
-    ("I10", "http://hl7.org/fhir/sid/icd-10"),
-    ("I10C", "http://hl7.org/fhir/sid/icd-10-cm"),
-    ("I10P", "http://www.cms.gov/Medicare/Coding/ICD10"),
-    ("I9", "http://hl7.org/fhir/sid/icd-9-cm"),
-    ("I9C", "http://hl7.org/fhir/sid/icd-9-cm"),
-    ("I9CDX", "http://hl7.org/fhir/sid/icd-9-cm"),
-    ("I9CP", "http://hl7.org/fhir/sid/icd-9-cm"),
-    ("ICD10", "http://hl7.org/fhir/sid/icd-10"),
-    ("ICD-10", "http://hl7.org/fhir/sid/icd-10"),
-    ("ICD-10-CM", "http://hl7.org/fhir/sid/icd-10-cm"),
-    ("ICD10CM", "http://hl7.org/fhir/sid/icd-10-cm"),
-    ("ICD9CM", "http://hl7.org/fhir/sid/icd-9-cm"),
-    ("ISO3166_1", "urn:iso:std:iso:3166"),
-    ("ISO+", "urn:oid:2.16.840.1.113883.6.8"),
-    ("LN", "http://loinc.org"),
-    ("LOINC", "http://loinc.org"),
-    ("MEDR", "urn:oid:2.16.840.1.113883.6.163"),
-    ("MVX", "http://terminology.hl7.org/CodeSystem/MVX"),
-    ("NDC", "http://hl7.org/fhir/sid/ndc"),
-    ("NUBC", "urn:oid:2.16.840.1.113883.6.301"),
-    ("NUCC", "http://nucc.org/provider-taxonomy"),
-    ("RXNORM", "http://www.nlm.nih.gov/research/umls/rxnorm"),
-    ("SCT", "http://snomed.info/sct"),
-    ("SNM", "urn:oid:2.16.840.1.113883.6.51"),
-    ("SNOMED", "http://snomed.info/sct"),
-    ("SNOMED-CT", "http://snomed.info/sct"),
-    ("UCUM", "http://unitsofmeasure.org"),
-    ("UNII", "http://fdasis.nlm.nih.gov"),
-];
+use crate::fhir::systems::NAMES as SYSTEMS;
 
 /// Short names a mapping may use besides those: `code v3-ActCode#AMB`.
 const SHORT: &[(&str, &str)] = &[
