@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 mod fhir;
+mod mapping;
 
 use bytes::{Bytes, BytesMut};
 use divan::counter::BytesCount;

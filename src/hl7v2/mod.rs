@@ -15,6 +15,7 @@ mod delimiters;
 mod edit;
 pub mod escape;
 mod header;
+mod marks;
 mod message;
 pub mod mllp;
 mod path;

@@ -11,6 +11,7 @@ use memchr::{memchr, memchr2_iter};
 
 use super::charset::Charset;
 use super::delimiters::Delimiters;
+use super::marks::{self, BLOCK, Blocks};
 use super::tolerance::{Tolerance, Tolerances};
 use crate::base::limits::SEGMENTS_MAX;
 use crate::fault::Fault;
@@ -158,12 +159,20 @@ pub(super) fn begins_segment(bytes: &[u8], separator: u8) -> bool {
 }
 
 /// Position of the first `mark` at or after `from`.
+#[inline]
 pub(super) fn find(bytes: &[u8], from: usize, mark: u8, charset: Charset) -> Option<usize> {
     let rest = bytes.get(from..)?;
     if charset.hides_delimiters() && !rest.is_ascii() {
         return find_wide(bytes, from, mark, charset);
     }
-    memchr(mark, rest).map(|at| from + at)
+    // Most parts end within a block, which costs less than a call of `memchr`.
+    let Some((block, more)) = rest.split_first_chunk::<BLOCK>() else {
+        return rest.iter().position(|b| *b == mark).map(|at| from + at);
+    };
+    match marks::any_of(block, [mark]) {
+        0 => memchr(mark, more).map(|at| from + BLOCK + at),
+        bits => Some(from + bits.trailing_zeros() as usize),
+    }
 }
 
 /// Like [`find`], stepping over the second bytes of characters.
@@ -203,8 +212,9 @@ pub(super) fn start_of(bytes: &[u8], mark: u8, n: usize) -> Option<usize> {
 
 /// Range of a repetition, component or subcomponent of the field that begins at `start`.
 ///
-/// `wanted` holds their numbers from 1, 0 for those that are not asked for. One walk over
-/// the few bytes of a field costs less than a search for each level.
+/// `wanted` holds their numbers from 1, 0 for those that are not asked for. One walk from
+/// mark to mark over the few bytes of a field costs less than a search for each level.
+#[inline]
 pub(super) fn walk(
     bytes: &[u8],
     start: usize,
@@ -218,35 +228,40 @@ pub(super) fn walk(
     // No byte of a field is its separator, which so stands for none.
     let subcomponent = delimiters.subcomponent.unwrap_or(field);
     let mut from = start;
-    let mut at = start;
-    while let Some(&byte) = bytes.get(at) {
-        if byte == field {
-            break;
-        }
-        if byte == repetition {
-            if repetitions == 0 {
-                break;
-            }
-            repetitions -= 1;
-            from = at + 1;
-        } else if by_component && repetitions == 0 {
-            if byte == component {
+    for (at, mut bits) in Blocks::new(bytes, start, [field, repetition, component, subcomponent]) {
+        while bits != 0 {
+            let at = at + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            let byte = bytes.get(at).copied().unwrap_or(field);
+            let left = if byte == field {
+                return (repetitions == 0 && components == 0 && subcomponents == 0)
+                    .then_some(from..at);
+            } else if byte == repetition {
+                // The repetition ends, and with it whatever was looked for in it.
+                if repetitions == 0 {
+                    return (components == 0 && subcomponents == 0).then_some(from..at);
+                }
+                &mut repetitions
+            } else if repetitions > 0 || !by_component {
+                continue;
+            } else if byte == component {
                 if components == 0 {
-                    break;
+                    return (subcomponents == 0).then_some(from..at);
                 }
-                components -= 1;
-                from = at + 1;
-            } else if by_subcomponent && components == 0 && byte == subcomponent {
+                &mut components
+            } else if components > 0 || !by_subcomponent {
+                continue;
+            } else {
                 if subcomponents == 0 {
-                    break;
+                    return Some(from..at);
                 }
-                subcomponents -= 1;
-                from = at + 1;
-            }
+                &mut subcomponents
+            };
+            *left -= 1;
+            from = at + 1;
         }
-        at += 1;
     }
-    (repetitions == 0 && components == 0 && subcomponents == 0).then_some(from..at)
+    (repetitions == 0 && components == 0 && subcomponents == 0).then_some(from..bytes.len())
 }
 
 /// Number of parts of bytes divided by `mark`: at least one.
@@ -259,42 +274,22 @@ pub(super) fn count(bytes: &[u8], mark: u8, charset: Charset) -> usize {
 
 /// Position of the mark number `n`, from 0.
 ///
-/// Counts in blocks, which compilers turn into vector code: a call of `memchr` for each
-/// mark would cost more than the few bytes between two marks.
+/// Counts in blocks: a call of `memchr` for each mark would cost more than the few bytes
+/// between two marks.
+#[inline]
 fn nth(bytes: &[u8], mark: u8, n: usize) -> Option<usize> {
     let mut left = n;
-    let mut base = 0;
-    let (blocks, _) = bytes.as_chunks::<32>();
-    for block in blocks {
-        let found = block.iter().map(|b| u8::from(*b == mark)).sum::<u8>();
-        if usize::from(found) > left {
-            break;
-        }
-        left -= usize::from(found);
-        base += block.len();
-    }
-    let (words, rest) = bytes.get(base..)?.as_chunks::<8>();
-    for word in words {
-        let mut hits = equal(*word, mark);
-        // Each hit is the high bit of its byte; the product gathers their count on top.
-        let found = ((hits >> 7).wrapping_mul(0x0101_0101_0101_0101) >> 56) as usize;
+    for (at, mut bits) in Blocks::new(bytes, 0, [mark]) {
+        let found = bits.count_ones() as usize;
         if found > left {
             for _ in 0..left {
-                hits &= hits - 1;
+                bits &= bits - 1;
             }
-            return Some(base + hits.trailing_zeros() as usize / 8);
+            return Some(at + bits.trailing_zeros() as usize);
         }
         left -= found;
-        base += 8;
     }
-    rest.iter().enumerate().filter(|(_, b)| **b == mark).nth(left).map(|(i, _)| base + i)
-}
-
-/// The high bit of each byte of a word that equals the mark, the first byte lowest.
-fn equal(word: [u8; 8], mark: u8) -> u64 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let word = u64::from_le_bytes(word) ^ u64::from_ne_bytes([mark; 8]);
-    !(((word & LOW) + LOW) | word | LOW)
+    None
 }
 
 /// Ranges of the parts of bytes divided by a mark; one part where no mark is declared.

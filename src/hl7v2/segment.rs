@@ -52,6 +52,23 @@ impl<'m> Segment<'m> {
         self.raw
     }
 
+    /// Byte range in [`super::Message::bytes`] without the terminator; `0..0` for a segment
+    /// that an edit made or changed.
+    #[must_use]
+    pub fn range(&self) -> std::ops::Range<usize> {
+        if self.start == u32::MAX {
+            return 0..0;
+        }
+        let start = self.start as usize;
+        start..start + self.raw.len()
+    }
+
+    /// Whether MSH, FHS or BHS, whose first field is the field separator itself.
+    #[must_use]
+    pub fn is_header(&self) -> bool {
+        self.id.is_header()
+    }
+
     /// Number of the last field there is.
     #[must_use]
     pub fn field_count(&self) -> usize {

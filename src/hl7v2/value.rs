@@ -44,9 +44,9 @@ impl<'m> Value<'m> {
     /// Whether nothing stands here but delimiters of lower parts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.level != Level::Verbatim
-            && self.raw.iter().all(|b| self.base.delimiters.splits_field(*b))
-            || self.raw.is_empty()
+        self.raw.is_empty()
+            || self.level != Level::Verbatim
+                && self.raw.iter().all(|b| self.base.delimiters.splits_field(*b))
     }
 
     /// Exactly `""`: the sender says that there is no value.
@@ -159,6 +159,12 @@ impl<'m> Value<'m> {
 
     /// Part `n`, from 1, of what stands at a level.
     fn part_at(self, level: Level, n: usize) -> Option<Self> {
+        if self.level as u8 <= level as u8
+            && self.level != Level::Verbatim
+            && !self.base.charset.hides_delimiters()
+        {
+            return self.walk_to(level, n);
+        }
         let n = n.checked_sub(1)?;
         let value = match self.at_level(level) {
             Ok(value) => value,
@@ -169,6 +175,20 @@ impl<'m> Value<'m> {
         };
         let range = scan::part(value.raw, mark, n, value.base.charset)?;
         Some(value.child(range))
+    }
+
+    /// Part `n`, from 1, of what stands at a level, by one walk: of the first parts above.
+    fn walk_to(self, level: Level, n: usize) -> Option<Self> {
+        let (wanted, level) = match level {
+            Level::Field => ([n, 0, 0], Level::Repetition),
+            Level::Repetition => ([1, n, 0], Level::Component),
+            _ => ([1, 1, n], Level::Subcomponent),
+        };
+        if n == 0 {
+            return None;
+        }
+        let range = scan::walk(self.raw, 0, wanted, &self.base.delimiters)?;
+        Some(self.narrow(range, level))
     }
 
     /// Parts of what stands at a level.
@@ -192,7 +212,6 @@ impl<'m> Value<'m> {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "messages are shorter than 32 bits")]
     fn child(self, range: Range<usize>) -> Self {
         let level = match self.level {
             Level::Verbatim => Level::Verbatim,
@@ -200,6 +219,11 @@ impl<'m> Value<'m> {
             Level::Repetition => Level::Component,
             Level::Component | Level::Subcomponent => Level::Subcomponent,
         };
+        self.narrow(range, level)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "messages are shorter than 32 bits")]
+    fn narrow(self, range: Range<usize>, level: Level) -> Self {
         let start = if self.start == u32::MAX { u32::MAX } else { self.start + range.start as u32 };
         let raw = self.raw.get(range).unwrap_or_default();
         Self { base: self.base, raw, start, level }

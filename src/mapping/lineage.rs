@@ -99,7 +99,46 @@ fn leaves<'m>(field: Value<'m>, see: &mut dyn FnMut(Value<'m>, [u16; 3], [bool; 
 }
 
 /// Counts valued leaves that nobody read.
+///
+/// A leaf begins where a byte that divides nothing follows one that does: one pass over the
+/// bytes finds them all. Where bytes may be halves of characters, or are not those of the
+/// message, every part is asked.
 pub(crate) fn count_unused(message: &Message, used: &Used) -> usize {
+    if message.charset().hides_delimiters() || message.is_edited() {
+        return count_unused_parts(message, used);
+    }
+    let delimiters = message.delimiters();
+    let mut divides = [false; 256];
+    let marks = [delimiters.field, delimiters.component, delimiters.repetition];
+    for mark in marks.into_iter().chain(delimiters.subcomponent) {
+        divides[usize::from(mark)] = true;
+    }
+    let mut unused = 0;
+    for segment in message.segments() {
+        let (raw, mut begin) = (segment.raw(), segment.range().start);
+        let mut rest = raw;
+        if segment.is_header() {
+            for n in [1, 2] {
+                let field = segment.field(n).filter(|field| !field.raw().is_empty());
+                unused += usize::from(field.is_some_and(|field| !used.has(field.range().start)));
+            }
+            begin += raw.len().min(4);
+            rest = raw.get(4..).unwrap_or_default();
+        }
+        // Behind the name, or behind MSH-2.
+        let skipped = rest.iter().take_while(|b| **b != delimiters.field).count();
+        let mut divided = false;
+        for (at, byte) in (begin + skipped..).zip(rest.get(skipped..).unwrap_or_default()) {
+            let mark = divides[usize::from(*byte)];
+            unused += usize::from(divided && !mark && !used.has(at));
+            divided = mark;
+        }
+    }
+    unused
+}
+
+/// The same, part by part.
+fn count_unused_parts(message: &Message, used: &Used) -> usize {
     let mut unused = 0;
     for segment in message.segments() {
         for n in 1..=segment.field_count() {
@@ -258,6 +297,35 @@ impl fmt::Display for Unused {
         match &self.name {
             Some(name) => write!(f, "{} {name}", self.path),
             None => f.write_str(&self.path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    #[test]
+    fn one_pass_counts_what_asking_every_part_counts() {
+        let long = format!("OBX|1|ED|x||{}|~^&|&a\r", "^b~c&\\F\\d".repeat(40));
+        for text in [
+            "MSH|^~\\&|A|B^1.2&x||||||7\rPID|1||5^^^E&1&ISO~6||\"\"|a^^b~|\r",
+            "MSH|^~|A\rnot a segment|x\rPID\rPID|\rZ\r|a\r",
+            "MSH|^~\\&|A\nNTE|1||two\nlines^b\n",
+            "MSH*#!%@*A#B\rPID*1*2#3@4!5\rBHS|^~\\&|x\r",
+            &format!("MSH|^~\\&|A\r{long}"),
+            "MSH|^~\\&",
+        ] {
+            let message = Message::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap();
+            for step in [1, 7, 10_000] {
+                let used = Used::new(text.len());
+                for at in (0..text.len()).step_by(step).skip(1) {
+                    used.mark(at..at + 1);
+                }
+                let counted = count_unused(&message, &used);
+                assert_eq!(counted, count_unused_parts(&message, &used), "{text:?} {step}");
+            }
         }
     }
 }

@@ -179,7 +179,9 @@ impl Pick {
         segment: Segment<'r>,
         see: &mut dyn FnMut(Found<'r>) -> Go,
     ) -> Go {
-        let Some(field) = segment.field(usize::from(self.field)) else { return Go::On };
+        let field = segment.field(usize::from(self.field));
+        // Most fields that a mapping asks for are empty.
+        let Some(field) = field.filter(|field| !field.raw().is_empty()) else { return Go::On };
         let found = |value| Found { value, segment: Some(segment) };
         match &self.repetition {
             Repetition::Nth(n) => match field.repetition(*n as usize) {
@@ -232,6 +234,15 @@ impl Pick {
             Go::Stop
         });
         first
+    }
+
+    /// Whether more than one value stands at the path.
+    pub(crate) fn has_several(&self, here: &Here<'_>) -> bool {
+        let mut count = 0;
+        self.visit(here, &mut |_| {
+            count += 1;
+            if count > 1 { Go::Stop } else { Go::On }
+        }) == Go::Stop
     }
 
     /// Whether the path names a segment and no field of it.

@@ -36,15 +36,15 @@ impl<'r> Run<'r> {
             self.make.arena.say(root, "resourceType", rule.make);
             let here = self.here(&instance);
             self.object(&rule.object, root, &here);
-            let nth = counts.entry(rule.make).or_default();
-            let name = format!("{}[{nth}]", rule.make);
-            *nth += 1;
             made += 1;
             let mut url = [0; uuid::fmt::Urn::LENGTH];
             out.start_object();
             out.member("fullUrl", instance.id.urn().encode_lower(&mut url));
             out.name("resource");
             if self.trace.on {
+                let nth = counts.entry(rule.make).or_default();
+                let name = format!("{}[{nth}]", rule.make);
+                *nth += 1;
                 let mut see = |path: &str, node: At| {
                     leaves.extend(self.leaf(&name, path, node));
                 };

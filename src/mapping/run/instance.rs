@@ -32,6 +32,27 @@ pub(super) struct Instance<'r> {
     known: bool,
 }
 
+/// How many instances each group has so far; most have theirs one behind the other.
+#[derive(Default)]
+struct Counts {
+    last: Option<(u32, u64)>,
+    others: HashMap<u32, u64>,
+}
+
+impl Counts {
+    fn of(&mut self, group: u32) -> &mut u64 {
+        if let Some((before, count)) = self.last
+            && before != group
+        {
+            self.others.insert(before, count);
+            self.last = None;
+        }
+        let others = &self.others;
+        let count = || (group, others.get(&group).copied().unwrap_or(0));
+        &mut self.last.get_or_insert_with(count).1
+    }
+}
+
 impl<'r> Run<'r> {
     /// Finds the instances of every rule.
     pub(super) fn find_instances(&mut self) -> Result<(), Fault> {
@@ -58,7 +79,7 @@ impl<'r> Run<'r> {
             merged: false,
             known: false,
         };
-        let mut found: Vec<Instance<'r>> = Vec::new();
+        let mut found = std::mem::take(&mut self.found);
         let whole = Here::whole(self.message);
         let whole = Here { groups: Some(self.groups), used: Some(self.used), ..whole };
         match &rule.each {
@@ -85,8 +106,8 @@ impl<'r> Run<'r> {
             }
         }
         let by_group = matches!(&rule.each, Each::Group(_));
-        let mut counts: HashMap<u32, u64> = HashMap::new();
-        for mut instance in found {
+        let mut counts = Counts::default();
+        for mut instance in found.drain(..) {
             let outer = match &rule.each {
                 Each::Message => 0,
                 _ if by_group || self.is_single(instance.group, &rule.each) => {
@@ -94,7 +115,7 @@ impl<'r> Run<'r> {
                 }
                 _ => instance.group,
             };
-            let count = counts.entry(outer).or_default();
+            let count = counts.of(outer);
             instance.position = *count + 1;
             let passes = match &rule.when {
                 Some(when) => super::super::pick::holds(when, &self.here(&instance)),
@@ -105,6 +126,7 @@ impl<'r> Run<'r> {
                 self.instances.push(instance);
             }
         }
+        self.found = found;
     }
 
     /// Whether a segment is the only one of its kind in its group, so that positions count
@@ -169,7 +191,8 @@ impl<'r> Run<'r> {
             return Uuid::nil();
         };
         let here = self.here(&instance);
-        let mut key = String::with_capacity(96);
+        let mut key = std::mem::take(&mut self.key);
+        key.clear();
         key.push_str(self.site);
         key.push(PART);
         key.push_str(rule.make);
@@ -194,6 +217,7 @@ impl<'r> Run<'r> {
             }
         }
         let id = Uuid::new_v5(&NAMESPACE, key.as_bytes());
+        self.key = key;
         if let Some(instance) = self.instances.get_mut(at) {
             instance.id = id;
             instance.known = true;
@@ -219,7 +243,8 @@ impl<'r> Run<'r> {
                     let first = self.referred(to, here).next();
                     if let Some(at) = first {
                         let id = self.id_of(at, depth + 1);
-                        key.push_str(&id.to_string());
+                        let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+                        key.push_str(id.hyphenated().encode_lower(&mut text));
                     }
                 }
                 From::Pick { pick, .. } => {

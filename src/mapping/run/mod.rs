@@ -46,6 +46,10 @@ struct Run<'r> {
     /// Where the instances of each rule begin; one more at the end.
     starts: Vec<usize>,
     warnings: Vec<Fault>,
+    /// Memory to be used again: instances of one rule, a key, yields.
+    found: Vec<Instance<'r>>,
+    key: String,
+    spare: Vec<Vec<(At, &'r str)>>,
     /// A code that must not pass.
     dead: Option<Fault>,
     trace: Trace,
@@ -90,6 +94,9 @@ pub(crate) fn run(
         instances: Vec::new(),
         starts: Vec::new(),
         warnings: Vec::new(),
+        found: Vec::new(),
+        key: String::with_capacity(128),
+        spare: Vec::new(),
         dead: None,
         trace: Trace { on: trace, ..Trace::default() },
     };

@@ -4,7 +4,6 @@ use super::super::arena::{At, Leaf};
 use super::super::pick::{Here, holds};
 use super::super::program::{Body, Item, Member, Object, Required};
 use super::Run;
-use super::value::Yield;
 use crate::fault::{Fault, Place, codes as w};
 use crate::fhir::tables;
 
@@ -43,13 +42,14 @@ impl<'r> Run<'r> {
     fn item(&mut self, member: &'r Member, item: &'r Item, node: At, here: &Here<'r>) -> Wrote {
         match &item.body {
             Body::Value(list) => {
-                let mut out = Yield::default();
+                let mut out = self.begin_yield();
                 self.alternatives(list, here, &mut out);
-                let any = !out.nodes.is_empty();
-                for (value, name) in out.nodes {
-                    self.make.arena.put(node, name, member.list, value);
+                let wrote = Wrote { any: !out.nodes.is_empty(), dynamic: out.dynamic };
+                for (value, name) in &out.nodes {
+                    self.make.arena.put(node, name, member.list, *value);
                 }
-                Wrote { any, dynamic: out.dynamic }
+                self.end_yield(out);
+                wrote
             }
             Body::Object(inner) => {
                 let mark = self.make.arena.mark();
@@ -63,17 +63,18 @@ impl<'r> Run<'r> {
                 wrote
             }
             Body::Extension { url, value, shadow } => {
-                let mut out = Yield::default();
+                let mut out = self.begin_yield();
                 self.alternatives(value, here, &mut out);
-                let any = !out.nodes.is_empty();
-                for (value, name) in out.nodes {
+                let wrote = Wrote { any: !out.nodes.is_empty(), dynamic: out.dynamic };
+                for (value, name) in out.nodes.drain(..) {
                     let extension = self.make.arena.object();
                     self.make.arena.say(extension, "url", &**url);
                     self.make.arena.attach(extension, name, value);
                     let holder = if *shadow { self.shadow(member, node) } else { node };
                     self.make.arena.push(holder, "extension", extension);
                 }
-                Wrote { any, dynamic: out.dynamic }
+                self.end_yield(out);
+                wrote
             }
         }
     }

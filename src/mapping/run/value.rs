@@ -16,7 +16,6 @@ use crate::fhir::tables::Primitive;
 use crate::hl7v2::Value;
 
 /// Values a sentence gave, with the members they are for.
-#[derive(Default)]
 pub(super) struct Yield<'r> {
     pub nodes: Vec<(At, &'r str)>,
     /// Whether the message had a part in them.
@@ -27,6 +26,18 @@ pub(super) struct Yield<'r> {
 const VALUES_MAX: usize = 10_000;
 
 impl<'r> Run<'r> {
+    /// An empty yield, in memory that was used before.
+    pub(super) fn begin_yield(&mut self) -> Yield<'r> {
+        Yield { nodes: self.spare.pop().unwrap_or_default(), dynamic: false }
+    }
+
+    /// Gives back the memory of a yield.
+    pub(super) fn end_yield(&mut self, done: Yield<'r>) {
+        let mut nodes = done.nodes;
+        nodes.clear();
+        self.spare.push(nodes);
+    }
+
     /// The first alternative that yields.
     pub(super) fn alternatives(
         &mut self,
@@ -108,9 +119,11 @@ impl<'r> Run<'r> {
         if self.make.arena.value(node) != Some(&Leaf::Object) {
             return;
         }
-        let mut inner = Yield::default();
+        let mut inner = self.begin_yield();
         self.alternative(&with.value, here, &mut inner);
-        if let Some((value, member)) = inner.nodes.first().copied() {
+        let first = inner.nodes.first().copied();
+        self.end_yield(inner);
+        if let Some((value, member)) = first {
             let value = if with.list {
                 let list = self.make.arena.add(Leaf::Array);
                 self.make.arena.attach(list, "", value);
@@ -142,7 +155,7 @@ impl<'r> Run<'r> {
         };
         let joins = matches!(&one.shape, Shape::ByType { .. }) && one.quantity.is_none()
             || one.quantity == Some(Quantity::All);
-        if joins && self.joined(one, pick, here, out) {
+        if joins && pick.has_several(here) && self.joined(one, pick, here, out) {
             return;
         }
         let many = matches!(one.quantity, Some(Quantity::Each | Quantity::All));

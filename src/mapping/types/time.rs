@@ -27,6 +27,29 @@ pub(crate) struct Moment<'t> {
     offset: Option<i32>,
 }
 
+/// Room for a moment to the millisecond with its offset.
+const LENGTH: usize = 32;
+
+/// Writes a number below 100 as two digits. Times are the most frequent values of all, and
+/// `format!` costs ten times as much.
+fn digits(n: i16, out: &mut String) {
+    for digit in [n / 10 % 10, n % 10] {
+        out.push(char::from(b'0' + u8::try_from(digit).unwrap_or(0)));
+    }
+}
+
+fn write_clock((hour, minute, second): (i8, i8, i8), fraction: &str, out: &mut String) {
+    digits(hour.into(), out);
+    for part in [minute, second] {
+        out.push(':');
+        digits(part.into(), out);
+    }
+    if !fraction.is_empty() {
+        out.push('.');
+        out.push_str(fraction);
+    }
+}
+
 fn two(text: &str, at: usize) -> Result<i8, Wrong> {
     text.get(at..at + 2)
         .filter(|d| d.bytes().all(|b| b.is_ascii_digit()))
@@ -111,10 +134,18 @@ impl<'t> Moment<'t> {
 
     /// A FHIR `date`.
     pub(crate) fn date(&self) -> String {
-        match (self.month, self.day) {
-            (None, _) => format!("{:04}", self.year),
-            (Some(month), None) => format!("{:04}-{month:02}", self.year),
-            (Some(month), Some(day)) => format!("{:04}-{month:02}-{day:02}", self.year),
+        let mut out = String::with_capacity(LENGTH);
+        self.write_date(&mut out);
+        out
+    }
+
+    fn write_date(&self, out: &mut String) {
+        // Four digits: years are read from so many.
+        digits(self.year / 100, out);
+        digits(self.year % 100, out);
+        for part in [self.month, self.month.and(self.day)].into_iter().flatten() {
+            out.push('-');
+            digits(part.into(), out);
         }
     }
 
@@ -131,14 +162,16 @@ impl<'t> Moment<'t> {
             Some(minutes) => minutes,
             None => zone?.offset_at(date.at(hour, minute, second, 0))?,
         };
-        let (sign, offset) = if offset < 0 { ('-', -offset) } else { ('+', offset) };
-        let dot = if self.fraction.is_empty() { "" } else { "." };
-        Some(format!(
-            "{date}T{hour:02}:{minute:02}:{second:02}{dot}{}{sign}{:02}:{:02}",
-            self.fraction,
-            offset / 60,
-            offset % 60,
-        ))
+        let mut out = String::with_capacity(LENGTH);
+        self.write_date(&mut out);
+        out.push('T');
+        write_clock((hour, minute, second), self.fraction, &mut out);
+        out.push(if offset < 0 { '-' } else { '+' });
+        let offset = i16::try_from(offset.abs()).ok()?;
+        digits(offset / 60, &mut out);
+        out.push(':');
+        digits(offset % 60, &mut out);
+        Some(out)
     }
 
     /// Whether the time of day is known and no offset was sent.
@@ -148,9 +181,9 @@ impl<'t> Moment<'t> {
 
     /// A FHIR `time` of this moment.
     pub(crate) fn time(&self) -> Option<String> {
-        let (hour, minute, second) = self.clock?;
-        let dot = if self.fraction.is_empty() { "" } else { "." };
-        Some(format!("{hour:02}:{minute:02}:{second:02}{dot}{}", self.fraction))
+        let mut out = String::with_capacity(LENGTH);
+        write_clock(self.clock?, self.fraction, &mut out);
+        Some(out)
     }
 }
 
@@ -160,9 +193,10 @@ pub(crate) fn time(text: &str) -> Result<String, Wrong> {
     if !body.is_ascii() {
         return Err(NOT_A_DATE);
     }
-    let ((hour, minute, second), fraction) = clock(body)?;
-    let dot = if fraction.is_empty() { "" } else { "." };
-    Ok(format!("{hour:02}:{minute:02}:{second:02}{dot}{fraction}"))
+    let (clock, fraction) = clock(body)?;
+    let mut out = String::with_capacity(LENGTH);
+    write_clock(clock, fraction, &mut out);
+    Ok(out)
 }
 
 /// The zone of a mapping: times without an offset are meant in it.
