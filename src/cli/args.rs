@@ -225,6 +225,12 @@ pub struct ReloadArgs {
     /// Show what would change and stop
     #[arg(long)]
     pub plan: bool,
+    /// Hand what waits for removed destinations to this one: NAME, or CHANNEL/NAME
+    #[arg(long, value_name = "NEW", conflicts_with = "drop")]
+    pub adopt: Option<String>,
+    /// Give up what waits for removed destinations; needs --reason
+    #[arg(long)]
+    pub drop: bool,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -15,7 +15,12 @@ pub fn run(args: &ReloadArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     let server = Server::find(shell)?;
     let only_plan = args.plan || shell.dry_run;
     let reason = shell.reason.clone().unwrap_or_default();
-    let body = json!({ "plan_only": only_plan, "reason": reason });
+    let body = json!({
+        "plan_only": only_plan,
+        "adopt": args.adopt,
+        "drop_waiting": args.drop,
+        "reason": reason,
+    });
     let answer = block_on(server.post("/api/v1/reload", &body))?;
     if !shell.is_text() {
         shell.json(&answer)?;

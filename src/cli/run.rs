@@ -9,7 +9,7 @@ use super::exit::{Exit, Stop};
 use super::shell::{Shell, progress};
 use super::{check, keys};
 use crate::config::{self, LogFormat, LogLevel, Plan};
-use crate::engine::{Actor, Engine, Start};
+use crate::engine::{Actor, Engine, Start, Stranded};
 use crate::fault::Severity;
 use crate::observe::{Level, LogPlan, LogStyle, Observer};
 use crate::ports::Ports;
@@ -91,6 +91,6 @@ async fn reload(engine: &Engine, shell: &mut Shell) {
     shell.problems(worst, |file| sources.text(file).map(ToOwned::to_owned));
     if let Some(next) = next {
         // What it changed, or why it could not, is in the log.
-        let _ = engine.reload(next, false, &Actor::new("signal", "SIGHUP")).await;
+        let _ = engine.reload(next, &Stranded::Refuse, &Actor::new("signal", "SIGHUP")).await;
     }
 }

@@ -80,6 +80,10 @@ pub(crate) struct Channel {
     /// Held by the first of those who wait for room, so that they go on in their order.
     pub(crate) gate: tokio::sync::Mutex<()>,
     pub(crate) at_gate: AtomicUsize,
+    /// Read-held from the decision about a message to the end of its commit; a reload that
+    /// takes destinations away holds it whole, so that no message is owed to one that goes.
+    /// Not set any more: the channel goes and takes nothing.
+    pub(crate) taking: Arc<tokio::sync::RwLock<bool>>,
     /// Duplicate keys of messages whose commit is under way.
     pub(crate) in_flight: Mutex<HashMap<[u8; 16], Arc<Notify>>>,
     pub(crate) last_received: AtomicI64,
@@ -174,6 +178,7 @@ impl Channel {
             address: RwLock::default(),
             gate: tokio::sync::Mutex::new(()),
             at_gate: AtomicUsize::new(0),
+            taking: Arc::new(tokio::sync::RwLock::new(true)),
             in_flight: Mutex::default(),
             last_received: AtomicI64::new(0),
             connections: AtomicI64::new(0),

@@ -23,6 +23,7 @@ use crate::fault::codes::{W6904, W7901, W9002};
 use crate::fault::{Class, Fault, Place};
 use crate::message::{Delivery, Fate, FaultRecord, Leaf, Outcome, OutcomeRecord, Receipt};
 use crate::observe::{Event, Level, happened};
+use crate::store::Store;
 
 /// Deliveries a lone worker takes at a time, each of another lane: spares calls of the
 /// store; few enough that a pause takes hold soon.
@@ -88,11 +89,11 @@ impl Worker {
         (allowed, (allowed > 0).then(|| Busy::new(outlet)))
     }
 
-    async fn lease(&self, now: Timestamp, max: usize) -> Vec<Delivery> {
+    async fn lease(&self, now: Timestamp, max: usize) -> Vec<Lease> {
         let core = &self.channel.core;
         let leased = core.store.lease(&self.channel.name, &self.outlet.name, now, max).await;
         match leased {
-            Ok(leased) => leased,
+            Ok(leased) => leased.into_iter().map(|d| Lease::new(&core.store, d)).collect(),
             Err(fault) => {
                 let event = core.event(&happened::STORE_TROUBLE);
                 let event = event.channel(self.channel.name.shared());
@@ -139,22 +140,22 @@ impl Worker {
         }
     }
 
-    /// Sends what was leased, one after another; gives back what may not be sent now.
-    async fn work_off(&mut self, leased: Vec<Delivery>, destination: &mut Box<dyn Destination>) {
+    /// Sends what was leased, one after another; gives back what may not be sent now, and
+    /// leaves what was skipped or held since.
+    async fn work_off(&mut self, leased: Vec<Lease>, destination: &mut Box<dyn Destination>) {
         let mut halted = false;
-        for delivery in leased {
+        for lease in leased {
             let paused = self.channel.pause_reason(&self.target()).is_some();
             halted = halted || paused || *self.stop.borrow();
-            if halted {
-                self.channel.core.store.release(&delivery).await;
+            if halted || !lease.store.is_leased(&lease.delivery) {
                 continue;
             }
+            let delivery = &lease.delivery;
             let mut stop = self.stop.clone();
-            let attempt = Guarded::new(self.attempt(&delivery, destination));
+            let attempt = Guarded::new(self.attempt(delivery, destination));
             let outcome = tokio::select! {
                 outcome = attempt => outcome,
                 () = stopped_for_good(&mut stop, &self.channel) => {
-                    self.channel.core.store.release(&delivery).await;
                     halted = true;
                     continue;
                 }
@@ -166,7 +167,7 @@ impl Worker {
                 (Outcome::Dead(FaultRecord::from(&self.place(fault))), Vec::new())
             });
             let failed = matches!(outcome, Outcome::Retry { .. });
-            self.settle(&delivery, outcome, leaves).await;
+            self.settle(lease, outcome, leaves).await;
             // After a failure the breaker is asked again before the next attempt.
             halted = failed && self.outlet.down_since().is_some();
         }
@@ -338,8 +339,9 @@ impl Worker {
     }
 
     /// Writes down what became of an attempt.
-    async fn settle(&self, delivery: &Delivery, outcome: Outcome, mut leaves: Vec<Leaf>) {
+    async fn settle(&self, lease: Lease, outcome: Outcome, mut leaves: Vec<Leaf>) {
         let core = &self.channel.core;
+        let delivery = &lease.delivery;
         let now = core.now();
         let subject = Subject::delivery(delivery.message, &self.channel.name, &self.outlet.name);
         let state = outcome.state();
@@ -377,15 +379,19 @@ impl Worker {
             outcome,
             leaves,
         };
-        if let Err(fault) = core.store.settle(record).await {
+        let message = delivery.message;
+        match core.store.settle(record).await {
+            Ok(()) => lease.settled(),
             // Not written: the delivery is sent again, which at-least-once allows.
-            let event = self.told(&happened::STORE_TROUBLE, delivery);
-            core.observer.emit(event.fault(&fault));
-            core.store.release(delivery).await;
-            core.pause_for(Duration::from_secs(1)).await;
+            Err(fault) => {
+                let event = self.told(&happened::STORE_TROUBLE, delivery);
+                core.observer.emit(event.fault(&fault));
+                drop(lease);
+                core.pause_for(Duration::from_secs(1)).await;
+            }
         }
         if state.is_final() {
-            core.waiters.settled(delivery.message, delivered);
+            core.waiters.settled(message, delivered);
         }
     }
 
@@ -410,6 +416,33 @@ impl Worker {
             event = event.fault_record(fault);
         }
         observer.emit(event);
+    }
+}
+
+/// A delivery in hand. Given back when it goes unsettled, whatever the way: a pause, a stop,
+/// a worker that is ended at a wait or panics.
+struct Lease {
+    store: Store,
+    delivery: Delivery,
+    settled: bool,
+}
+
+impl Lease {
+    fn new(store: &Store, delivery: Delivery) -> Self {
+        Self { store: store.clone(), delivery, settled: false }
+    }
+
+    /// The store has its outcome, which ended the lease.
+    fn settled(mut self) {
+        self.settled = true;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.store.give_back(&self.delivery);
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use super::channel::{Channel, Live, Outlet, Pressure};
 use super::panics;
 use crate::base::{MessageId, Timestamp};
 use crate::channel::{self, Processed, Reply};
-use crate::fault::codes::{W2001, W6903, W9002};
+use crate::fault::codes::{W2001, W6903, W6910, W9002};
 use crate::fault::{Fault, Place};
 use crate::hl7v2::{self, Tolerances};
 use crate::message::{self, Fate, MessageRecord, Stage, Verdict};
@@ -130,9 +130,9 @@ impl Door {
         live.meters.last_received.set(now.seconds());
         let crowded = channel.at_gate.load(Ordering::Acquire) > 0;
         match channel.pressure(&live) {
-            Pressure::Free if !crowded => self.keep(&live, &arrival, stamped).await,
+            Pressure::Free if !crowded => self.keep(&arrival, stamped).await,
             Pressure::Slow(wait) if !crowded => {
-                let answer = self.keep(&live, &arrival, stamped).await;
+                let answer = self.keep(&arrival, stamped).await;
                 channel.core.pause_for(wait).await;
                 answer
             }
@@ -198,7 +198,7 @@ impl Door {
                 Pressure::Free | Pressure::Slow(_) => {
                     // Behind the gate to the end of the commit: those who wait are slow
                     // already, and their order is worth more.
-                    let answer = self.keep(live, arrival, stamped).await;
+                    let answer = self.keep(arrival, stamped).await;
                     drop(leave);
                     return answer;
                 }
@@ -213,14 +213,18 @@ impl Door {
     }
 
     /// Decides and commits one message.
-    async fn keep(
-        &self,
-        live: &Live,
-        arrival: &source::Arrival,
-        stamped: channel::Arrival,
-    ) -> Answer {
+    async fn keep(&self, arrival: &source::Arrival, stamped: channel::Arrival) -> Answer {
         let channel = &*self.0;
+        // While a reload takes destinations away nobody decides with the plan before it.
+        let taking = channel.taking.read().await;
         let now = channel.core.now();
+        let live = &*channel.live();
+        if !*taking {
+            let fault = Fault::new(W6910).at(Place::channel(channel.name.shared()));
+            let mut answer = turn_away(channel, live, &stamped, fault, now);
+            answer.close = true;
+            return answer;
+        }
         let mut processed = decide(channel, live, stamped, now);
         let record = &mut processed.record;
         if processed.reply.accepted

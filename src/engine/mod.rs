@@ -10,6 +10,7 @@
 //! destination without consent being asked again.
 
 mod actions;
+mod adopt;
 mod book;
 mod channel;
 mod consents;
@@ -29,6 +30,7 @@ mod serve;
 mod task;
 
 pub use actions::Actor;
+pub use adopt::{Heir, Stranded};
 pub use channel::Target;
 pub use consents::StoredConsent;
 pub use intake::DUPLICATE_WINDOW;

@@ -250,7 +250,7 @@ impl Engine {
     }
 
     /// The body a destination got or will get: the one made last.
-    fn body_for(
+    pub(crate) fn body_for(
         &self,
         record: &MessageRecord,
         to: &DestinationName,

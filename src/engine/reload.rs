@@ -9,15 +9,15 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::actions::Actor;
-use super::channel::Channel;
+use super::adopt::{self, Stranded};
+use super::channel::{Channel, Live, Outlet};
 use super::running::Engine;
 use super::serve;
 use crate::audit;
 use crate::base::ChannelName;
 use crate::config::{self, Changes, ChannelPlan, Plan};
-use crate::fault::codes::{W6021, W8901};
-use crate::fault::{Fault, Place};
-use crate::filter::{Field, Filter, Term};
+use crate::fault::Fault;
+use crate::fault::codes::W8901;
 use crate::observe::{happened, meter};
 use crate::source::Bound;
 
@@ -31,20 +31,20 @@ impl Engine {
         config::diff(&self.plan(), next)
     }
 
-    /// Puts another plan in force. `drop_waiting` gives up what waits for destinations
-    /// that go; without it such a reload is refused.
+    /// Puts another plan in force. `stranded` says what becomes of messages that wait for
+    /// destinations that go.
     ///
     /// # Errors
     /// `W6021` when messages wait for a destination that goes, the source's fault when an
-    /// address cannot be bound, the store's. Nothing has changed then.
+    /// address cannot be bound, the store's. The plan in force has not changed then.
     pub async fn reload(
         &self,
         next: Plan,
-        drop_waiting: bool,
+        stranded: &Stranded,
         by: &Actor,
     ) -> Result<Changes, Fault> {
         let _one_at_a_time = self.0.reloading.lock().await;
-        let result = self.reload_inner(next, drop_waiting, by).await;
+        let result = self.reload_inner(next, stranded, by).await;
         let core = &self.0.core;
         let (word, row) = match &result {
             Ok(_) => ("taken", &happened::CONFIG_RELOADED),
@@ -64,32 +64,24 @@ impl Engine {
     async fn reload_inner(
         &self,
         next: Plan,
-        drop_waiting: bool,
+        stranded: &Stranded,
         by: &Actor,
     ) -> Result<Changes, Fault> {
         let core = &self.0.core;
         let changes = self.reload_plan(&next);
         let next = Arc::new(next);
-        if drop_waiting && by.reason.is_empty() {
+        if *stranded == Stranded::Drop && by.reason.is_empty() {
             return Err(Fault::new(W8901));
         }
-        let gone = self.waiting_for_gone(&next)?;
-        if let Some((place, count)) = gone.first()
-            && !drop_waiting
-        {
-            let fault = Fault::new(W6021).at(place.clone());
-            return Err(fault.because(format!("{count} messages wait for it")));
-        }
+        self.stranded(&next, stranded)?;
         let mut bound = self.bind_new(&next).await?;
-        let leaf = audit::config_reloaded(core.now(), &by.name, &next.revision);
-        core.act(Vec::new(), vec![leaf]).await?;
-        if drop_waiting {
-            self.drop_gone(&gone, by).await?;
-        }
-        let before = self.plan().revision.clone();
+        let before: BTreeMap<ChannelName, Arc<Live>> =
+            self.channels().into_iter().map(|c| (c.name.clone(), c.live())).collect();
+        self.swap(&next, stranded, by).await?;
+        let revision = self.plan().revision.clone();
         *self.0.plan.write().unwrap_or_else(PoisonError::into_inner) = next.clone();
-        if before != next.revision {
-            core.registry.forget("revision", &before.0);
+        if revision != next.revision {
+            core.registry.forget("revision", &revision.0);
         }
         self.show_revision();
         for name in &changes.removed {
@@ -100,9 +92,9 @@ impl Engine {
         for name in changes.changed.iter().map(|change| &change.name).chain(&changes.added) {
             let Some(plan) = next.channel(name.as_str()).cloned() else { continue };
             let bound = bound.remove(name);
-            match self.channel(name) {
-                Ok(channel) => change(&channel, plan, bound).await,
-                Err(_) => {
+            match (self.channel(name), before.get(name)) {
+                (Ok(channel), Some(before)) => change(&channel, before, plan, bound).await,
+                _ => {
                     let channel = Arc::new(Channel::new(core.clone(), plan));
                     channel.load_paused()?;
                     self.add(channel, bound);
@@ -119,37 +111,39 @@ impl Engine {
         Ok(changes)
     }
 
-    /// Destinations that go while messages wait for them.
-    fn waiting_for_gone(&self, next: &Plan) -> Result<Vec<(Place, u64)>, Fault> {
-        let mut gone = Vec::new();
-        for row in self.0.core.store.queues()? {
-            let stays = next
-                .channel(row.channel.as_str())
-                .is_some_and(|channel| channel.destination(&row.destination).is_some());
-            let waiting = row.waiting + row.held;
-            if !stays && waiting > 0 {
-                let place = Place::destination(row.channel.shared(), row.destination.shared());
-                gone.push((place, waiting));
-            }
+    /// Puts the rules of the next plan in force where destinations go. While it looks at
+    /// what waits for them, and until they are out of the rules, their channels take
+    /// nothing: a message decided before is on disk by then and seen, one that comes later
+    /// is not owed to them. Senders wait meanwhile, as they do for a slow disk.
+    async fn swap(&self, next: &Plan, stranded: &Stranded, by: &Actor) -> Result<(), Fault> {
+        let core = &self.0.core;
+        let losing = adopt::losing(self.channels(), next);
+        let mut shut = Vec::with_capacity(losing.len());
+        for channel in &losing {
+            shut.push(channel.taking.clone().write_owned().await);
         }
-        Ok(gone)
-    }
-
-    /// Gives up what waits for destinations that go.
-    async fn drop_gone(&self, gone: &[(Place, u64)], by: &Actor) -> Result<(), Fault> {
-        for (place, _) in gone {
-            let term = |field, value: &Option<Arc<str>>| Term {
-                negated: false,
-                field,
-                any: value.iter().map(ToString::to_string).collect(),
-            };
-            let filter = Filter {
-                terms: vec![
-                    term(Field::Channel, &place.channel),
-                    term(Field::Destination, &place.destination),
-                ],
-            };
-            self.queue_act(super::QueueAction::Skip, &filter, by).await?;
+        // Again, since messages came after the first look.
+        self.stranded(next, stranded)?;
+        for channel in &losing {
+            let names = adopt::leaving(channel, next);
+            serve::stop_couriers(channel, &names, STOP_LIMIT).await;
+        }
+        let settled = match self.settle_stranded(next, stranded, by).await {
+            Ok(()) => {
+                let leaf = audit::config_reloaded(core.now(), &by.name, &next.revision);
+                core.act(Vec::new(), vec![leaf]).await
+            }
+            Err(fault) => Err(fault),
+        };
+        if settled.is_err() {
+            losing.iter().for_each(serve::start_couriers);
+            return settled;
+        }
+        for (channel, open) in losing.iter().zip(&mut shut) {
+            match next.channel(channel.name.as_str()) {
+                Some(plan) => channel.set_plan(plan.clone()),
+                None => **open = false,
+            }
         }
         Ok(())
     }
@@ -175,7 +169,7 @@ impl Engine {
 
     async fn remove(&self, channel: &Arc<Channel>) {
         serve::stop_source(channel, STOP_LIMIT).await;
-        serve::stop_couriers(channel, STOP_LIMIT).await;
+        serve::stop_all_couriers(std::slice::from_ref(channel), STOP_LIMIT).await;
         let mut channels = self.0.channels.write().unwrap_or_else(PoisonError::into_inner);
         channels.remove(&channel.name);
         drop(channels);
@@ -183,21 +177,27 @@ impl Engine {
     }
 }
 
-/// Puts another plan of a channel in force.
-async fn change(channel: &Arc<Channel>, plan: Arc<ChannelPlan>, bound: Option<Box<dyn Bound>>) {
-    let before = channel.live();
+/// Puts another plan of a channel in force; `before` is what was in force.
+async fn change(
+    channel: &Arc<Channel>,
+    before: &Live,
+    plan: Arc<ChannelPlan>,
+    bound: Option<Box<dyn Bound>>,
+) {
     let same_source = before.plan.source == plan.source;
+    // The rules first: a courier that stops may take its time, and what comes meanwhile is
+    // decided by the rules it will be sent by.
+    channel.set_plan(plan.clone());
     if !same_source {
         serve::stop_source(channel, STOP_LIMIT).await;
     }
-    for outlet in &before.outlets {
-        let stays = plan.destination(&outlet.name).is_some_and(|to| *to == outlet.plan)
-            && plan.rules.destination(&outlet.name).is_some();
-        if !stays {
-            serve::stop_courier(channel, &outlet.name, STOP_LIMIT).await;
-        }
-    }
-    channel.set_plan(plan);
+    let stays = |outlet: &Outlet| {
+        plan.destination(&outlet.name).is_some_and(|to| *to == outlet.plan)
+            && plan.rules.destination(&outlet.name).is_some()
+    };
+    let outlets = before.outlets.iter().filter(|outlet| !stays(outlet));
+    let names: Vec<_> = outlets.map(|outlet| outlet.name.clone()).collect();
+    serve::stop_couriers(channel, &names, STOP_LIMIT).await;
     serve::start_couriers(channel);
     if !same_source {
         serve::start_source(channel, bound);

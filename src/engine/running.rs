@@ -217,23 +217,21 @@ impl Engine {
     }
 
     /// Stops at the next message boundary: sources first, so that nothing new comes, then
-    /// couriers, then the store. Channels stop one after another, each within
-    /// 20 s for its source and again for its couriers.
+    /// couriers, then the store. All sources are told at once and have 20 s together, the
+    /// couriers another 20 s. Waits for a reload that is under way.
     ///
     /// # Errors
     /// The store's fault, when it cannot be closed in order. Nothing is lost then: the
     /// journal is read again at the next start.
     pub async fn stop(&self, actor: &str) -> Result<(), Fault> {
         let core = &self.0.core;
+        // A reload would start channels again behind us.
+        let _no_reload = self.0.reloading.lock().await;
         core.observer.emit(core.event(&happened::ENGINE_STOPPING));
         let channels = self.channels();
-        for channel in &channels {
-            serve::stop_source(channel, STOP_LIMIT).await;
-        }
+        serve::stop_sources(&channels, STOP_LIMIT).await;
         self.ask_to_stop();
-        for channel in &channels {
-            serve::stop_couriers(channel, STOP_LIMIT).await;
-        }
+        serve::stop_all_couriers(&channels, STOP_LIMIT).await;
         self.0.tasks.end_within(&*core.ports.clock, Duration::from_secs(1)).await;
         let leaf = audit::engine_stopped(core.now(), actor);
         let noted = core.act(Vec::new(), vec![leaf]).await;

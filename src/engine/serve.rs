@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::channel::{Channel, Courier, STATES};
 use super::courier::Worker;
 use super::intake::Door;
+use super::task::Tasks;
 use crate::base::DestinationName;
 use crate::observe::{Event, EventRow, happened};
 use crate::source::{Bound, Closed, Command, Serving, SourceEvent, SourceEvents};
@@ -89,14 +90,25 @@ fn set_failure(channel: &Channel, fault: Option<crate::fault::Fault>) {
 }
 
 /// Stops the source at a message boundary; after `limit` at once.
-pub(crate) async fn stop_source(channel: &Channel, limit: Duration) {
-    channel.command.send_replace(Command::Stop);
-    let task = channel.source.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(task) = task {
-        task.end_within(&*channel.core.ports.clock, limit).await;
+pub(crate) async fn stop_source(channel: &Arc<Channel>, limit: Duration) {
+    stop_sources(std::slice::from_ref(channel), limit).await;
+}
+
+/// Stops the sources of channels: all are told before the first is waited for, so that
+/// `limit` holds for all together.
+pub(crate) async fn stop_sources(channels: &[Arc<Channel>], limit: Duration) {
+    let Some(core) = channels.first().map(|channel| channel.core.clone()) else { return };
+    let tasks = Tasks::default();
+    for channel in channels {
+        channel.command.send_replace(Command::Stop);
+        let task = channel.source.lock().unwrap_or_else(PoisonError::into_inner).take();
+        task.into_iter().for_each(|task| tasks.add(task));
     }
-    *channel.address.write().unwrap_or_else(PoisonError::into_inner) = None;
-    channel.live().meters.state(channel.state(), &STATES);
+    tasks.end_within(&*core.ports.clock, limit).await;
+    for channel in channels {
+        *channel.address.write().unwrap_or_else(PoisonError::into_inner) = None;
+        channel.live().meters.state(channel.state(), &STATES);
+    }
 }
 
 /// Starts the workers of every destination that has none.
@@ -122,26 +134,35 @@ pub(crate) fn start_couriers(channel: &Arc<Channel>) {
     }
 }
 
-/// Stops the workers of one destination after the attempts they are at.
-pub(crate) async fn stop_courier(channel: &Channel, name: &DestinationName, limit: Duration) {
-    let courier = channel.couriers.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-    let Some(courier) = courier else { return };
-    courier.stop.send_replace(true);
-    for task in courier.tasks {
-        task.end_within(&*channel.core.ports.clock, limit).await;
-    }
+/// Stops the workers of some destinations after the attempts they are at, all at the same
+/// time and within `limit` together.
+pub(crate) async fn stop_couriers(channel: &Channel, names: &[DestinationName], limit: Duration) {
+    let stopping: Vec<Courier> = {
+        let mut couriers = channel.couriers.lock().unwrap_or_else(PoisonError::into_inner);
+        names.iter().filter_map(|name| couriers.remove(name)).collect()
+    };
+    end(stopping, channel, limit).await;
 }
 
-/// Stops the workers of all destinations, all at the same time.
-pub(crate) async fn stop_couriers(channel: &Channel, limit: Duration) {
-    let couriers =
-        std::mem::take(&mut *channel.couriers.lock().unwrap_or_else(PoisonError::into_inner));
-    for courier in couriers.values() {
+/// Stops the workers of all destinations of channels, all at the same time and within
+/// `limit` together.
+pub(crate) async fn stop_all_couriers(channels: &[Arc<Channel>], limit: Duration) {
+    let Some(first) = channels.first() else { return };
+    let mut stopping = Vec::new();
+    for channel in channels {
+        let mut couriers = channel.couriers.lock().unwrap_or_else(PoisonError::into_inner);
+        stopping.extend(std::mem::take(&mut *couriers).into_values());
+    }
+    end(stopping, first, limit).await;
+}
+
+async fn end(stopping: Vec<Courier>, channel: &Channel, limit: Duration) {
+    let tasks = Tasks::default();
+    for courier in stopping {
         courier.stop.send_replace(true);
+        courier.tasks.into_iter().for_each(|task| tasks.add(task));
     }
-    for task in couriers.into_values().flat_map(|courier| courier.tasks) {
-        task.end_within(&*channel.core.ports.clock, limit).await;
-    }
+    tasks.end_within(&*channel.core.ports.clock, limit).await;
 }
 
 /// Ends source and couriers at once.

@@ -126,6 +126,29 @@ impl<F: Future> Future for Guarded<F> {
     }
 }
 
+/// Waits for all futures. They are polled in their order, so that what each does before its
+/// first wait happens in that order; their results come in it too.
+pub(crate) async fn all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut pending: Vec<_> = futures.into_iter().map(|future| Some(Box::pin(future))).collect();
+    let mut done: Vec<_> = pending.iter().map(|_| None).collect();
+    std::future::poll_fn(move |context| {
+        let mut waits = false;
+        for (slot, done) in pending.iter_mut().zip(&mut done) {
+            if let Some(future) = slot {
+                match future.as_mut().poll(context) {
+                    Poll::Ready(output) => {
+                        *done = Some(output);
+                        *slot = None;
+                    }
+                    Poll::Pending => waits = true,
+                }
+            }
+        }
+        if waits { Poll::Pending } else { Poll::Ready(done.drain(..).flatten().collect()) }
+    })
+    .await
+}
+
 /// Tasks that end together.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks(Mutex<Vec<Task>>);

@@ -12,9 +12,9 @@ use crate::fault::Fault;
 use crate::fault::codes::{W2020, W2021};
 
 /// Start block.
-const VT: u8 = 0x0b;
+pub const VT: u8 = 0x0b;
 /// End block, before CR.
-const FS: u8 = 0x1c;
+pub const FS: u8 = 0x1c;
 /// Blanks between a start block and the header that are looked past when a frame may
 /// have begun anew: room for a byte order mark and some line ends.
 const BLANKS_MAX: usize = 16;

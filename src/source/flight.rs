@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 
 use super::Answer;
 
-type Pending<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+/// An answer to come.
+pub(super) type Pending<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 
 enum Slot<'a> {
     Pending(Pending<'a>),

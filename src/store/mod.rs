@@ -10,6 +10,7 @@ mod driver;
 mod duplicates;
 mod index;
 mod journal;
+mod leases;
 mod live;
 mod open;
 mod plan;

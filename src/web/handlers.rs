@@ -19,7 +19,7 @@ use super::serve::{Caller, Web};
 use super::views;
 use crate::base::{ChannelName, DestinationName, MessageId};
 use crate::config;
-use crate::engine::{QueueAction, Replay, Target, Through, Which};
+use crate::engine::{Heir, QueueAction, Replay, Stranded, Target, Through, Which};
 use crate::fault::codes::{W6905, W6906, W6907, W8901, W8903};
 use crate::fault::{DrawStyle, Fault, Place};
 use crate::filter::{Field, Filter, Term};
@@ -268,7 +268,12 @@ pub(super) async fn reload(
     view.to = next.revision.to_string();
     view.changes = views::changes(&web.engine.reload_plan(&next));
     if !body.plan_only {
-        web.engine.reload(next, body.drop_waiting, &caller.actor(&body.reason)).await?;
+        let stranded = match (&body.adopt, body.drop_waiting) {
+            (Some(heir), _) => Stranded::Adopt(Heir::parse(heir)?),
+            (None, true) => Stranded::Drop,
+            (None, false) => Stranded::Refuse,
+        };
+        web.engine.reload(next, &stranded, &caller.actor(&body.reason)).await?;
         view.applied = true;
     }
     shown(&view)

@@ -157,6 +157,9 @@ impl Destination for MllpDestination {
         if delivery.body.kind != ContentKind::Hl7 {
             return Err(Fault::new(W7205).into());
         }
+        if memchr::memchr2(mllp::VT, mllp::FS, &delivery.body.bytes).is_some() {
+            return Err(Fault::new(W7206).into());
+        }
         let asked = self.asked(&delivery.body.bytes)?;
         let ports = self.ports.clone();
         self.open(&ports).await?;

@@ -116,6 +116,17 @@ async fn answers_become_receipts_and_faults() {
 }
 
 #[tokio::test]
+async fn bytes_that_frame_messages_never_leave_in_a_body() {
+    for text in
+        ["MSH|^~\\&|A|B|C|D|2026||ADT^A08|M1|P|2.5.1\rPID|a\u{1c}\rb\r", "MSH|^~\\&|\u{b}\r"]
+    {
+        let mut destination = build(&plan("127.0.0.1:1"), &Ports::system());
+        let found = told(destination.deliver(&delivery(text, ContentKind::Hl7)).await, "no one");
+        assert!(found.starts_with("permanent W7206"), "{found}");
+    }
+}
+
+#[tokio::test]
 async fn texts_of_the_peer_never_stand_in_a_fault() {
     let answer = ack!("AE", "M1", "ERR||PID^1^5|Doe John|E|Doe^Doe||Doe|Doe");
     let (address, _task) = peer(vec![vec![Do::Answer(Box::leak(Box::new([answer])))]]).await;

@@ -48,7 +48,7 @@ codes! {
         "Send it again with `weir replay id:ID --config now`.";
     W6021 Operator "a removed destination still has waiting messages",
         "They were acknowledged and would never arrive.",
-        "Add `--adopt NEW` to hand them to another destination, or `--drop` with a reason.";
+        "Run `weir reload --adopt NEW` to hand them to another destination, or `weir reload --drop --reason TEXT`.";
     W6030 Permanent "not a filter",
         "Only messages that match every term are listed or changed, so weir does not guess.",
         "Write terms such as `channel:adt-* state:dead since:2h`.";
@@ -79,4 +79,7 @@ codes! {
     W6909 Permanent "the message has no body for this destination",
         "It was filtered, denied or dead before a body was made.",
         "Look at the original, or replay it through the mapping of now.";
+    W6910 Transient "the channel takes no more messages",
+        "A reload removes it; the sender keeps the message.",
+        "Send to another channel, or add this one again and run `weir reload`.";
 }

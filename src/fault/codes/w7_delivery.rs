@@ -46,6 +46,9 @@ codes! {
     W7205 Permanent "the body does not suit this kind of destination",
         "An MLLP peer takes HL7 v2 and a FHIR server takes FHIR JSON.",
         "Give the destination a mapping to the form it takes, or change its `type`.";
+    W7206 Permanent "the body holds the bytes that frame messages",
+        "A start block (0x0B) or end block (0x1C) inside would cut the message in two at the peer.",
+        "Remove these characters in the mapping, or have the sender escape them as `\\X0B\\` and `\\X1C\\`.";
     W7301 Operator "the server does not let weir in",
         "It answered 401 or 403; nothing can be delivered until the rights are set.",
         "Check `auth` of the destination and the rights of the client at the server.";

@@ -2,8 +2,9 @@
 //!
 //! One task, no locks. Memory: a small read buffer while idle, a frame's own bytes while
 //! one arrives, and the answers of one write. While answers cannot be written or as many
-//! messages are in flight as may be, nothing is read: the sender feels it.
+//! messages or bytes are in flight as may be, nothing is read: the sender feels it.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -16,12 +17,17 @@ use crate::fault::{Fault, codes::*};
 use crate::hl7v2::mllp::{self, Decoder, Event, Oddities};
 use crate::message::Peer;
 use crate::ports::Stream;
-use crate::source::flight::Flight;
+use crate::source::flight::{Flight, Pending};
 use crate::source::{Answer, Arrival, Closed, Command, SourceEvent};
 
 /// Most messages of one connection that are with the intake at a time: enough to share one
 /// flush of the disk, little enough that one peer does not crowd out the others.
 const IN_FLIGHT_MAX: usize = 16;
+
+/// Most bytes of one connection that are with the intake at a time, besides the first of
+/// them, which may be as large as `max_size`: sixteen common messages stay far below, and a
+/// peer that pipelines documents cannot take sixteen times `max_size` of memory.
+const IN_FLIGHT_BYTES_MAX: usize = 4 << 20;
 
 /// Read buffer between frames: a common message and its neighbors fit, 5,000 idle
 /// connections cost 20 MB.
@@ -54,6 +60,9 @@ struct Talk<'a> {
     stream: Box<dyn Stream>,
     decoder: Decoder,
     flight: Flight<'a>,
+    /// Bytes of each message in flight, the oldest first, and all together.
+    sizes: VecDeque<usize>,
+    in_flight_bytes: usize,
     out: BytesMut,
     /// First byte of the frame that is arriving, as far as reading was possible since.
     frame_began: Option<Instant>,
@@ -102,6 +111,8 @@ pub(super) async fn talk(
         stream,
         decoder: Decoder::new(shared.plan.framing, limit),
         flight: Flight::default(),
+        sizes: VecDeque::new(),
+        in_flight_bytes: 0,
         out: BytesMut::new(),
         frame_began: None,
         active: Instant::now(),
@@ -126,7 +137,7 @@ pub(super) async fn talk(
     (why, talk.messages)
 }
 
-impl Talk<'_> {
+impl<'a> Talk<'a> {
     /// Returns when every answer is written and nothing more will come; fails when the
     /// connection itself does.
     async fn run(&mut self, mut command: watch::Receiver<Command>) -> Result<(), Fault> {
@@ -144,7 +155,7 @@ impl Talk<'_> {
             if !self.open() && self.flight.is_empty() {
                 return Ok(());
             }
-            let reads = self.open() && now != Command::Pause && self.flight.len() < IN_FLIGHT_MAX;
+            let reads = self.open() && now != Command::Pause && self.has_room();
             if !reads {
                 // Time in which weir does not read is not the sender's.
                 self.frame_began = self.frame_began.map(|_| Instant::now());
@@ -185,9 +196,27 @@ impl Talk<'_> {
         matches!(self.end, End::Open)
     }
 
+    /// Whether another message may be in flight.
+    fn has_room(&self) -> bool {
+        let beside = self.in_flight_bytes - self.sizes.front().copied().unwrap_or(0);
+        self.flight.len() < IN_FLIGHT_MAX && beside < IN_FLIGHT_BYTES_MAX
+    }
+
+    /// Puts a message or a refusal of so many bytes in flight.
+    fn launch(&mut self, bytes: usize, pending: Pending<'a>) {
+        self.sizes.push_back(bytes);
+        self.in_flight_bytes += bytes;
+        self.flight.push(pending);
+    }
+
+    /// Takes note that the oldest message in flight is answered.
+    fn landed(&mut self) {
+        self.in_flight_bytes -= self.sizes.pop_front().unwrap_or(0);
+    }
+
     /// Hands over the frames that are there, as many as may be in flight.
     fn decode(&mut self, now: Command) {
-        while self.open() && self.flight.len() < IN_FLIGHT_MAX {
+        while self.open() && self.has_room() {
             match self.decoder.next() {
                 Ok(Some(Event::Frame(bytes))) => {
                     self.take(bytes);
@@ -201,7 +230,8 @@ impl Talk<'_> {
                     let begin = self.decoder.remains();
                     let begin = begin.get(..REFUSED_BYTES).unwrap_or(begin);
                     let arrival = self.arrival(Bytes::copy_from_slice(begin));
-                    self.flight.push(self.shared.intake.refuse(arrival, fault.clone()));
+                    let size = arrival.bytes.len();
+                    self.launch(size, self.shared.intake.refuse(arrival, fault.clone()));
                     self.end = End::Broken(fault);
                 }
             }
@@ -218,8 +248,9 @@ impl Talk<'_> {
         self.junk.run = 0;
         self.frame_began = None;
         self.messages += 1;
+        let size = bytes.len();
         let arrival = self.arrival(bytes);
-        self.flight.push(self.shared.intake.take(arrival));
+        self.launch(size, self.shared.intake.take(arrival));
     }
 
     fn arrival(&self, bytes: Bytes) -> Arrival {
@@ -236,6 +267,7 @@ impl Talk<'_> {
     async fn answer(&mut self, first: Answer) -> Result<(), Fault> {
         let mut next = Some(first);
         while let Some(answer) = next {
+            self.landed();
             for reply in &answer.replies {
                 mllp::encode(reply, &mut self.out);
             }

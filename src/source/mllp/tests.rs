@@ -101,6 +101,32 @@ async fn no_more_than_a_few_are_in_flight() {
 }
 
 #[tokio::test]
+async fn large_messages_in_flight_are_fewer() {
+    let size = 3 << 20;
+    let mut served = served(&plan(|_, common| common.max_size = ByteSize(8 << 20))).await;
+    let peer = TcpStream::connect(served.address).await.unwrap();
+    let (mut read, mut write) = peer.into_split();
+    let large = format!("wait{}", "x".repeat(size));
+    let wire = frames(&[large.as_str(); 6]);
+    let writer = tokio::task::spawn(async move { write.write_all(&wire).await.map(|()| write) });
+    // One, and those beside it until 4 MiB are passed: 3, then 6.
+    for _ in 0..3 {
+        served.rig.seen.recv().await.unwrap();
+    }
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(served.rig.seen.try_recv().is_err(), "a fourth is in flight");
+    served.rig.intake.permits.add_permits(6);
+    for _ in 0..3 {
+        served.rig.seen.recv().await.unwrap();
+    }
+    assert_eq!(answers(&mut read, 6).await.len(), 6);
+    writer.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_half_closed_peer_gets_its_answer() {
     let mut served = served(&plan(|_, _| {})).await;
     let mut peer = TcpStream::connect(served.address).await.unwrap();

@@ -550,6 +550,10 @@ pub struct ReloadBody {
     /// Give up what waits for destinations that go.
     #[serde(default)]
     pub drop_waiting: bool,
+    /// Destination that gets what waits for destinations that go: `DESTINATION` of the same
+    /// channel, or `CHANNEL/DESTINATION`.
+    #[serde(default)]
+    pub adopt: Option<String>,
     /// Why; needed with `drop_waiting`.
     #[serde(default)]
     pub reason: String,

@@ -150,6 +150,11 @@ impl Sender {
         field(&answer, "MSA", 1)
     }
 
+    /// Sends the begin of a frame.
+    pub async fn begin(&mut self, bytes: &[u8]) {
+        self.stream.write_all(&[&[0x0b], bytes].concat()).await.unwrap();
+    }
+
     /// Sends a message and gives the answer.
     pub async fn exchange(&mut self, message: &[u8]) -> Vec<u8> {
         let mut frame = vec![0x0b];

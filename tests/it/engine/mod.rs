@@ -4,5 +4,6 @@ mod bench;
 mod flow;
 mod operate;
 mod outage;
+mod reload;
 mod seeds;
 mod sockets;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use weir::base::{ChannelName, DestinationName};
-use weir::engine::{Actor, QueueAction, Target};
+use weir::engine::{Actor, QueueAction, Stranded, Target};
 use weir::ports::sim;
 
 use super::bench::{Sender, Sink, adt, channel, ledger, plan, start, until};
@@ -96,6 +96,37 @@ async fn deliveries_are_held_released_and_skipped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_skipped_or_held_behind_a_slow_attempt_is_not_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, _) = sim::ports(27);
+    let ehr = Sink::listen(&ports, 6000).await;
+    let text = channel("adt", 2575, &[("ehr", 6000)]);
+    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
+    let to = Target::Destination(DestinationName::parse("ehr").unwrap());
+    engine.pause(&name(), to.clone(), &by()).await.unwrap();
+    let mut sender = Sender::connect(&ports, 2575).await;
+    for n in 1..=3 {
+        assert_eq!(sender.send(&adt(&format!("A{n}"), &format!("P{n}"))).await, "AA");
+    }
+    // All three are taken from the queue at once, and the first attempt hangs.
+    ehr.mute(true);
+    engine.resume(&name(), to, &by()).await.unwrap();
+    ports.clock.sleep(Duration::from_secs(1)).await;
+    let only = |control: &str| engine.filter(&format!("control:{control}")).unwrap();
+    engine.queue_act(QueueAction::Skip, &only("A2"), &by()).await.unwrap();
+    engine.queue_act(QueueAction::Hold, &only("A3"), &by()).await.unwrap();
+    ehr.mute(false);
+    until(&ports, 60, "delivered", || ehr.count() > 0).await;
+    ports.clock.sleep(Duration::from_secs(60)).await;
+    assert_eq!(ehr.controls(), ["A1"]);
+    let row = ledger(&engine, "adt", "ehr");
+    assert_eq!((row.delivered, row.skipped, row.held), (1, 1, 1));
+    engine.queue_act(QueueAction::Release, &only("A3"), &by()).await.unwrap();
+    until(&ports, 60, "released", || ehr.controls() == ["A1", "A3"]).await;
+    engine.stop("test").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_retry_tries_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let (ports, _) = sim::ports(26);
@@ -129,7 +160,7 @@ async fn a_reload_keeps_the_connections_of_an_unchanged_listener() {
     let after = channel("adt", 2575, &[("ehr", 6000), ("lab", 6001)]);
     let other = channel("more", 2576, &[("ehr", 6000)]);
     let next = plan(dir.path(), &[("adt", &after), ("more", &other)]);
-    let changes = engine.reload(next, false, &by()).await.unwrap();
+    let changes = engine.reload(next, &Stranded::Refuse, &by()).await.unwrap();
     assert_eq!(changes.changed.len(), 1);
     assert!(!changes.changed[0].source, "the listener is kept");
     assert_eq!(sender.send(&adt("A2", "P1")).await, "AA", "on the same connection");
@@ -140,7 +171,7 @@ async fn a_reload_keeps_the_connections_of_an_unchanged_listener() {
     let next = plan(dir.path(), &[("adt", &after)]);
     until(&ports, 10, "delivered", || ehr.count() == 3).await;
     until(&ports, 10, "settled", || ledger(&engine, "more", "ehr").waiting == 0).await;
-    engine.reload(next, false, &by()).await.unwrap();
+    engine.reload(next, &Stranded::Refuse, &by()).await.unwrap();
     assert_eq!(second.send(&adt("A4", "P1")).await, "", "the channel is gone");
     assert_eq!(sender.send(&adt("A5", "P1")).await, "AA");
     engine.stop("test").await.unwrap();
@@ -157,10 +188,10 @@ async fn a_reload_that_would_strand_messages_changes_nothing() {
     let revision = engine.plan().revision.clone();
     let after = channel("adt", 2575, &[("ehr", 6000)]);
     let next = plan(dir.path(), &[("adt", &after)]);
-    let refused = engine.reload(next.clone(), false, &by()).await.unwrap_err();
+    let refused = engine.reload(next.clone(), &Stranded::Refuse, &by()).await.unwrap_err();
     assert_eq!(refused.code().as_str(), "W6021");
     assert_eq!(engine.plan().revision, revision);
-    engine.reload(next, true, &by()).await.unwrap();
+    engine.reload(next, &Stranded::Drop, &by()).await.unwrap();
     assert_eq!(ledger(&engine, "adt", "lab").skipped, 1);
     engine.stop("test").await.unwrap();
 }
