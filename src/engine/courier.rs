@@ -92,6 +92,9 @@ impl Worker {
     async fn lease(&self, now: Timestamp, max: usize) -> Vec<Lease> {
         let core = &self.channel.core;
         let leased = core.store.lease(&self.channel.name, &self.outlet.name, now, max).await;
+        for (message, fault) in core.store.troubles() {
+            core.observer.emit(core.event(&happened::STORE_TROUBLE).message(message).fault(&fault));
+        }
         match leased {
             Ok(leased) => leased.into_iter().map(|d| Lease::new(&core.store, d)).collect(),
             Err(fault) => {

@@ -1,22 +1,9 @@
-//! What the holder of a lease asks and does besides settling it.
+//! What the holder of a lease does besides settling it.
 
 use super::Store;
 use crate::message::Delivery;
 
 impl Store {
-    /// Whether a leased delivery is still to be sent: a skip, a hold or a replay that came
-    /// since ended its lease, and whoever holds it must leave it.
-    #[must_use]
-    pub fn is_leased(&self, delivery: &Delivery) -> bool {
-        let shared = &self.0.shared;
-        let Some(queue) = shared.names.find(&delivery.channel, &delivery.destination) else {
-            return false;
-        };
-        let mut live = shared.live();
-        let leased = live.queue(queue).queue.find(delivery.message, None);
-        leased.is_some_and(|waiting| waiting.place == delivery.position)
-    }
-
     /// Gives a leased delivery back untried; does nothing when its lease has ended. Returns
     /// at once, so that it can be called where nothing may wait, as from a drop.
     pub fn give_back(&self, delivery: &Delivery) {

@@ -119,10 +119,13 @@ async fn large_messages_in_flight_are_fewer() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(served.rig.seen.try_recv().is_err(), "a fourth is in flight");
     served.rig.intake.permits.add_permits(6);
-    for _ in 0..3 {
-        served.rig.seen.recv().await.unwrap();
+    let mut ends = 0;
+    let mut bytes = BytesMut::new();
+    while ends < 6 && read.read_buf(&mut bytes).await.unwrap() > 0 {
+        ends += bytes.iter().filter(|b| **b == 0x1c).count();
+        bytes.clear();
     }
-    assert_eq!(answers(&mut read, 6).await.len(), 6);
+    assert_eq!(served.rig.intake.texts().len(), 6);
     writer.await.unwrap().unwrap();
 }
 
