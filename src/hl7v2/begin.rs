@@ -1,6 +1,6 @@
 //! The begin of a message: where its header stands, and what stands before it.
 
-use super::charset::Charset;
+use super::charset::{Charset, Wide};
 use super::delimiters::Delimiters;
 use super::scan;
 use super::tolerance::{Tolerance, Tolerances};
@@ -86,6 +86,9 @@ fn likeness(content: &[u8]) -> &'static str {
 /// Whether content begins with a file or batch header instead of a message.
 #[must_use]
 pub fn is_batch(bytes: &[u8]) -> bool {
+    if let Some(text) = Wide::of(bytes).and_then(|wide| wide.decode(bytes)) {
+        return is_batch(text.as_bytes());
+    }
     let start = skip_leading(bytes, &mut Tolerances::default());
     matches!(bytes.get(start..start + 3), Some(b"FHS" | b"BHS"))
 }

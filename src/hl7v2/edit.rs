@@ -164,9 +164,14 @@ impl Message {
     /// The bytes with edits applied; the very same bytes, not copied, when unedited.
     #[must_use]
     pub fn write(&self) -> Bytes {
-        match &self.edits {
-            None => self.base.bytes.clone(),
-            Some(overlay) => Bytes::from(merge(&self.base, &overlay.pieces)),
+        match (&self.edits, &self.base.wide) {
+            (None, None) => self.base.bytes.clone(),
+            (None, Some((_, original))) => original.clone(),
+            (Some(overlay), None) => Bytes::from(merge(&self.base, &overlay.pieces)),
+            (Some(overlay), Some((wide, _))) => {
+                let bytes = merge(&self.base, &overlay.pieces);
+                Bytes::from(wide.encode(&String::from_utf8_lossy(&bytes)))
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 
 use super::begin;
-use super::charset::Charset;
+use super::charset::{self, Charset};
 use super::delimiters::Delimiters;
 use super::edit::{Overlay, Piece};
 use super::header::Header;
@@ -19,7 +19,7 @@ use super::segment::Segment;
 use super::structure::Tree;
 use super::tolerance::{Tolerance, Tolerances};
 use super::value::Value;
-use crate::fault::codes::{W2010, W2011, W2060, W2061};
+use crate::fault::codes::{W2010, W2011, W2060};
 use crate::fault::{Fault, Place};
 
 /// An HL7 v2 message: its bytes and an index of its segments, with edits laid over.
@@ -36,6 +36,8 @@ pub(super) struct Base {
     pub bytes: Bytes,
     pub delimiters: Delimiters,
     pub charset: Charset,
+    /// The message as it came where that was UTF-16 or UTF-32; `bytes` are then UTF-8.
+    pub wide: Option<(charset::Wide, Bytes)>,
     pub entries: Vec<Entry>,
     pub tolerances: Tolerances,
     is_utf8: OnceLock<bool>,
@@ -46,7 +48,7 @@ impl Base {
     /// The set to read text in: the declared one, or what the bytes tell.
     pub fn text_charset(&self) -> Charset {
         match self.charset {
-            Charset::Unstated | Charset::Unknown | Charset::Ascii => {
+            Charset::Unstated | Charset::Unknown | Charset::Ascii | Charset::Wide => {
                 let is_utf8 =
                     *self.is_utf8.get_or_init(|| std::str::from_utf8(&self.bytes).is_ok());
                 if is_utf8 { Charset::Utf8 } else { Charset::Latin1 }
@@ -64,8 +66,25 @@ impl Message {
     ///
     /// # Errors
     /// `W2001` empty, `W2002` no MSH, `W2003` and `W2004` unusable delimiters, `W2005` a
-    /// batch, `W2006` too many segments, `W2007` too long.
+    /// batch, `W2006` too many segments, `W2007` too long, `W2060` broken UTF-16 or UTF-32.
     pub fn parse(bytes: Bytes) -> Result<Self, Fault> {
+        Self::parse_as(bytes, None)
+    }
+
+    /// As [`Message::parse`], read in this character set whatever MSH-18 says.
+    ///
+    /// # Errors
+    /// As [`Message::parse`].
+    pub fn parse_as(bytes: Bytes, charset: Option<Charset>) -> Result<Self, Fault> {
+        let (bytes, wide) = match charset::Wide::of(&bytes) {
+            None => (bytes, None),
+            Some(wide) => match wide.decode(&bytes) {
+                Some(text) => (Bytes::from(text), Some((wide, bytes))),
+                None => {
+                    return Err(Fault::new(W2060).because("it is cut or broken UTF-16 or UTF-32"));
+                }
+            },
+        };
         let mut tolerances = Tolerances::default();
         let start = begin::header(&bytes, &mut tolerances)?;
         let delimiters = Delimiters::read_noting(&bytes[start..], &mut tolerances)?;
@@ -77,17 +96,20 @@ impl Message {
         {
             tolerances.insert(Tolerance::EarlyTruncation);
         }
-        let charset = scan::part(header, delimiters.field, 17, Charset::Latin1).map_or(
-            Charset::Unstated,
-            |range| {
-                let first = header[range].split(|b| *b == delimiters.repetition).next();
-                Charset::named(first.unwrap_or_default())
-            },
-        );
+        let declared = || {
+            let range = scan::part(header, delimiters.field, 17, Charset::Latin1)?;
+            Some(Charset::declared(&header[range], Some(delimiters.repetition)))
+        };
+        let charset = match (&wide, charset) {
+            (Some(_), _) => Charset::Utf8,
+            (None, Some(charset)) => charset,
+            (None, None) => declared().unwrap_or(Charset::Unstated),
+        };
         Ok(Self {
             base: Arc::new(Base {
                 delimiters,
                 charset,
+                wide,
                 entries,
                 tolerances,
                 is_utf8: OnceLock::new(),
@@ -125,7 +147,8 @@ impl Message {
         Self::parse(Bytes::from(bytes))
     }
 
-    /// The bytes as they came, without edits.
+    /// The bytes as they came, without edits; those of a message in UTF-16 or UTF-32 as
+    /// UTF-8. [`Message::write`] gives the form that came.
     #[must_use]
     pub fn bytes(&self) -> &Bytes {
         &self.base.bytes
@@ -320,24 +343,6 @@ impl Message {
         }
         if !header.control_id().is_valued() {
             return Err(Fault::new(W2011).at(Place::path("MSH-10")));
-        }
-        Ok(())
-    }
-
-    /// Checks that the bytes fit the character set that MSH-18 names.
-    ///
-    /// # Errors
-    /// `W2060` with the segment where it does not, `W2061` for an unknown set.
-    pub fn check_charset(&self) -> Result<(), Fault> {
-        if self.base.charset == Charset::Unknown {
-            return Err(Fault::new(W2061).at(Place::path("MSH-18")));
-        }
-        for (index, segment) in self.segments().enumerate() {
-            if self.base.charset.misfit(segment.raw()).is_some() {
-                let id = segment.id();
-                let before = self.segments().take(index + 1).filter(|s| s.id() == id).count();
-                return Err(Fault::new(W2060).at(Place::path(format!("{id}[{before}]"))));
-            }
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ pub mod ack;
 pub mod batch;
 mod begin;
 mod charset;
+mod declared;
 mod delimiters;
 mod edit;
 pub mod escape;
@@ -27,7 +28,7 @@ mod tolerance;
 mod value;
 
 pub use begin::is_batch;
-pub use charset::Charset;
+pub use charset::{Charset, Switching};
 pub use delimiters::Delimiters;
 pub use edit::EDIT_NUMBER_MAX;
 pub use header::Header;

@@ -162,7 +162,7 @@ pub(super) fn begins_segment(bytes: &[u8], separator: u8) -> bool {
 #[inline]
 pub(super) fn find(bytes: &[u8], from: usize, mark: u8, charset: Charset) -> Option<usize> {
     let rest = bytes.get(from..)?;
-    if charset.hides_delimiters() && !rest.is_ascii() {
+    if charset.may_hide(rest) {
         return find_wide(bytes, from, mark, charset);
     }
     // Most parts end within a block, which costs less than a call of `memchr`.
@@ -183,7 +183,7 @@ fn find_wide(bytes: &[u8], from: usize, mark: u8, charset: Charset) -> Option<us
         if byte == mark {
             return Some(at);
         }
-        at += if charset.is_lead(byte) { 2 } else { 1 };
+        at += charset.width(bytes.get(at..).unwrap_or_default());
     }
     None
 }
@@ -192,7 +192,7 @@ fn find_wide(bytes: &[u8], from: usize, mark: u8, charset: Charset) -> Option<us
 pub(super) fn part(bytes: &[u8], mark: u8, n: usize, charset: Charset) -> Option<Range<usize>> {
     let start = match n {
         0 => 0,
-        _ if charset.hides_delimiters() && !bytes.is_ascii() => {
+        _ if charset.may_hide(bytes) => {
             let mut start = 0;
             for _ in 0..n {
                 start = find_wide(bytes, start, mark, charset)? + 1;
@@ -266,7 +266,7 @@ pub(super) fn walk(
 
 /// Number of parts of bytes divided by `mark`: at least one.
 pub(super) fn count(bytes: &[u8], mark: u8, charset: Charset) -> usize {
-    if charset.hides_delimiters() && !bytes.is_ascii() {
+    if charset.may_hide(bytes) {
         return Parts::new(bytes, Some(mark), charset).count();
     }
     memchr::memchr_iter(mark, bytes).count() + 1

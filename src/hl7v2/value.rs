@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use super::charset::Charset;
 use super::escape;
 use super::message::Base;
 use super::scan::{self, Parts};
@@ -74,20 +75,41 @@ impl<'m> Value<'m> {
             Some(escape) if self.raw.len() < 32 => self.raw.contains(&escape),
             Some(escape) => memchr::memchr(escape, self.raw).is_some(),
         };
+        let charset = self.base.charset;
         if !has_escape
             && self.raw.is_ascii()
+            && !matches!(charset, Charset::Iso2022(_))
             && let Ok(text) = std::str::from_utf8(self.raw)
         {
             return Cow::Borrowed(text);
         }
         let charset = self.base.text_charset();
-        if !has_escape {
-            return charset.decode(self.raw);
+        if has_escape {
+            escape::text(self.raw, &self.base.delimiters, charset)
+        } else {
+            charset.decode(self.raw)
         }
-        match escape::unescape(self.raw, &self.base.delimiters, charset) {
-            Cow::Borrowed(raw) => charset.decode(raw),
-            Cow::Owned(raw) => Cow::Owned(charset.decode(&raw).into_owned()),
-        }
+    }
+
+    /// Text of formatted data (FT) in lines: line breaks, blanks and indents carried out,
+    /// highlighting left out.
+    #[must_use]
+    pub fn plain(&self) -> String {
+        escape::plain(self.raw, &self.base.delimiters, self.base.text_charset())
+    }
+
+    /// As [`Value::plain`], without the control characters that FHIR strings may not hold.
+    #[must_use]
+    pub fn fhir_text(&self) -> String {
+        escape::fhir_text(self.raw, &self.base.delimiters, self.base.text_charset())
+    }
+
+    /// Whether the sender says that it cut the value off: its last byte is the truncation
+    /// character, which MSH-2 declares from 2.7 on. Source: HL7 v2.7 chapter 2.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.level != Level::Verbatim
+            && self.base.delimiters.truncation.is_some_and(|mark| self.raw.last() == Some(&mark))
     }
 
     /// Repetitions of a field; anything else is its own only one.

@@ -88,6 +88,9 @@ codes! {
     W2061 Permanent "MSH-18 names a character set that weir does not know",
         "Text is read as UTF-8 where it can be, else as 8859/1.",
         "Let the sender use `UNICODE UTF-8`.";
+    W2062 Permanent "MSH-18 names another character set than the one in use",
+        "Letters beyond ASCII are read as other letters, and nothing else would show it.",
+        "Let the sender name in MSH-18 the set that it writes, or set `charset` of the source.";
     W2100 Permanent "segments do not stand in the order of the message structure",
         "Values may belong to another group than the sender means.",
         "Compare the message with the structure named in MSH-9.";
