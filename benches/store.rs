@@ -20,7 +20,7 @@ use weir::message::{
     Peer, Receipt, Revision, SearchKey, Trail,
 };
 use weir::ports::{Clock as _, Files as _, Ports, SystemClock};
-use weir::store::{RestKey, Store, StorePlan};
+use weir::store::{RestKey, RestKeys, Store, StorePlan};
 
 const PRODUCERS: u64 = 64;
 
@@ -178,7 +178,7 @@ async fn run(home: &Path, count: u64) {
     let ports = Ports::system();
     let mut plan = StorePlan::new(home.join("store"));
     plan.min_free = ByteSize(0);
-    let rest = || Some(RestKey { id: "rest-1".into(), bytes: [7; 32].into() });
+    let rest = || RestKeys::new(vec![RestKey { id: "rest-1".into(), bytes: [7; 32].into() }]);
     let (store, _) = Store::open(&ports, &plan, rest(), &|_, _| {}).await.unwrap();
     let (start, before) = (Instant::now(), cpu());
     let times = produce(&store, count, 0).await;

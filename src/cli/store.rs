@@ -9,7 +9,7 @@ use super::{block_on, check, keys};
 use crate::base::{ByteSize, format_duration};
 use crate::config::Plan;
 use crate::ports::Ports;
-use crate::store::{LedgerRow, Recovery, RestKey, Store};
+use crate::store::{LedgerRow, Recovery, RestKeys, Store};
 
 pub fn run(args: &StoreArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     let (plan, _) = check::load_or_stop(shell, Exit::Config)?;
@@ -25,13 +25,8 @@ pub fn run(args: &StoreArgs, shell: &mut Shell) -> Result<Exit, Stop> {
 
 /// Opens the store of a stopped server; a running one holds its lock.
 fn open(plan: &Plan, shell: &mut Shell) -> Result<(Store, Recovery), Stop> {
-    let rest = match keys::read(plan)? {
-        Some(keyring) => {
-            let (id, bytes) = keyring.rest_key()?;
-            Some(RestKey { id, bytes })
-        }
-        None => None,
-    };
+    let rest = keys::read(plan)?.map(|keyring| RestKeys::of(&keyring)).transpose()?;
+    let rest = rest.unwrap_or_default();
     let bar = progress(shell, 0, "entries into the index");
     let opened = block_on(async {
         let ports = Ports::system();

@@ -155,7 +155,7 @@ pub(super) fn read(tree: &Tree, files: &Files, problems: &mut Problems) -> Serve
         segments = super::schemas::segments(tree, &mut weir, &HL7);
         weir.finish();
     }
-    let store = store(root.table("store"), &data_dir);
+    let mut store = store(root.table("store"), &data_dir);
     let admin = admin(root.table("admin"), &data_dir);
     let metrics = root.table("metrics").and_then(|mut table| {
         let listen = table.required(&METRICS);
@@ -165,6 +165,7 @@ pub(super) fn read(tree: &Tree, files: &Files, problems: &mut Problems) -> Serve
     let keys = keys(root.table("keys"));
     let consent = consent(tree, root.table("consent"));
     let audit_keep = with(root.table("audit"), 6 * 365 * DAY, |t, keep| t.or(&AUDIT_KEEP, keep));
+    store.keep_audit = audit_keep;
     let privacy = privacy(root.table("privacy"));
     let log = log(root.table("log"));
     let telemetry = telemetry(root.table("telemetry"));
@@ -216,6 +217,7 @@ fn store(table: Option<Table<'_>>, data_dir: &std::path::Path) -> StorePlan {
         keep_delivered: 30 * DAY,
         keep_dead: 180 * DAY,
         keep_content: 7 * DAY,
+        keep_audit: 6 * 365 * DAY,
     };
     with(table, default, |table, mut plan| {
         plan.commit_each = table.or(&COMMIT, Commit::Group) == Commit::Each;

@@ -18,7 +18,7 @@ use crate::observe::{Observer, Registry, happened, meter};
 use crate::ports::Ports;
 use crate::seal::Keyring;
 use crate::source::Bound;
-use crate::store::{Recovery, RestKey, Store};
+use crate::store::{Recovery, RestKeys, Store};
 
 /// Longest time a stop waits for sources and couriers: longer than the slowest answer that
 /// is common, shorter than service managers wait before they kill.
@@ -76,11 +76,8 @@ impl Engine {
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Self, Fault> {
         let Start { ports, observer, keyring } = start;
-        let rest = match &keyring {
-            Some(keyring) => Some(keyring.rest_key()).transpose()?,
-            None => None,
-        };
-        let rest = rest.map(|(id, bytes)| RestKey { id, bytes });
+        let rest = keyring.as_ref().map(|keyring| RestKeys::of(keyring)).transpose()?;
+        let rest = rest.unwrap_or_default();
         let (store, recovery) = Store::open(&ports, &plan.server.store, rest, progress).await?;
         let registry = Arc::new(Registry::default());
         registry.gauge(&meter::BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);

@@ -310,4 +310,15 @@ impl Entry {
             Self::Action(record) => &record.leaves,
         }
     }
+
+    /// Takes its audit leaves out.
+    #[must_use]
+    pub fn take_leaves(&mut self) -> Vec<Leaf> {
+        std::mem::take(match self {
+            Self::Message(record) => &mut record.leaves,
+            Self::Outcome(record) => &mut record.leaves,
+            Self::Consent(record) => &mut record.leaves,
+            Self::Action(record) => &mut record.leaves,
+        })
+    }
 }

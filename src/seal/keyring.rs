@@ -221,6 +221,19 @@ impl Keyring {
         self.active(REST).map(|key| (key.id.clone(), key.secret.clone()))
     }
 
+    /// All keys of the journal at rest, the one for new segments first: id and secret.
+    ///
+    /// # Errors
+    /// `W5003` when none is active.
+    pub fn rest_keys(&self) -> Result<Vec<(Arc<str>, Zeroizing<[u8; 32]>)>, Fault> {
+        let newest = self.active(REST)?;
+        let retired = self.0.iter().filter(|key| *key.name == *REST && key.id != newest.id);
+        Ok(std::iter::once(newest)
+            .chain(retired)
+            .map(|key| (key.id.clone(), key.secret.clone()))
+            .collect())
+    }
+
     /// The key of the journal at rest of an id, retired ones included, for old segments.
     ///
     /// # Errors

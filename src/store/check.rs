@@ -5,13 +5,14 @@ use std::collections::HashMap;
 
 use super::index::Names;
 use super::index::row::{Change, Counts, Head, QueueId, Standing};
+use super::journal::SegmentInfo;
 use super::open::queues_of;
 use super::search::ledger_row;
 use super::{LedgerRow, Position, Store};
 use crate::audit::ChainHead;
 use crate::base::MessageId;
 use crate::fault::{Fault, codes};
-use crate::message::Entry;
+use crate::message::{Entry, Leaf};
 
 /// The ledger by the journal, beside the ledger by the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,42 +106,119 @@ impl Store {
         Ok(Recount { entries, journal: rows(&counts), index: rows(&index) })
     }
 
-    /// Walks the audit chain from the first leaf that is kept. Blocking; reads everything.
+    /// Walks the audit chain from the first leaf that is kept, those of removed segments
+    /// included. Blocking; reads everything.
     ///
     /// # Errors
     /// `W6013` with the position where it breaks; `W6003`, `W6007`, `W6010`.
     pub fn verify_chain(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<ChainCheck, Fault> {
-        let shared = self.read();
-        let last = shared.live().durable;
-        let broken = |position: Position| {
-            Fault::new(codes::W6013).because(format!("at entry {position} of the journal"))
-        };
+        let last = self.read().live().durable;
         let mut check = ChainCheck { entries: 0, leaves: 0, last, head: ChainHead::default() };
+        let head = self.walk_leaves(last, &mut |position, leaves| {
+            check.entries += 1;
+            if check.entries.is_multiple_of(8192) {
+                progress(position, last);
+            }
+            check.leaves += leaves.len() as u64;
+            Ok(())
+        })?;
+        progress(last, last);
+        Ok(ChainCheck { head, ..check })
+    }
+
+    /// Visits the audit leaves that are kept, in order, with the position of their entry;
+    /// entries without any as well, but for those of removed segments. The chain is checked
+    /// on the way: what is visited has been found whole up to there. Blocking.
+    ///
+    /// # Errors
+    /// Those of `visit`; `W6013` with the position where the chain breaks; `W6003`,
+    /// `W6007`, `W6010`.
+    pub fn leaves(
+        &self,
+        visit: &mut dyn FnMut(Position, &[Leaf]) -> Result<(), Fault>,
+    ) -> Result<ChainHead, Fault> {
+        let last = self.read().live().durable;
+        self.walk_leaves(last, visit)
+    }
+
+    fn walk_leaves(
+        &self,
+        last: Position,
+        visit: &mut dyn FnMut(Position, &[Leaf]) -> Result<(), Fault>,
+    ) -> Result<ChainHead, Fault> {
+        let shared = self.read();
         let all = shared.reader.segments().all();
+        let (mut head, mut before) = (ChainHead::default(), 0);
         for (at, segment) in all.iter().enumerate() {
-            if segment.chain != check.head {
+            if segment.chain != head {
                 return Err(broken(segment.first));
             }
             if let Some(removed) = &segment.removed {
-                check.head = ChainHead(removed.chain);
+                if segment.leaves_from > 0 {
+                    head = self.walk_archives(before, segment, visit)?;
+                    if head.0 != removed.chain {
+                        return Err(broken(removed.last));
+                    }
+                }
+                head = ChainHead(removed.chain);
+            } else {
+                let end = all.get(at + 1).map_or(last, |next| next.first.saturating_sub(1));
+                shared.reader.walk_segment(
+                    segment,
+                    end.min(last),
+                    segment.first,
+                    &mut |walked| {
+                        let leaves = walked.entry.leaves();
+                        head = leaves.iter().fold(head, |head, leaf| head.next(leaf));
+                        let expected = walked.chain.or(leaves.is_empty().then_some(head));
+                        if expected != Some(head) {
+                            return Err(broken(walked.position));
+                        }
+                        visit(walked.position, leaves)
+                    },
+                )?;
+            }
+            before = segment.number;
+        }
+        Ok(head)
+    }
+
+    /// Leaves of removed segments behind the one numbered `before`: the head after them.
+    fn walk_archives(
+        &self,
+        before: u32,
+        segment: &SegmentInfo,
+        visit: &mut dyn FnMut(Position, &[Leaf]) -> Result<(), Fault>,
+    ) -> Result<ChainHead, Fault> {
+        let reader = &self.read().reader;
+        let own = before + 1..=segment.number;
+        // Where older leaves are gone, the chain is taken up where the first kept one says.
+        let begins = segment.leaves_from == segment.first;
+        let mut head = begins.then_some(segment.chain);
+        let mut found = false;
+        for number in reader.archives()?.into_iter().filter(|number| own.contains(number)) {
+            let archive = reader.archive(number)?;
+            if archive.first < segment.leaves_from {
                 continue;
             }
-            let end = all.get(at + 1).map_or(last, |next| next.first.saturating_sub(1));
-            shared.reader.walk_segment(segment, end.min(last), segment.first, &mut |walked| {
-                check.entries += 1;
-                if check.entries.is_multiple_of(8192) {
-                    progress(walked.position, last);
-                }
-                let leaves = walked.entry.leaves();
-                check.leaves += leaves.len() as u64;
-                check.head = leaves.iter().fold(check.head, |head, leaf| head.next(leaf));
-                let expected = walked.chain.or(leaves.is_empty().then_some(check.head));
-                if expected == Some(check.head) { Ok(()) } else { Err(broken(walked.position)) }
+            let follows = found || archive.first == segment.leaves_from;
+            if !follows || head.is_some_and(|head| head != archive.chain) {
+                return Err(broken(archive.first));
+            }
+            found = true;
+            let mut running = archive.chain;
+            reader.walk_archive(number, &mut |position, leaves| {
+                running = leaves.iter().fold(running, |head, leaf| head.next(leaf));
+                visit(position, leaves)
             })?;
+            head = Some(running);
         }
-        progress(last, last);
-        Ok(check)
+        head.filter(|_| found).ok_or_else(|| broken(segment.leaves_from))
     }
+}
+
+fn broken(position: Position) -> Fault {
+    Fault::new(codes::W6013).because(format!("at entry {position} of the journal"))
 }
 
 fn rows(names: &Names, counts: &[Counts]) -> Vec<LedgerRow> {

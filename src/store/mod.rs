@@ -31,7 +31,9 @@ use tokio::sync::{Semaphore, oneshot};
 
 pub use check::{ChainCheck, Recount};
 pub use journal::Position;
-pub use plan::{DeliveryRow, IndexHome, LedgerRow, QueueRow, Recovery, RestKey, StorePlan, Usage};
+pub use plan::{
+    DeliveryRow, IndexHome, LedgerRow, QueueRow, Recovery, RestKey, RestKeys, StorePlan, Usage,
+};
 pub use read::Setting;
 pub use shared::TROUBLES_MAX;
 

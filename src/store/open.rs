@@ -12,7 +12,7 @@ use super::live::Live;
 use super::secret::Secret;
 use super::shared::{Parts, Shared};
 use super::write::ROOM_KIB;
-use super::{Handle, IndexHome, Position, Recovery, RestKey, Store, StorePlan};
+use super::{Handle, IndexHome, Position, Recovery, RestKeys, Store, StorePlan};
 use crate::fault::{Fault, Place, codes};
 use crate::message::{Entry, PatientKey};
 use crate::ports::Ports;
@@ -20,6 +20,10 @@ use crate::ports::Ports;
 /// Entries taken into the index at once while it is made: batches sort and coalesce, and
 /// their rows are in memory.
 const REBUILD_BATCH: usize = 8192;
+
+/// Batches read ahead of the index: enough that neither side waits for the other's moods,
+/// some ten MB at most.
+const BATCHES_AHEAD: usize = 2;
 
 impl Store {
     /// Opens or makes the store: recovers the journal, cutting a torn tail, and brings the
@@ -32,7 +36,7 @@ impl Store {
     pub async fn open(
         ports: &Ports,
         plan: &StorePlan,
-        rest: Option<RestKey>,
+        rest: RestKeys,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<(Self, Recovery), Fault> {
         let start = ports.clock.monotonic();
@@ -51,10 +55,10 @@ impl Store {
             rest: rest.clone(),
             spares: plan.index == IndexHome::Directory,
         })?;
-        let secret = Secret::open(ports, directory, rest.as_ref(), opened.last == 0)?;
+        let secret = Secret::open(ports, directory, &rest, opened.last == 0)?;
         let Opened { writer, reader, last, torn_bytes } = opened;
         let (mut index, index_rebuilt) = open_index(ports, plan, &reader, last)?;
-        let replayed = project(&mut index, &reader, &secret, last, progress)?;
+        let replayed = project(&mut index, &reader, &secret, (last, plan.index), progress)?;
         let mut live = Live::default();
         live.begin(last, index.counts.clone());
         let shared = Arc::new(Shared::new(Parts {
@@ -189,30 +193,49 @@ fn open_index(
 }
 
 /// Takes the rest of the journal into the index; how many entries that was.
+///
+/// Reading, decrypting and decoding run ahead on a thread of their own, where there are
+/// threads: they cost about as much as taking the entries in.
 fn project(
     index: &mut Index,
     reader: &Reader,
     secret: &Secret,
-    last: Position,
+    (last, home): (Position, IndexHome),
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<u64, Fault> {
     let from = index.position + 1;
     let total = last.saturating_sub(index.position);
     let names = index.names.clone();
-    let mut events = Vec::new();
     let mut done = 0;
-    reader.walk(from, last, &mut |walked| {
-        events.push(event_of(&walked, &names, secret));
-        if events.len() >= REBUILD_BATCH {
-            index.apply(&events)?;
-            done += events.len() as u64;
-            events.clear();
-            progress(done, total);
-        }
+    let mut take = |events: &[Event]| {
+        index.apply(events)?;
+        done += events.len() as u64;
+        progress(done, total);
         Ok(())
-    })?;
-    done += events.len() as u64;
-    index.apply(&events)?;
+    };
+    let walk = |take: &mut dyn FnMut(Vec<Event>) -> Result<(), Fault>| {
+        let mut events = Vec::new();
+        reader.walk(from, last, &mut |walked| {
+            events.push(event_of(&walked, &names, secret));
+            if events.len() >= REBUILD_BATCH { take(std::mem::take(&mut events)) } else { Ok(()) }
+        })?;
+        take(events)
+    };
+    match home {
+        IndexHome::Memory => walk(&mut |events| take(&events))?,
+        IndexHome::Directory => std::thread::scope(|scope| {
+            let (send, batches) = std::sync::mpsc::sync_channel::<Vec<Event>>(BATCHES_AHEAD);
+            let walker = scope.spawn(move || {
+                // Fails when the other side ended early, with a fault of its own.
+                walk(&mut |events| send.send(events).map_err(|_| Fault::new(codes::W6009)))
+            });
+            let taken = batches.iter().try_for_each(|events| take(&events));
+            drop(batches);
+            let ended = || Fault::new(codes::W9002).because("reading the journal ended early");
+            let walked = walker.join().unwrap_or_else(|_| Err(ended()));
+            taken.and(walked)
+        })?,
+    }
     if index.position < last {
         // The rest was removed; the totals it left are written with this.
         index.apply(&[Event::Nothing { position: last }])?;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::Position;
 use crate::base::{ByteSize, ChannelName, DestinationName, MessageId, Timestamp};
+use crate::fault::Fault;
 use crate::message::{LaneKey, State};
+use crate::seal::Keyring;
 
 /// `[store]` of `config.toml`, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct StorePlan {
     pub keep_dead: Duration,
     /// How long content may be shown.
     pub keep_content: Duration,
+    /// How long audit leaves stay, whatever else goes; as `[audit] keep`.
+    pub keep_audit: Duration,
     /// Where the index lives, and with it who drives the writer.
     pub index: IndexHome,
 }
@@ -57,6 +61,7 @@ impl StorePlan {
             keep_delivered: 30 * day,
             keep_dead: 180 * day,
             keep_content: 7 * day,
+            keep_audit: 6 * 365 * day,
             index: IndexHome::Directory,
         }
     }
@@ -74,6 +79,38 @@ pub struct RestKey {
 impl std::fmt::Debug for RestKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "RestKey({})", self.id)
+    }
+}
+
+/// The keys of the journal at rest: the first seals what is written from now on, all of
+/// them open what was written before. None: written in clear.
+#[derive(Clone, Debug, Default)]
+pub struct RestKeys(Arc<[RestKey]>);
+
+impl RestKeys {
+    /// Takes keys, the one for writing first.
+    #[must_use]
+    pub fn new(keys: Vec<RestKey>) -> Self {
+        Self(keys.into())
+    }
+
+    /// Those of a keyring: its active `rest` key, then the retired ones.
+    ///
+    /// # Errors
+    /// `W5003` when none is active.
+    pub fn of(keyring: &Keyring) -> Result<Self, Fault> {
+        let keys = keyring.rest_keys()?.into_iter();
+        Ok(Self(keys.map(|(id, bytes)| RestKey { id, bytes }).collect()))
+    }
+
+    /// The key that seals what is written.
+    pub(super) fn newest(&self) -> Option<&RestKey> {
+        self.0.first()
+    }
+
+    /// The key of an id.
+    pub(super) fn find(&self, id: &str) -> Option<&RestKey> {
+        self.0.iter().find(|key| *key.id == *id)
     }
 }
 

@@ -5,7 +5,7 @@
 //! went before. Waiting and held deliveries keep their segment for ever. Consents and
 //! settings that are still current are appended again first. What remains is a small file
 //! with the ledger totals and the audit chain's head, so that ledger, chain and positions
-//! stay whole. Rejected: rewriting segments without what is old, since their offsets and
+//! stay whole, and an archive of the audit leaves, which stay for `[audit] keep`. Rejected: rewriting segments without what is old, since their offsets and
 //! nonces are part of what the index and the seal rely on.
 
 use std::collections::HashMap;
@@ -14,10 +14,10 @@ use std::sync::atomic::Ordering;
 
 use super::index::row::{ConsentRow, Head, Row};
 use super::index::{CARRIED, Index, decode, keys, read_setting};
-use super::journal::{Header, Removed, SegmentInfo, Walked, file_path};
+use super::journal::{Archive, Header, Removed, SegmentInfo, Walked, file_path, replace};
 use super::open::queues_of;
 use super::shared::Shared;
-use super::{IndexHome, Position, Store};
+use super::{IndexHome, Position, RestKeys, Store};
 use crate::base::{ChannelName, DestinationName, Timestamp};
 use crate::fault::{Fault, codes};
 use crate::message::{ActionRecord, Entry, State};
@@ -33,6 +33,7 @@ struct Candidate {
     carry: Vec<Entry>,
     /// Consents in it: id and offset.
     consents: Vec<(Arc<str>, u32)>,
+    leaves: Archive,
 }
 
 impl Store {
@@ -55,15 +56,16 @@ impl Store {
             if next.created.after(least) > now {
                 break;
             }
-            let (segment, last) = (segment.clone(), next.first.saturating_sub(1));
-            let found = self.off_thread(move |shared| candidate(shared, &segment, last, now));
+            let (segment, next) = (segment.clone(), next.clone());
+            let found = self.off_thread(move |shared| candidate(shared, &segment, &next, now));
             let Some(mut candidate) = found.await? else { continue };
             for entry in std::mem::take(&mut candidate.carry) {
                 self.commit(entry).await?;
             }
-            let gone = self.off_thread(move |shared| remove(shared, &candidate, now)).await?;
+            let gone = self.off_thread(move |shared| remove(shared, candidate, now)).await?;
             removed += u64::from(gone);
         }
+        self.off_thread(move |shared| expire_leaves(shared, now)).await?;
         if removed > 0 {
             self.read().flush_wanted.store(true, Ordering::Release);
         }
@@ -106,15 +108,17 @@ fn is_over(shared: &Shared, row: &Row, now: Timestamp) -> bool {
 fn candidate(
     shared: &Shared,
     segment: &Arc<SegmentInfo>,
-    last: Position,
+    next: &SegmentInfo,
     now: Timestamp,
 ) -> Result<Option<Candidate>, Fault> {
+    let last = next.first.saturating_sub(1);
     let mut found = Candidate {
         segment: segment.clone(),
         last,
         heads: Vec::new(),
         carry: Vec::new(),
         consents: Vec::new(),
+        leaves: shared.reader.begin_archive(&shared.ports, segment, next.created)?,
     };
     drop(shared.caught_up()?);
     let mut needed = false;
@@ -131,9 +135,10 @@ fn candidate(
 fn goes(
     shared: &Shared,
     found: &mut Candidate,
-    walked: Walked,
+    mut walked: Walked,
     now: Timestamp,
 ) -> Result<bool, Fault> {
+    found.leaves.add(walked.position, walked.entry.take_leaves())?;
     match walked.entry {
         Entry::Message(record) => {
             let head = Arc::new(Head::new(&record, &queues_of(&record, &shared.names)));
@@ -146,10 +151,9 @@ fn goes(
             let own = found.segment.first..=found.last;
             Ok(about.is_none_or(|position| own.contains(&position)))
         }
-        Entry::Consent(mut record) => {
+        Entry::Consent(record) => {
             if is_current(shared, &record.id, walked.location.segment, walked.location.offset)? {
                 found.consents.push((record.id.clone(), walked.location.offset));
-                record.leaves.clear();
                 found.carry.push(Entry::Consent(record));
             }
             Ok(true)
@@ -182,10 +186,10 @@ fn is_current(shared: &Shared, id: &str, segment: u32, offset: u32) -> Result<bo
 
 /// Removes a segment, unless something changed since it was read. The index is locked
 /// meanwhile, so that nobody sends one of its messages again.
-fn remove(shared: &Shared, candidate: &Candidate, now: Timestamp) -> Result<bool, Fault> {
+fn remove(shared: &Shared, candidate: Candidate, now: Timestamp) -> Result<bool, Fault> {
     let failed = |e: std::io::Error| Fault::new(codes::W6002).caused_by(e);
     let mut index = shared.caught_up()?;
-    let Some(totals) = totals(shared, &index, candidate, now)? else { return Ok(false) };
+    let Some(totals) = totals(shared, &index, &candidate, now)? else { return Ok(false) };
     for (id, offset) in &candidate.consents {
         if is_current(shared, id, candidate.segment.number, *offset)? {
             return Ok(false);
@@ -207,25 +211,66 @@ fn remove(shared: &Shared, candidate: &Candidate, now: Timestamp) -> Result<bool
         chain: before.map_or(candidate.segment.chain, |b| b.chain),
         key: String::new(),
         removed: Some(Removed { last: candidate.last, chain: next.chain.0, totals: merged }),
+        leaves_from: before
+            .map(|b| b.leaves_from)
+            .filter(|from| *from > 0)
+            .unwrap_or(candidate.segment.first),
     };
     let files = &*shared.ports.files;
     let directory = shared.plan.directory.join("journal");
-    let bytes = header.write();
-    let unready = directory.join("removed.tmp");
-    let file = files.open(&unready, true).map_err(failed)?;
-    file.set_len(0).map_err(failed)?;
-    file.write_at(&bytes, 0).map_err(failed)?;
-    file.sync().map_err(failed)?;
-    files.rename(&unready, &file_path(&directory, number)).map_err(failed)?;
-    files.sync_dir(&directory).map_err(failed)?;
+    // Before the segment goes; without it, the archive is written again.
+    candidate.leaves.finish(files, &directory)?;
+    put_removed(shared, &header)?;
     if let Some(before) = before {
         files.remove(&file_path(&directory, before.number)).map_err(failed)?;
     }
-    let info = SegmentInfo::from_header(&header, None, bytes.len() as u64)?;
-    shared.reader.segments().replace(info);
     shared.reader.forget(number);
     index.forget(&candidate.heads, number)?;
     Ok(true)
+}
+
+/// Writes what is left of a removed segment.
+fn put_removed(shared: &Shared, header: &Header) -> Result<(), Fault> {
+    let directory = shared.plan.directory.join("journal");
+    let bytes = header.write();
+    let path = file_path(&directory, header.number);
+    replace(&*shared.ports.files, &directory.join("removed.tmp"), &path, &bytes)
+        .map_err(|e| Fault::new(codes::W6002).caused_by(e))?;
+    let info = SegmentInfo::from_header(header, &RestKeys::default(), bytes.len() as u64)?;
+    shared.reader.segments().replace(info);
+    Ok(())
+}
+
+/// Removes archives of leaves that are past `keep_audit`, oldest first.
+fn expire_leaves(shared: &Shared, now: Timestamp) -> Result<(), Fault> {
+    let archives = shared.reader.archives()?;
+    let mut before = 0;
+    for segment in shared.reader.segments().all() {
+        let own = before + 1..=segment.number;
+        before = segment.number;
+        if segment.removed.is_none() || segment.leaves_from == 0 {
+            continue;
+        }
+        let (mut over, mut leaves_from) = (Vec::new(), 0);
+        for number in archives.iter().copied().filter(|number| own.contains(number)) {
+            let archive = shared.reader.archive(number)?;
+            let left = archive.first < segment.leaves_from;
+            if !left && archive.ended.after(shared.plan.keep_audit) > now {
+                leaves_from = archive.first;
+                break;
+            }
+            over.push(number);
+        }
+        if leaves_from != segment.leaves_from {
+            // First what says where they begin: a missing one would be a broken chain.
+            let _index = shared.index();
+            put_removed(shared, &Header { leaves_from, ..segment.header() })?;
+        }
+        for number in over {
+            shared.reader.remove_archive(number)?;
+        }
+    }
+    Ok(())
 }
 
 /// What the ledger keeps of a segment; none when something in it is needed after all.

@@ -2,7 +2,7 @@
 //! patient.
 //!
 //! Random, made with the store, kept in `search.key`, wrapped under the rest key when there
-//! is one. Losing it loses searches by old values, duplicate windows and lanes, so it is
+//! is one, and again when there is a newer one. Losing it loses searches by old values, duplicate windows and lanes, so it is
 //! never made anew while a journal exists.
 
 use std::path::Path;
@@ -14,7 +14,7 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::RestKey;
+use super::{RestKey, RestKeys};
 use crate::fault::{Fault, Place, codes};
 use crate::ports::{Files, Ports};
 
@@ -31,11 +31,11 @@ impl Secret {
     ///
     /// # Errors
     /// `W6002` when the disk refuses or the key is missing from a store that has a journal,
-    /// `W6008` when it is wrapped under another key.
+    /// `W6008` when it is wrapped under a key that is not here.
     pub fn open(
         ports: &Ports,
         directory: &Path,
-        rest: Option<&RestKey>,
+        rest: &RestKeys,
         fresh: bool,
     ) -> Result<Self, Fault> {
         let path = directory.join(NAME);
@@ -45,12 +45,20 @@ impl Secret {
             Ok(file) => {
                 let mut bytes = [0; BYTES];
                 file.read_at(&mut bytes, 0).map_err(refused)?;
-                unwrap(&bytes, rest)?
+                let (key, under) = unwrap(&bytes, rest)?;
+                let newest = rest.newest();
+                // Wrapped anew, so that the older key may go when nothing else needs it.
+                if newest.is_some_and(|newest| *newest.id != *under) {
+                    let wrapped = wrap(ports, &key, newest)?;
+                    save(&*ports.files, directory, &wrapped).map_err(refused)?;
+                }
+                key
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && fresh => {
                 let mut key = Zeroizing::new([0; 32]);
                 ports.entropy.fill(key.as_mut_slice());
-                save(&*ports.files, directory, &wrap(ports, &key, rest)?).map_err(refused)?;
+                save(&*ports.files, directory, &wrap(ports, &key, rest.newest())?)
+                    .map_err(refused)?;
                 key
             }
             Err(error) => return Err(refused(error)),
@@ -115,7 +123,8 @@ fn wrap(ports: &Ports, key: &[u8; 32], rest: Option<&RestKey>) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-fn unwrap(bytes: &[u8; BYTES], rest: Option<&RestKey>) -> Result<Zeroizing<[u8; 32]>, Fault> {
+/// The key, and the id of the rest key it was wrapped under; empty: none.
+fn unwrap(bytes: &[u8; BYTES], rest: &RestKeys) -> Result<(Zeroizing<[u8; 32]>, String), Fault> {
     let torn = || Fault::new(codes::W6002).at(Place::file(NAME)).because("it is not whole");
     let part = |at: usize, length: usize| bytes.get(at..at + length).ok_or_else(torn);
     if part(0, 8)? != MAGIC {
@@ -125,11 +134,11 @@ fn unwrap(bytes: &[u8; BYTES], rest: Option<&RestKey>) -> Result<Zeroizing<[u8; 
     let mut key = Zeroizing::new([0; 32]);
     key.copy_from_slice(part(85, 32)?);
     if id.is_empty() {
-        return Ok(key);
+        return Ok((key, id));
     }
     let missing =
         || Fault::new(codes::W6008).at(Place::file(NAME)).because(format!("key `{id}` is needed"));
-    let rest = rest.filter(|rest| *rest.id == *id).ok_or_else(missing)?;
+    let rest = rest.find(&id).ok_or_else(missing)?;
     cipher(rest)
         .decrypt_in_place_detached(
             Nonce::from_slice(part(73, 12)?),
@@ -138,5 +147,5 @@ fn unwrap(bytes: &[u8; BYTES], rest: Option<&RestKey>) -> Result<Zeroizing<[u8; 
             Tag::from_slice(part(117, 16)?),
         )
         .map_err(|_| missing())?;
-    Ok(key)
+    Ok((key, id))
 }

@@ -143,12 +143,7 @@ impl Store {
         if text.len() > ENTRY_BYTES_MAX {
             return Err(Fault::new(codes::W6006));
         }
-        let leaves = match &mut entry {
-            Entry::Message(record) => std::mem::take(&mut record.leaves),
-            Entry::Outcome(record) => std::mem::take(&mut record.leaves),
-            Entry::Consent(record) => std::mem::take(&mut record.leaves),
-            Entry::Action(record) => std::mem::take(&mut record.leaves),
-        };
+        let leaves = entry.take_leaves();
         let inflight = match entry {
             Entry::Message(record) => {
                 let queues = queues_of(&record, &shared.names);

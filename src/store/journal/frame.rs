@@ -13,6 +13,7 @@
 //! after the one before it is on disk.
 
 use super::Position;
+use super::seal::Sealer;
 
 /// Bytes of a frame's head.
 pub const HEAD_BYTES: usize = 24;
@@ -80,6 +81,30 @@ impl Head {
     pub fn batch_start(&self) -> Position {
         self.position.saturating_sub(u64::from(self.batch))
     }
+}
+
+/// Appends a frame to a buffer: the parts of its text, sealed where there is a key, under
+/// `head` with length and checksum filled in. Gives the payload's length; none when it is
+/// too long.
+pub fn put(
+    buffer: &mut Vec<u8>,
+    (segment, sealer): (u32, Option<&Sealer>),
+    mut head: Head,
+    text: &[&[u8]],
+) -> Option<u32> {
+    let start = buffer.len();
+    buffer.extend_from_slice(&[0; HEAD_BYTES]);
+    text.iter().for_each(|part| buffer.extend_from_slice(part));
+    if let Some(sealer) = sealer {
+        let payload = buffer.get_mut(start + HEAD_BYTES..)?;
+        let tag = sealer.seal(head.position, head.flags, payload)?;
+        buffer.extend_from_slice(&tag);
+    }
+    let (bytes, payload) = buffer.get_mut(start..)?.split_first_chunk_mut::<HEAD_BYTES>()?;
+    head.length = u32::try_from(payload.len()).ok()?;
+    head.checksum = head.checksum_of(segment, payload);
+    *bytes = head.write();
+    Some(head.length)
 }
 
 #[cfg(test)]

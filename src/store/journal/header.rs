@@ -31,6 +31,9 @@ pub struct Header {
     /// Id of the rest key it is sealed with; empty: in clear.
     pub key: String,
     pub removed: Option<Removed>,
+    /// Of a removed segment: position from which its leaves and those of removed segments
+    /// before it are in archives; 0 when none are.
+    pub leaves_from: Position,
 }
 
 /// What is left of a removed segment and of removed ones before it.
@@ -82,6 +85,7 @@ impl Header {
             put(176, &length.to_le_bytes());
             put(180, &checksum.to_le_bytes());
         }
+        put(184, &self.leaves_from.to_le_bytes());
         let checksum = crc32fast::hash(&bytes);
         bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
         bytes.extend(rest.into_iter().flat_map(|(_, _, text)| text));
@@ -121,6 +125,8 @@ impl Header {
             chain: ChainHead(array(&head, 72)?),
             key: String::from_utf8_lossy(key).into_owned(),
             removed,
+            // Zero in headers of before.
+            leaves_from: u64::from_le_bytes(array(&head, 184)?),
         })
     }
 }
@@ -149,6 +155,7 @@ mod tests {
                 chain: ChainHead([6; 32]),
                 key: "rest-2026".into(),
                 removed,
+                leaves_from: 17,
             };
             let bytes = header.write();
             assert_eq!(Header::read(&bytes), Ok(header));

@@ -5,6 +5,7 @@
 //! batches, one write and one sync each; a failed write or sync ends the writer for good.
 //! What lives elsewhere: finding things (`index`), and what is owed (`queue`).
 
+mod archive;
 mod frame;
 mod header;
 mod open;
@@ -17,6 +18,7 @@ mod writer;
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use archive::{Archive, replace};
 pub(super) use header::{Header, Removed};
 pub(super) use open::{Opened, open};
 pub(super) use reader::{Reader, Walked};

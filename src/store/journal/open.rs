@@ -13,7 +13,7 @@ use crate::audit::ChainHead;
 use crate::base::Timestamp;
 use crate::fault::{Fault, Place, codes};
 use crate::ports::{File, Files};
-use crate::store::RestKey;
+use crate::store::RestKeys;
 
 /// What opening found and made.
 pub struct Opened {
@@ -36,7 +36,7 @@ pub fn open(place: writer::Place) -> Result<Opened, Fault> {
     let directory = place.directory.clone();
     files.create_dir(&directory).map_err(refused)?;
     writer::sweep(&*files, &directory);
-    let mut list = headers(&*files, &directory, place.rest.as_ref())?;
+    let mut list = headers(&*files, &directory, &place.rest)?;
     check_order(&list)?;
     let mut end = End { last: 0, chain: ChainHead::default(), torn_bytes: 0 };
     // A segment without entries is made anew: what was torn in it must not come back.
@@ -54,7 +54,7 @@ pub fn open(place: writer::Place) -> Result<Opened, Fault> {
     }
     number += 1;
     let segments = Arc::new(Segments::new(list));
-    let reader = Reader::new(files, directory, segments.clone());
+    let reader = Reader::new(files, directory, segments.clone(), place.rest.clone());
     let writer = Writer::new(place, segments, number, end.last + 1, end.chain)?;
     Ok(Opened { writer, reader, last: end.last, torn_bytes: end.torn_bytes })
 }
@@ -68,7 +68,7 @@ struct End {
 fn headers(
     files: &dyn Files,
     directory: &Path,
-    rest: Option<&RestKey>,
+    rest: &RestKeys,
 ) -> Result<Vec<Arc<SegmentInfo>>, Fault> {
     let refused = |e: std::io::Error| Fault::new(codes::W6002).caused_by(e);
     let mut numbers: Vec<u32> =
@@ -134,6 +134,7 @@ fn no_frames(file: Arc<dyn File>, number: u32) -> Result<bool, Fault> {
         chain: ChainHead::default(),
         sealer: None,
         removed: None,
+        leaves_from: 0,
         bytes: 0,
     };
     let refused = |e: std::io::Error| Fault::new(codes::W6002).caused_by(e);

@@ -3,15 +3,18 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::archive::Archive;
 use super::frame::{FLAG_CHAIN, HEAD_BYTES, Head};
 use super::record;
 use super::scan::Scan;
 use super::segments::{SegmentInfo, Segments, file_name, file_path};
 use super::{Location, Position};
 use crate::audit::ChainHead;
+use crate::base::Timestamp;
 use crate::fault::{Fault, Place, codes};
 use crate::message::Entry;
-use crate::ports::{File, Files};
+use crate::ports::{File, Files, Ports};
+use crate::store::RestKeys;
 
 /// Segment files kept open for reading: deliveries come from few segments at a time, and
 /// a store has thousands.
@@ -19,8 +22,9 @@ const HANDLES_MAX: usize = 64;
 
 /// Reads the journal. Blocking; short reads only.
 pub struct Reader {
-    files: Arc<dyn Files>,
-    directory: PathBuf,
+    pub(super) files: Arc<dyn Files>,
+    pub(super) directory: PathBuf,
+    pub(super) rest: RestKeys,
     segments: Arc<Segments>,
     handles: Mutex<Vec<(u32, Arc<dyn File>)>>,
 }
@@ -35,8 +39,26 @@ pub struct Walked {
 }
 
 impl Reader {
-    pub fn new(files: Arc<dyn Files>, directory: PathBuf, segments: Arc<Segments>) -> Self {
-        Self { files, directory, segments, handles: Mutex::default() }
+    pub fn new(
+        files: Arc<dyn Files>,
+        directory: PathBuf,
+        segments: Arc<Segments>,
+        rest: RestKeys,
+    ) -> Self {
+        Self { files, directory, rest, segments, handles: Mutex::default() }
+    }
+
+    /// Begins the archive of a segment's leaves.
+    ///
+    /// # Errors
+    /// As [`Archive::begin`].
+    pub fn begin_archive(
+        &self,
+        ports: &Ports,
+        segment: &SegmentInfo,
+        ended: Timestamp,
+    ) -> Result<Archive, Fault> {
+        Archive::begin(ports, &self.rest, segment, ended)
     }
 
     pub fn segments(&self) -> &Segments {

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::Position;
 use crate::audit::ChainHead;
 use crate::fault::{Fault, codes};
 use crate::message::{Entry, Fate, Leaf, Outcome};
@@ -13,6 +14,8 @@ const MESSAGE: u8 = 1;
 const OUTCOME: u8 = 2;
 const CONSENT: u8 = 3;
 const ACTION: u8 = 4;
+/// Leaves of removed entries, in archives only.
+const LEAVES: u8 = 5;
 /// Version of every record so far. A change of a record's shape counts this up for its
 /// kind and keeps a reader of the old shape.
 const VERSION: u8 = 1;
@@ -78,6 +81,35 @@ pub fn encode(entry: &Entry) -> Result<Vec<u8>, Fault> {
     bytes.map_err(|_| Fault::new(codes::W9001).because("a record cannot be encoded"))
 }
 
+/// Leaves of an entry, by its position.
+pub type LeavesOf = (Position, Vec<Leaf>);
+
+/// Encodes leaves of removed entries.
+///
+/// # Errors
+/// `W9001` when they cannot be encoded, which all can.
+pub fn encode_leaves(batch: &[LeavesOf]) -> Result<Vec<u8>, Fault> {
+    postcard::to_extend(batch, vec![LEAVES, VERSION])
+        .map_err(|_| Fault::new(codes::W9001).because("leaves cannot be encoded"))
+}
+
+/// Decodes leaves of removed entries.
+///
+/// # Errors
+/// `W6007` for an unknown kind or version, `W6003` when they do not decode.
+pub fn decode_leaves(parts: &Parts<'_>) -> Result<Vec<LeavesOf>, Fault> {
+    if (parts.kind, parts.version) != (LEAVES, VERSION) {
+        return Err(unknown(parts));
+    }
+    postcard::from_bytes(parts.record)
+        .map_err(|_| Fault::new(codes::W6003).because("a whole frame holds no leaves"))
+}
+
+fn unknown(parts: &Parts<'_>) -> Fault {
+    let what = format!("record kind {} version {}", parts.kind, parts.version);
+    Fault::new(codes::W6007).because(what)
+}
+
 /// What stands in a text: its chain head, kind, version and record.
 pub struct Parts<'a> {
     kind: u8,
@@ -104,8 +136,7 @@ pub fn split(text: &[u8], chained: bool) -> Option<Parts<'_>> {
 /// `W6007` for an unknown kind or version, `W6003` when the record does not decode.
 pub fn decode(parts: &Parts<'_>) -> Result<Entry, Fault> {
     if parts.version != VERSION || !(MESSAGE..=ACTION).contains(&parts.kind) {
-        let what = format!("record kind {} version {}", parts.kind, parts.version);
-        return Err(Fault::new(codes::W6007).because(what));
+        return Err(unknown(parts));
     }
     let record = match parts.kind {
         MESSAGE => postcard::from_bytes(parts.record).map(|r| Entry::Message(Box::new(r))),

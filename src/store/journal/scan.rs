@@ -86,6 +86,11 @@ impl Scan {
         Ok(whole.then_some((head, payload)))
     }
 
+    /// Whether everything was read.
+    pub fn is_at_end(&self) -> bool {
+        self.at >= self.end
+    }
+
     /// Goes to the next frame; none where no whole frame with the expected position is.
     pub fn next(&mut self) -> io::Result<Option<(Position, Location, u8)>> {
         let at = self.at;

@@ -9,7 +9,7 @@ use super::seal::Sealer;
 use crate::audit::ChainHead;
 use crate::base::Timestamp;
 use crate::fault::{Fault, Place, codes};
-use crate::store::RestKey;
+use crate::store::RestKeys;
 
 /// One segment.
 #[derive(Clone)]
@@ -21,6 +21,8 @@ pub struct SegmentInfo {
     pub chain: ChainHead,
     pub sealer: Option<Sealer>,
     pub removed: Option<Removed>,
+    /// Of a removed one: position from which leaves are in archives; 0 for none.
+    pub leaves_from: Position,
     /// Bytes of its file.
     pub bytes: u64,
 }
@@ -29,14 +31,12 @@ impl SegmentInfo {
     /// Takes what a header says, and derives the segment's key.
     ///
     /// # Errors
-    /// `W6008` when it is sealed with another key than `rest`.
-    pub fn from_header(header: &Header, rest: Option<&RestKey>, bytes: u64) -> Result<Self, Fault> {
-        let sealer = match (header.key.as_str(), rest) {
+    /// `W6008` when it is sealed with a key that is not among `rest`.
+    pub fn from_header(header: &Header, rest: &RestKeys, bytes: u64) -> Result<Self, Fault> {
+        let sealer = match (header.key.as_str(), rest.find(&header.key)) {
             ("", _) => None,
-            (id, Some(rest)) if *rest.id == *id => {
-                Some(Sealer::new(rest, &header.salt, header.number))
-            }
-            (id, _) => {
+            (_, Some(rest)) => Some(Sealer::new(rest, &header.salt, header.number)),
+            (id, None) => {
                 return Err(Fault::new(codes::W6008)
                     .at(Place::file(file_name(header.number)))
                     .because(format!("key `{id}` is needed")));
@@ -49,8 +49,25 @@ impl SegmentInfo {
             chain: header.chain,
             sealer,
             removed: header.removed.clone(),
+            leaves_from: header.leaves_from,
             bytes: bytes.max(HEADER_BYTES as u64),
         })
+    }
+}
+
+impl SegmentInfo {
+    /// The header of a removed segment, as it is.
+    pub fn header(&self) -> Header {
+        Header {
+            number: self.number,
+            first: self.first,
+            created: self.created,
+            salt: [0; 32],
+            chain: self.chain,
+            key: String::new(),
+            removed: self.removed.clone(),
+            leaves_from: self.leaves_from,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::frame::{BATCH_ENTRIES_MAX, FLAG_CHAIN, HEAD_BYTES, Head, PAYLOAD_BYTES_MAX};
+use super::frame::{self, BATCH_ENTRIES_MAX, FLAG_CHAIN, HEAD_BYTES, Head, PAYLOAD_BYTES_MAX};
 use super::header::{HEADER_BYTES, Header};
 use super::record::{CHAIN_BYTES, PREFIX_BYTES};
 use super::seal::TAG_BYTES;
@@ -20,7 +20,7 @@ use crate::base::ByteSize;
 use crate::fault::{Fault, codes};
 use crate::message::Leaf;
 use crate::ports::{File, Files, Ports};
-use crate::store::RestKey;
+use crate::store::RestKeys;
 
 /// Bytes of the first segment after a start when no spare is ready: zeroing a full one
 /// would delay the start by its size over the speed of the disk.
@@ -44,7 +44,7 @@ pub struct Place {
     pub ports: Ports,
     pub directory: PathBuf,
     pub segment_bytes: ByteSize,
-    pub rest: Option<RestKey>,
+    pub rest: RestKeys,
     /// Whether spare segments are prepared by somebody else.
     pub spares: bool,
 }
@@ -126,15 +126,16 @@ impl Place {
             created: self.ports.clock.now(),
             salt,
             chain,
-            key: self.rest.as_ref().map_or(String::new(), |rest| rest.id.to_string()),
+            key: self.rest.newest().map_or(String::new(), |rest| rest.id.to_string()),
             removed: None,
+            leaves_from: 0,
         };
         file.write_at(&header.write(), 0)?;
         file.sync()?;
         self.files().rename(&made, &path)?;
         self.files().sync_dir(&self.directory)?;
         let end = file.len()?;
-        let info = SegmentInfo::from_header(&header, self.rest.as_ref(), end)
+        let info = SegmentInfo::from_header(&header, &self.rest, end)
             .map_err(|_| io::Error::other("the header does not fit its own key"))?;
         Ok(Current { file, info, offset: HEADER_BYTES as u64, end })
     }
@@ -249,24 +250,12 @@ impl Writer {
         let flags = if append.leaves.is_empty() { 0 } else { FLAG_CHAIN };
         let start = self.buffer.len();
         let (prefix, record) = append.text.split_at_checked(PREFIX_BYTES).ok_or_else(large)?;
-        self.buffer.extend_from_slice(&[0; HEAD_BYTES]);
-        self.buffer.extend_from_slice(prefix);
-        if flags != 0 {
-            self.buffer.extend_from_slice(&self.chain.0);
-        }
-        self.buffer.extend_from_slice(record);
-        let position = self.next;
-        let payload = self.buffer.get_mut(start + HEAD_BYTES..).unwrap_or_default();
-        if let Some(sealer) = &self.current.info.sealer {
-            let tag = sealer.seal(position, flags, payload).ok_or_else(large)?;
-            self.buffer.extend_from_slice(&tag);
-        }
-        let frame = self.buffer.get_mut(start..).unwrap_or_default();
-        let (head, payload) = frame.split_first_chunk_mut::<HEAD_BYTES>().ok_or_else(large)?;
-        let length = u32::try_from(payload.len()).map_err(|_| large())?;
-        let mut made = Head { length, checksum: 0, batch, flags, position };
-        made.checksum = made.checksum_of(self.current.info.number, payload);
-        *head = made.write();
+        let chain = if flags == 0 { [].as_slice() } else { &self.chain.0 };
+        let head = Head { length: 0, checksum: 0, batch, flags, position: self.next };
+        let info = &self.current.info;
+        let key = (info.number, info.sealer.as_ref());
+        let length = frame::put(&mut self.buffer, key, head, &[prefix, chain, record]);
+        let length = length.ok_or_else(large)?;
         let offset = self.current.offset + start as u64;
         self.next += 1;
         Ok(Location {
@@ -305,7 +294,7 @@ fn frame_bytes(append: &Append<'_>) -> usize {
 
 /// Removes what an unfinished preparation left.
 pub fn sweep(files: &dyn Files, directory: &Path) {
-    for name in ["spare.tmp", "new.tmp", "removed.tmp"] {
+    for name in ["spare.tmp", "new.tmp", "removed.tmp", "leaves.tmp"] {
         // Absent most of the time.
         let _ = files.remove(&directory.join(name));
     }

@@ -271,9 +271,7 @@ async fn the_key_and_the_lock_are_needed() {
     assert_eq!(other.code(), codes::W6001);
     store.commit(message(1, 1)).await.unwrap();
     let ports = handles.kill();
-    for rest in
-        [None, Some(RestKey { id: "rest-2".into(), bytes: zeroize::Zeroizing::new([7; 32]) })]
-    {
+    for rest in [keys(&[]), keys(&[2])] {
         let fault = Store::open(&ports, &plan, rest, &|_, _| {}).await.err().unwrap();
         assert_eq!(fault.code(), codes::W6008);
     }
@@ -283,6 +281,45 @@ async fn the_key_and_the_lock_are_needed() {
             assert!(!bytes.windows(5).any(|w| w == b"body "), "{}", path.display());
         });
     }
+}
+
+#[tokio::test]
+async fn a_new_rest_key_seals_what_comes_and_older_ones_open_what_came() {
+    let (ports, handles, plan) = sim(6);
+    let opened = async |rest: &[u8], ports: &Ports| {
+        Store::open(ports, &plan, keys(rest), &|_, _| {}).await.map(|(store, _)| store)
+    };
+    let store = opened(&[], &ports).await.unwrap();
+    store.commit(message(1, 1)).await.unwrap();
+    let hash = store.keyed_hash("control", b"C1");
+    drop(store);
+    let store = opened(&[1], &handles.kill()).await.unwrap();
+    store.commit(message(2, 2)).await.unwrap();
+    drop(store);
+    let store = opened(&[2, 1], &handles.kill()).await.unwrap();
+    store.commit(message(3, 3)).await.unwrap();
+    assert_eq!(lease(&store, "ehr", now(), 9).await, [1, 2, 3]);
+    assert_eq!(store.keyed_hash("control", b"C1"), hash);
+    drop(store);
+    // What was written last needs the newest key, the search key included; what was
+    // written before needs the older one.
+    let ports = handles.kill();
+    for rest in [keys(&[1]), keys(&[2])] {
+        let fault = Store::open(&ports, &plan, rest, &|_, _| {}).await.err().unwrap();
+        assert_eq!(fault.code(), codes::W6008);
+    }
+    let store = opened(&[3, 2, 1], &ports).await.unwrap();
+    assert_eq!(store.message(id(2)).unwrap().unwrap().original, body(2));
+    let later = now().after(365 * 24 * HOUR);
+    for number in [1, 2] {
+        store.settle(outcome(number, "ehr", delivered())).await.unwrap();
+    }
+    store.commit(message(4, 4)).await.unwrap();
+    assert_eq!(store.prune(later).await.unwrap(), 2);
+    drop(store);
+    // With its segments gone, the oldest key is needed no more.
+    let store = opened(&[3, 2], &handles.kill()).await.unwrap();
+    assert_eq!(lease(&store, "ehr", now(), 9).await, [3, 4]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{IndexHome, RestKey, Store, StorePlan};
+use super::{IndexHome, RestKey, RestKeys, Store, StorePlan};
 use crate::base::{ByteSize, ChannelName, DestinationName, MessageId, Timestamp};
 use crate::filter::Filter;
 use crate::message::{
@@ -29,8 +29,17 @@ pub fn plan(directory: PathBuf, index: IndexHome) -> StorePlan {
     }
 }
 
-pub fn key() -> Option<RestKey> {
-    Some(RestKey { id: "rest-1".into(), bytes: zeroize::Zeroizing::new([7; 32]) })
+/// Rest keys of these numbers, the one for writing first.
+pub fn keys(numbers: &[u8]) -> RestKeys {
+    let key = |number: &u8| RestKey {
+        id: format!("rest-{number}").into(),
+        bytes: zeroize::Zeroizing::new([*number; 32]),
+    };
+    RestKeys::new(numbers.iter().map(key).collect())
+}
+
+pub fn key() -> RestKeys {
+    keys(&[1])
 }
 
 pub async fn open(ports: &Ports, plan: &StorePlan) -> (Store, super::Recovery) {

@@ -190,6 +190,78 @@ async fn pruning_keeps_what_is_needed_and_the_totals() {
     assert_eq!(State::ALL.len(), 7);
 }
 
+/// Positions and actions of all audit leaves that are kept.
+fn leaves(store: &Store) -> Vec<(u64, String)> {
+    let mut all = Vec::new();
+    store
+        .leaves(&mut |position, leaves| {
+            all.extend(leaves.iter().map(|leaf| (position, leaf.action.to_string())));
+            Ok(())
+        })
+        .unwrap();
+    all
+}
+
+#[tokio::test]
+async fn audit_leaves_stay_when_their_segments_go() {
+    let (ports, handles, mut plan) = sim(10);
+    plan.segment_bytes = ByteSize(4096);
+    let day = 24 * HOUR;
+    plan.keep_audit = 400 * day;
+    let (store, _) = open(&ports, &plan).await;
+    let fill = async |store: &Store, numbers: std::ops::RangeInclusive<u64>| {
+        for number in numbers {
+            store.commit(message(number, number % 3)).await.unwrap();
+            let done = Box::new(outcome(number, "ehr", delivered()));
+            store.commit(Entry::Outcome(done)).await.unwrap();
+        }
+    };
+    fill(&store, 1..=40).await;
+    let all = leaves(&store);
+    assert_eq!(all.len(), 80);
+    // Some of them go, then the rest: headers are merged, archives are not.
+    assert!(store.prune(now().after(40 * day)).await.unwrap() > 5);
+    assert_eq!(leaves(&store), all);
+    drop(store);
+    let ports = handles.power_cut();
+    let (store, _) = Store::open(&ports, &plan, keys(&[2, 1]), &|_, _| {}).await.unwrap();
+    assert_eq!(leaves(&store), all);
+    fill(&store, 41..=60).await;
+    let all = leaves(&store);
+    assert!(store.prune(now().after(40 * day)).await.unwrap() > 2);
+    assert_eq!(store.usage().segments, 1);
+    assert_eq!(leaves(&store), all);
+    let head = store.verify_chain(&|_, _| {}).unwrap().head;
+    drop(store);
+    // One that is missing, and one that was changed, are found.
+    let archives = || -> Vec<PathBuf> {
+        let paths = handles.disk.paths().into_iter();
+        let mut paths: Vec<_> =
+            paths.filter(|p| p.extension().is_some_and(|e| e == "wl")).collect();
+        paths.sort();
+        paths
+    };
+    let middle = archives()[3].clone();
+    let ports = handles.kill();
+    ports.files.rename(&middle, &PathBuf::from("/saved")).unwrap();
+    let (store, _) = Store::open(&ports, &plan, keys(&[2, 1]), &|_, _| {}).await.unwrap();
+    let broken = |store: &Store| store.verify_chain(&|_, _| {}).unwrap_err().code();
+    assert_eq!(broken(&store), crate::fault::codes::W6013);
+    ports.files.rename(&PathBuf::from("/saved"), &middle).unwrap();
+    handles.disk.corrupt(&middle, |bytes| bytes[400] ^= 1);
+    assert_eq!(broken(&store), crate::fault::codes::W6003);
+    handles.disk.corrupt(&middle, |bytes| bytes[400] ^= 1);
+    assert_eq!(store.verify_chain(&|_, _| {}).unwrap().head, head);
+    // Past `[audit] keep` they go from the oldest on, and the chain is whole from there.
+    assert_eq!(store.prune(now().after(900 * day)).await.unwrap(), 1);
+    assert!(archives().is_empty() && leaves(&store).is_empty());
+    assert_eq!(store.verify_chain(&|_, _| {}).unwrap().head, head);
+    fill(&store, 61..=61).await;
+    drop(store);
+    let opened = Store::open(&handles.kill(), &plan, keys(&[2, 1]), &|_, _| {}).await;
+    assert_eq!(leaves(&opened.unwrap().0).len(), 2);
+}
+
 #[tokio::test]
 async fn actions_between_messages_are_counted_once_over_restarts() {
     let (ports, _home, plan) = real();
