@@ -76,7 +76,7 @@ impl Engine {
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<Self, Fault> {
         let Start { ports, observer, keyring } = start;
-        let rest = keyring.as_ref().map(|keyring| RestKeys::of(keyring)).transpose()?;
+        let rest = keyring.as_ref().map(RestKeys::of).transpose()?;
         let rest = rest.unwrap_or_default();
         let (store, recovery) = Store::open(&ports, &plan.server.store, rest, progress).await?;
         let registry = Arc::new(Registry::default());

@@ -33,6 +33,9 @@ use crate::fault::{Fault, Place};
 /// Name of the key of the journal at rest.
 pub const REST: &str = "rest";
 
+/// Id and secret of a key of the journal at rest.
+pub type RestSecret = (Arc<str>, Zeroizing<[u8; 32]>);
+
 /// Name of the key of keyed hashes: search keys, lanes, duplicate detection.
 pub const SEARCH: &str = "search";
 
@@ -225,7 +228,7 @@ impl Keyring {
     ///
     /// # Errors
     /// `W5003` when none is active.
-    pub fn rest_keys(&self) -> Result<Vec<(Arc<str>, Zeroizing<[u8; 32]>)>, Fault> {
+    pub fn rest_keys(&self) -> Result<Vec<RestSecret>, Fault> {
         let newest = self.active(REST)?;
         let retired = self.0.iter().filter(|key| *key.name == *REST && key.id != newest.id);
         Ok(std::iter::once(newest)

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 
 use super::index::Names;
 use super::index::row::{Change, Counts, Head, QueueId, Standing};
-use super::journal::SegmentInfo;
+use super::journal::{SegmentInfo, VisitLeaves};
 use super::open::queues_of;
 use super::search::ledger_row;
 use super::{LedgerRow, Position, Store};
 use crate::audit::ChainHead;
 use crate::base::MessageId;
 use crate::fault::{Fault, codes};
-use crate::message::{Entry, Leaf};
+use crate::message::Entry;
 
 /// The ledger by the journal, beside the ledger by the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,19 +133,12 @@ impl Store {
     /// # Errors
     /// Those of `visit`; `W6013` with the position where the chain breaks; `W6003`,
     /// `W6007`, `W6010`.
-    pub fn leaves(
-        &self,
-        visit: &mut dyn FnMut(Position, &[Leaf]) -> Result<(), Fault>,
-    ) -> Result<ChainHead, Fault> {
+    pub fn leaves(&self, visit: VisitLeaves<'_>) -> Result<ChainHead, Fault> {
         let last = self.read().live().durable;
         self.walk_leaves(last, visit)
     }
 
-    fn walk_leaves(
-        &self,
-        last: Position,
-        visit: &mut dyn FnMut(Position, &[Leaf]) -> Result<(), Fault>,
-    ) -> Result<ChainHead, Fault> {
+    fn walk_leaves(&self, last: Position, visit: VisitLeaves<'_>) -> Result<ChainHead, Fault> {
         let shared = self.read();
         let all = shared.reader.segments().all();
         let (mut head, mut before) = (ChainHead::default(), 0);
@@ -188,7 +181,7 @@ impl Store {
         &self,
         before: u32,
         segment: &SegmentInfo,
-        visit: &mut dyn FnMut(Position, &[Leaf]) -> Result<(), Fault>,
+        visit: VisitLeaves<'_>,
     ) -> Result<ChainHead, Fault> {
         let reader = &self.read().reader;
         let own = before + 1..=segment.number;

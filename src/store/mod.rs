@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, oneshot};
 
 pub use check::{ChainCheck, Recount};
-pub use journal::Position;
+pub use journal::{Position, VisitLeaves};
 pub use plan::{
     DeliveryRow, IndexHome, LedgerRow, QueueRow, Recovery, RestKey, RestKeys, StorePlan, Usage,
 };

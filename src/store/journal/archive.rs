@@ -123,6 +123,9 @@ pub fn replace(files: &dyn Files, unready: &Path, path: &Path, bytes: &[u8]) -> 
     files.sync_dir(directory)
 }
 
+/// Takes the leaves of an entry, with its position.
+pub type VisitLeaves<'a> = &'a mut dyn FnMut(Position, &[Leaf]) -> Result<(), Fault>;
+
 /// What an archive says of itself.
 #[derive(Clone, Copy, Debug)]
 pub struct ArchiveInfo {
@@ -177,11 +180,7 @@ impl Reader {
     ///
     /// # Errors
     /// Those of `visit`; `W6010`, `W6003`, `W6007`, `W6008`.
-    pub fn walk_archive(
-        &self,
-        number: u32,
-        visit: &mut dyn FnMut(Position, &[Leaf]) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+    pub fn walk_archive(&self, number: u32, visit: VisitLeaves<'_>) -> Result<(), Fault> {
         let (_, mut scan) = self.open_archive(number)?;
         let place = || Place::file(file_name(number));
         let failed = |e: io::Error| Fault::new(codes::W6010).at(place()).caused_by(e);

@@ -18,6 +18,7 @@ mod writer;
 
 use serde::{Deserialize, Serialize};
 
+pub use archive::VisitLeaves;
 pub(super) use archive::{Archive, replace};
 pub(super) use header::{Header, Removed};
 pub(super) use open::{Opened, open};
