@@ -49,6 +49,11 @@ impl SegmentId {
         }
     }
 
+    /// Its three bytes; zeros for a line without a name.
+    pub fn bytes(self) -> [u8; 3] {
+        self.0
+    }
+
     pub fn as_str(&self) -> &str {
         if *self == Self::NONE { "" } else { std::str::from_utf8(&self.0).unwrap_or("") }
     }

@@ -10,7 +10,7 @@ use super::message::Message;
 use super::path::{Path, Pick};
 use super::scan::SegmentId;
 use super::tables::{self, NodeKind, StructureDef};
-use crate::fault::codes::{W2100, W2101};
+use crate::fault::codes::{W2100, W2101, W2108, W2109, W2110};
 use crate::fault::{Fault, Place};
 
 /// Most deviations that are listed; further ones are counted. A message of a million
@@ -63,6 +63,8 @@ pub struct Deviation {
     pub name: String,
     /// Which segment of that name, from 1; 0 where it is missing.
     pub occurrence: usize,
+    /// Place of the segment in the message, from 0; none where it is missing.
+    pub segment: Option<usize>,
     /// Name of the group it stands in or is missing in; empty for the message itself.
     pub group: &'static str,
 }
@@ -81,15 +83,19 @@ pub enum DeviationKind {
 }
 
 impl Deviation {
-    /// The deviation as a fault: `W2100` for order, `W2101` for what is missing.
+    /// The deviation as a fault: `W2100` for order, `W2101` for a missing segment, `W2108`
+    /// for an unexpected one, `W2109` for one too many, `W2110` for a missing group.
     #[must_use]
     pub fn to_fault(&self) -> Fault {
         let group = if self.group.is_empty() { "the message" } else { self.group };
         let (code, cause) = match self.kind {
-            DeviationKind::Unexpected => (W2100, "the structure has no such segment".to_owned()),
+            DeviationKind::Unexpected => (W2108, "the structure has no such segment".to_owned()),
             DeviationKind::OutOfOrder => (W2100, format!("it should stand earlier in {group}")),
-            DeviationKind::TooMany => (W2100, format!("it stands too often in {group}")),
-            DeviationKind::Missing => (W2101, format!("{group} needs it")),
+            DeviationKind::TooMany => (W2109, format!("it stands too often in {group}")),
+            DeviationKind::Missing => {
+                let code = if self.name.len() == 3 { W2101 } else { W2110 };
+                (code, format!("{group} needs it"))
+            }
         };
         let place = match self.occurrence {
             0 | 1 => self.name.clone(),
@@ -154,6 +160,59 @@ impl Tree {
     /// Groups of a name anywhere in the message, in order.
     pub fn groups<'t>(&'t self, name: &'t str) -> impl Iterator<Item = NodeRef<'t>> + 't {
         self.root().groups(name)
+    }
+
+    /// Every segment of the message once, by its place, in the order of the message: what
+    /// deviates from its structure stands in another order in the tree.
+    #[must_use]
+    pub fn flatten(&self) -> Vec<usize> {
+        let mut all: Vec<usize> = self.root().all_segments().collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// For each node, which of the groups of its name it is in the group around it, from 1.
+    pub(super) fn ordinals(&self) -> Vec<u32> {
+        let mut ordinals = vec![1; self.nodes.len()];
+        let mut counts: Vec<(&'static str, u32)> = Vec::new();
+        for node in self.nodes.iter().filter(|node| node.segment == GROUP) {
+            counts.clear();
+            for at in &node.children {
+                let Some(child) = self.nodes.get(*at as usize) else { continue };
+                if child.segment != GROUP {
+                    continue;
+                }
+                let count = match counts.iter_mut().find(|(name, _)| *name == child.name) {
+                    Some((_, count)) => {
+                        *count += 1;
+                        *count
+                    }
+                    None => {
+                        counts.push((child.name, 1));
+                        1
+                    }
+                };
+                if let Some(ordinal) = ordinals.get_mut(*at as usize) {
+                    *ordinal = count;
+                }
+            }
+        }
+        ordinals
+    }
+
+    /// The groups around a segment, outermost first: `PATIENT_RESULT.ORDER_OBSERVATION[2]`.
+    pub(super) fn group_path(&self, node: NodeRef<'_>, ordinals: &[u32]) -> String {
+        let mut names = Vec::new();
+        let mut at = node.parent();
+        while let Some(group) = at.filter(|group| group.at != 0) {
+            names.push(match ordinals.get(group.at as usize) {
+                None | Some(0 | 1) => group.name().to_owned(),
+                Some(n) => format!("{}[{n}]", group.name()),
+            });
+            at = group.parent();
+        }
+        names.reverse();
+        names.join(".")
     }
 
     /// Places of the segments that a path with groups means.
@@ -502,11 +561,12 @@ impl Builder {
             }
             for (child, at) in group.children.iter().enumerate() {
                 let node = &def.nodes[usize::from(*at)];
-                if node.min > 0 && open.counts[child] == 0 {
+                if node.min > 0 && open.counts[child] == 0 && !is_hollow(def, *at) {
                     self.note(Deviation {
                         kind: DeviationKind::Missing,
                         name: node.name.to_owned(),
                         occurrence: 0,
+                        segment: None,
                         group: group.name,
                     });
                 }
@@ -534,7 +594,8 @@ impl Builder {
         let is_listed = self.tree.deviations.len() < DEVIATIONS_MAX;
         let occurrence =
             if is_listed { self.ids.iter().filter(|seen| **seen == id).count() } else { 1 };
-        self.note(Deviation { kind, name: id.as_str().to_owned(), occurrence, group });
+        let segment = Some(self.ids.len().saturating_sub(1));
+        self.note(Deviation { kind, name: id.as_str().to_owned(), occurrence, segment, group });
     }
 
     fn note(&mut self, deviation: Deviation) {
@@ -552,6 +613,21 @@ type Places = &'static [(&'static str, u16)];
 fn within(def: &StructureDef, at: u16, places: Places) -> Option<u16> {
     let end = def.ends.get(usize::from(at)).copied().unwrap_or(0);
     places.iter().map(|(_, place)| *place).find(|place| (at..end).contains(place))
+}
+
+/// Whether a node can be there without a segment of its own: a group that requires none,
+/// or a place for any segment (`Hxx`), which nobody can tell from others.
+fn is_hollow(def: &StructureDef, at: u16) -> bool {
+    let node = &def.nodes[usize::from(at)];
+    let mut inside = node.children.iter().map(|child| {
+        let min = def.nodes[usize::from(*child)].min;
+        min == 0 || is_hollow(def, *child)
+    });
+    match node.kind {
+        NodeKind::Segment => node.name.len() != 3 || node.name == "Hxx",
+        NodeKind::Group => inside.all(|hollow| hollow),
+        NodeKind::Choice => inside.any(|hollow| hollow),
+    }
 }
 
 /// Whether a segment may stand first in a group: nothing required stands before it.

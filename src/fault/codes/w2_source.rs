@@ -109,6 +109,66 @@ codes! {
     W2105 Permanent "a value is longer than allowed",
         "Receivers may cut it off.",
         "Let the sender shorten the value.";
+    W2106 Permanent "a field repeats more often than allowed",
+        "Receivers keep the first values and lose the others.",
+        "Let the sender send as many repetitions as the field may have.";
+    W2107 Permanent "a value has more parts than its data type",
+        "Receivers ignore the parts they do not know; most often a delimiter was not escaped.",
+        "Let the sender leave out the parts, or escape delimiters in text (`\\S\\` for `^`).";
+    W2108 Permanent "a segment is not part of the message structure",
+        "Receivers ignore segments that they do not expect.",
+        "Compare MSH-9 with what the sender means, or declare a segment of the site in `hl7/`.";
+    W2109 Permanent "a segment stands more often than the message structure allows",
+        "Receivers keep one of them, and which is chance.",
+        "Let the sender send it once, or a message for each.";
+    W2110 Permanent "a required group is missing",
+        "What its segments would say is needed for what follows.",
+        "Let the sender send the segments of the group.";
+    W2111 Permanent "a segment has more fields than its version defines",
+        "Receivers ignore fields that they do not know.",
+        "Compare MSH-12 with the version the sender means, or declare the field in `hl7/`.";
+    W2112 Permanent "a code is in its table, but not in this version",
+        "A receiver of this version may not know it.",
+        "Let the sender use a code of its version, or name the version it means in MSH-12.";
+    W2113 Permanent "a field is used that was withdrawn",
+        "Receivers of this version ignore it.",
+        "Let the sender use the field that took its place.";
+    W2114 Permanent "a field is used that is kept for older versions only",
+        "It has a better successor, which receivers look at first.",
+        "Let the sender use the field that took its place as well.";
+    W2115 Permanent "fields of a segment do not go together",
+        "What one of them says cannot be understood without the other.",
+        "Let the sender fill both, or neither.";
+    W2116 Permanent "a rule of the site is not met",
+        "The channel asks for more than the standard does.",
+        "See the rule in the profile of the channel.";
+    W2117 Permanent "times stand in the wrong order",
+        "One of them is mistaken, and nobody can tell which.",
+        "Let the sender correct the times.";
+    W2118 Permanent "a required component is empty",
+        "Without it the value cannot be told from others.",
+        "Let the sender fill the component.";
+    W2119 Permanent "an escape sequence is broken or unknown",
+        "It is kept as it came, so the text reads differently in each system.",
+        "Let the sender write the escape character itself as `\\E\\`.";
+    W2120 Permanent "no message structure is known for this type",
+        "Only the segments can be checked, not their order.",
+        "Compare MSH-9 with the standard.";
+    W2121 Permanent "a line has no segment name",
+        "Nobody knows what it says; most often a line break stands in a text.",
+        "Let the sender write line breaks in text as `\\.br\\`.";
+    W2122 Permanent "the check of a message was broken off",
+        "A message with this many findings has a fault of its own, and more would not help.",
+        "Correct the findings shown first.";
+    W2123 Permanent "MSH-9 names another structure than its event has",
+        "Receivers differ in which of the two they follow.",
+        "Let the sender correct MSH-9.3.";
+    W2124 Permanent "a message was read leniently",
+        "Other systems may refuse it or read it otherwise.",
+        "Let the sender write what the standard asks for.";
+    W2125 Permanent "a code is not among those a site is expected to use",
+        "The standard leaves this table to the sites, so the meaning of the code is local.",
+        "Add the code to the table of the site in `hl7/`.";
     W2301 Operator "the address of a source cannot be listened on",
         "Nothing reaches this channel until it listens; another process may hold the port.",
         "Free the port or change `listen`, then run `weir reload`.";

@@ -6,8 +6,11 @@
 //! here decides what a message may hold: most messages deviate somewhere.
 
 mod decode;
+mod site;
 
 use std::sync::OnceLock;
+
+pub use site::{FieldChange, Site, SiteField, SiteParts, SiteSegment, SiteTable};
 
 /// One version of the standard.
 #[derive(Debug)]
@@ -21,7 +24,7 @@ pub struct Version {
 }
 
 /// A segment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SegmentDef {
     /// Its name in words, such as `Patient Identification`.
     pub name: &'static str,
@@ -56,7 +59,7 @@ pub enum Usage {
 }
 
 /// A field of a segment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FieldDef {
     /// Its name in words.
     pub name: &'static str,
@@ -185,10 +188,21 @@ impl Version {
         self.segments.iter().copied()
     }
 
+    /// Data types of the version, in order of their IDs.
+    pub fn datatypes(&self) -> impl Iterator<Item = (&'static str, &'static DatatypeDef)> + '_ {
+        self.datatypes.iter().copied()
+    }
+
     /// Finds a data type by its ID in capitals.
     #[must_use]
     pub fn datatype(&self, id: &str) -> Option<&'static DatatypeDef> {
         find(&self.datatypes, id)
+    }
+
+    /// Its place among all versions, oldest first, from 0.
+    #[must_use]
+    pub fn ordinal(&self) -> usize {
+        NAMES.iter().position(|name| *name == self.name).unwrap_or(DEFAULT)
     }
 
     /// Finds a message structure, such as `ADT_A01`.
@@ -207,6 +221,11 @@ impl Version {
     pub fn event(&self, code: &str, event: &str) -> Option<&'static str> {
         let key = format!("{code}_{event}");
         find(&self.events, &key)
+    }
+
+    /// Events and their structures, such as `ADT_A04` and `ADT_A01`, in order.
+    pub fn events(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
+        self.events.iter().copied()
     }
 
     /// Component `n`, from 1, of a field; the field itself where its type is primitive and
@@ -243,9 +262,17 @@ impl CodeDef {
     #[must_use]
     pub fn is_in(&self, version: &str) -> bool {
         let at = NAMES.iter().position(|name| *name == version);
-        at.is_some_and(|at| self.versions & (1 << at) != 0)
+        at.is_some_and(|at| self.is_in_ordinal(at))
+    }
+
+    /// As [`CodeDef::is_in`], by [`Version::ordinal`].
+    pub(super) fn is_in_ordinal(&self, at: usize) -> bool {
+        self.versions & (1 << at) != 0
     }
 }
+
+/// Number of versions there are tables of.
+pub const VERSIONS: usize = NAMES.len() - 1;
 
 /// Versions in order, and last the current terminology.
 const NAMES: [&str; 14] = [
