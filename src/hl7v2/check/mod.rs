@@ -132,7 +132,8 @@ fn syntax(notes: &mut Notes<'_, '_>, message: &Message) {
     let tolerances = message.tolerances();
     for tolerance in Tolerance::ALL {
         // Lines without a name are found one by one.
-        if tolerances.contains(tolerance) && tolerance != Tolerance::UnnamedSegment {
+        let is_news = tolerance.is_notable() && tolerance != Tolerance::UnnamedSegment;
+        if is_news && tolerances.contains(tolerance) {
             notes.note(w::W2124, Spot::of(0), tolerance.phrase());
         }
     }
