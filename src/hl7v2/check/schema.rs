@@ -442,7 +442,6 @@ fn pack(code: &[u8]) -> Option<u64> {
     (key != 0).then_some(key)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the high bits are the mixed ones")]
 fn spread(key: u64) -> usize {
     (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
 }

@@ -104,17 +104,18 @@ impl<'m, 's, 'n> Walk<'m, 's, 'n> {
         };
         let Some(rule) = self.schema.segments.get(number) else { return };
         let charset = self.message.charset();
-        if charset.hides_delimiters() && !raw.is_ascii() {
+        if charset.may_hide(raw) {
             let mut plain = std::mem::take(&mut self.plain);
             plain.clear();
             plain.extend_from_slice(raw);
             let mut at = 0;
-            while let Some(byte) = plain.get(at).copied() {
-                let is_wide = charset.is_lead(byte);
-                if is_wide && let Some(second) = plain.get_mut(at + 1) {
-                    *second = b'x';
+            while at < raw.len() {
+                let width = charset.width(raw.get(at..).unwrap_or_default()).max(1);
+                if width > 1 {
+                    let end = (at + width).min(raw.len());
+                    plain.get_mut(at..end).unwrap_or_default().fill(b'x');
                 }
-                at += if is_wide { 2 } else { 1 };
+                at += width;
             }
             self.fields(rule, id, &plain);
             self.plain = plain;
