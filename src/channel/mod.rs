@@ -2,7 +2,8 @@
 //!
 //! [`process()`] takes bytes to a complete [`MessageRecord`](crate::message::MessageRecord)
 //! and the answer the sender hears; [`redecide()`] asks consent again before a delivery
-//! leaves; [`RetryPlan`] and [`Breaker`] say when to try again. All of it is pure: time,
+//! leaves; [`RetryPlan`] and [`Breaker`] say when to try again; [`Watch`] says when people
+//! are told of trouble. All of it is pure: time,
 //! random bytes, consents and keys are handed in, and the engine (layer 9) reports what
 //! comes out.
 //!
@@ -12,6 +13,7 @@
 //! mapping that fails is weir's affair (fate dead, answer `AA`), because a sender that
 //! resends cannot repair it.
 
+mod alert;
 mod breaker;
 mod keys;
 mod parse;
@@ -22,11 +24,15 @@ mod reply;
 mod retry;
 mod rules;
 
+pub use alert::{
+    AlertRule, AlertState, Condition, Fact, MEASURES, Measure, Notice, NoticeKind, Subject, Unit,
+    Watch, within,
+};
 pub use breaker::{Breaker, BreakerPlan, BreakerState};
 pub use keys::{SearchName, search_hash_domain};
 pub use parse::{Parsed, parse};
 pub use prepare::remake;
-pub use process::{Arrival, Processed, Surroundings, process, reject, wreck};
+pub use process::{Arrival, Left, Processed, Surroundings, process, reject, wreck};
 pub use redecide::{Redecision, redecide, same_decision};
 pub use reply::{Reply, refuse};
 pub use retry::{RetryPlan, Settlement, settle};

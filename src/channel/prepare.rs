@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::process::Left;
 use super::{
     Arrival, ChannelRules, DestinationRules, OnDeny, Parsed, Redecision, Surroundings, keys,
     redecide,
@@ -10,7 +11,7 @@ use super::{
 use crate::audit;
 use crate::base::ChannelName;
 use crate::consent::{self, Directive, Facts};
-use crate::fault::codes::W9001;
+use crate::fault::codes::{W4102, W9001};
 use crate::fault::{Fault, Place};
 use crate::mapping::Mapping;
 use crate::message::{
@@ -26,6 +27,7 @@ pub(super) struct Shared<'m> {
     pub(super) patient: Option<&'m PatientKey>,
     pub(super) trail: Trail,
     pub(super) leaves: Vec<Leaf>,
+    pub(super) left: Left,
     directives: Option<Arc<[Directive]>>,
     facts: Option<Facts>,
     made: Vec<Made>,
@@ -51,6 +53,7 @@ impl<'m> Shared<'m> {
             patient,
             trail: Trail { steps: Vec::new() },
             leaves: Vec::new(),
+            left: Left { unused: 0, unmapped: 0 },
             directives: None,
             facts: None,
             made: Vec::new(),
@@ -221,6 +224,9 @@ fn make(
         shared.step(Stage::Map, Some(to), (around.monotonic)().saturating_sub(begin));
         let mapped = mapped?;
         shared.note(format!("{} values, {} fields unused", mapped.values, mapped.unused));
+        shared.left.unused += mapped.unused as u64;
+        let unmapped = mapped.warnings.iter().filter(|warning| warning.code() == W4102);
+        shared.left.unmapped += unmapped.count() as u64;
         if let Some(step) = shared.trail.steps.last_mut() {
             step.warnings = mapped.warnings.iter().take(WARNINGS_MAX).map(warning).collect();
         }

@@ -62,6 +62,18 @@ pub struct Processed {
     pub reply: Reply,
     /// Deviations of the message that were read past, or that it was refused for.
     pub read_past: Tolerances,
+    /// What the mappings left over.
+    pub left: Left,
+}
+
+/// What the mappings of a message left over, all destinations together; a body that
+/// several destinations share counts once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Input fields that no rule used.
+    pub unused: u64,
+    /// Codes without a row in their code map.
+    pub unmapped: u64,
 }
 
 /// Why a message is not taken.
@@ -84,7 +96,7 @@ pub fn process(rules: &ChannelRules, arrival: Arrival, around: &mut Surroundings
             let reply =
                 reply::unparsed(rules.input, &arrival.bytes, AckCode::AR, fault.clone(), stamp);
             refused(&mut record, rules, &arrival, &fault, &reply);
-            return Processed { record, reply, read_past: Tolerances::NONE };
+            return Processed { record, reply, read_past: Tolerances::NONE, left: Left::default() };
         }
     };
     let patient = keys::patient(rules, &parsed.content);
@@ -103,6 +115,7 @@ pub fn process(rules: &ChannelRules, arrival: Arrival, around: &mut Surroundings
     let decided = stages(rules, &mut shared, around);
     record.trail = std::mem::take(&mut shared.trail);
     let leaves = std::mem::take(&mut shared.leaves);
+    let left = shared.left;
     drop(shared);
 
     let reply = match decided {
@@ -124,7 +137,7 @@ pub fn process(rules: &ChannelRules, arrival: Arrival, around: &mut Surroundings
     record.patient = patient;
     record.ack = reply.code_text().into();
     record.leaves.extend(leaves);
-    Processed { record, reply, read_past }
+    Processed { record, reply, read_past, left }
 }
 
 /// Accept, filter, and the fates.
@@ -273,7 +286,7 @@ pub fn wreck(
         false => Reply::silent(true, Some(fault)),
     };
     record.ack = Arc::from(reply.code_text());
-    Processed { record, reply, read_past: Tolerances::NONE }
+    Processed { record, reply, read_past: Tolerances::NONE, left: Left::default() }
 }
 
 /// The record of input that never became a message: too large, or framing that cannot be
@@ -286,7 +299,7 @@ pub fn reject(rules: &ChannelRules, arrival: &Arrival, fault: Fault, now: Timest
     let stamp = (arrival.id, now);
     let reply = reply::unparsed(rules.input, &arrival.bytes, AckCode::AR, fault.clone(), stamp);
     refused(&mut record, rules, arrival, &fault, &reply);
-    Processed { record, reply, read_past: Tolerances::NONE }
+    Processed { record, reply, read_past: Tolerances::NONE, left: Left::default() }
 }
 
 #[cfg(test)]

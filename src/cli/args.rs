@@ -120,6 +120,8 @@ pub enum Command {
     Ledger(LedgerArgs),
     /// The journey of a message through gates, queues and attempts
     Trace(TraceArgs),
+    /// List, take up, mute and test alerts
+    Alert(AlertArgs),
     /// Check or rebuild the store of a stopped server
     Store(StoreArgs),
     /// Open the sealed values of a message, for the holder of the key
@@ -442,6 +444,38 @@ pub struct TraceArgs {
     /// Patient identifier; needs `--reason`, and is audited
     #[arg(long, value_name = "ID")]
     pub patient: Option<String>,
+}
+
+/// `weir alert`.
+#[derive(Args, Debug)]
+pub struct AlertArgs {
+    #[command(subcommand)]
+    pub action: AlertAction,
+}
+
+/// What to do with alerts.
+#[derive(Debug, Subcommand)]
+pub enum AlertAction {
+    /// List all, with what is open
+    Ls,
+    /// Take up what is open: it is not repeated
+    Ack {
+        /// Name of the alert
+        name: String,
+    },
+    /// Tell nobody for a time; what still holds then is told
+    Mute {
+        /// Name of the alert
+        name: String,
+        /// How long
+        #[arg(default_value = "1h", value_parser = duration)]
+        time: Duration,
+    },
+    /// Send a notice, marked as a test, to everyone it tells
+    Test {
+        /// Name of the alert
+        name: String,
+    },
 }
 
 /// `weir store`.

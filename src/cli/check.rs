@@ -90,6 +90,7 @@ pub fn problem_json(problem: &Problem) -> serde_json::Value {
 /// Dials every destination once.
 fn online(plan: &Plan) -> Result<Problems, Stop> {
     block_on(async {
+        crate::ports::secrets::allow(plan.programs());
         let ports = Ports::system();
         let mut problems = Problems::new();
         for channel in plan.channels.iter().filter(|channel| channel.enabled) {

@@ -17,12 +17,19 @@ pub fn man(shell: &mut Shell) -> Result<Exit, Stop> {
     let mut page = Vec::new();
     let command = Cli::command();
     clap_mangen::Man::new(command.clone()).render(&mut page).map_err(Stop::io)?;
-    for sub in command.get_subcommands() {
-        let title = format!("weir {}", sub.get_name());
-        clap_mangen::Man::new(sub.clone().disable_help_flag(true).bin_name(title))
-            .render(&mut page)
-            .map_err(Stop::io)?;
-    }
+    sections("weir", &command, &mut page)?;
     shell.raw(&page)?;
     Ok(Exit::Done)
+}
+
+/// Writes a page for every command below one, its commands included.
+fn sections(name: &str, command: &clap::Command, page: &mut Vec<u8>) -> Result<(), Stop> {
+    for sub in command.get_subcommands() {
+        let title = format!("{name} {}", sub.get_name());
+        let section = sub.clone().disable_help_flag(true).bin_name(title.clone());
+        let section = clap_mangen::Man::new(section).title(title.replace(' ', "-"));
+        section.render(page).map_err(Stop::io)?;
+        sections(&title, sub, page)?;
+    }
+    Ok(())
 }

@@ -14,6 +14,7 @@ use crate::settings::SecretRef;
 
 /// Reads the keyring; none where the configuration names none.
 pub fn read(plan: &Plan) -> Result<Option<Keyring>, Stop> {
+    secrets::allow(plan.programs());
     let Some(reference) = &plan.server.keys.keyring else { return Ok(None) };
     let bytes = secrets::resolve(reference)?;
     Ok(Some(Keyring::parse(&bytes)?))

@@ -8,6 +8,7 @@ mod exit;
 mod shell;
 mod table;
 
+mod alert;
 mod bench;
 mod channel;
 mod check;
@@ -100,6 +101,7 @@ fn dispatch(command: Command, shell: &mut Shell) -> Result<Exit, Stop> {
         Command::Queue(args) => queue::run(&args, shell),
         Command::Replay(args) => replay::run(&args, shell),
         Command::Ledger(args) => ledger::run(&args, shell),
+        Command::Alert(args) => alert::run(&args, shell),
         Command::Trace(args) => trace::run(&args, shell),
         Command::Store(args) => store::run(&args, shell),
         Command::Unseal(args) => unseal::run(&args, shell),

@@ -19,7 +19,7 @@ use crate::fault::{Fault, FilePlace, Problems};
 use crate::mapping::{Mapping, ValuePath};
 use crate::message::{ContentKind, Revision};
 use crate::seal::{How, Keyring};
-use crate::settings::{Document, Spanned, Table};
+use crate::settings::{Document, SecretRef, Spanned, Table};
 use crate::source::{self, SourceKind, SourcePlan};
 
 /// Name of the channel in a file (else of the file), and its template, parsed.
@@ -339,7 +339,10 @@ impl<'t> Maker<'t> {
         let bytes = match crate::ports::secrets::resolve(reference) {
             Ok(bytes) => bytes,
             Err(fault) => {
-                let cause = fault.cause().unwrap_or("it cannot be read").to_owned();
+                let cause = match reference {
+                    SecretRef::Exec(_) => "a check runs no programs",
+                    _ => fault.cause().unwrap_or("it cannot be read"),
+                };
                 let warning = Fault::new(W1048).because(format!("`{reference}`: {cause}"));
                 table.with_problems(|problems| problems.warning(warning));
                 return None;

@@ -263,7 +263,11 @@ pub(super) const KEYS: &[KeyRow] = &[
             &[],
             &[
                 KindRow { name: "webhook", about: "By HTTP POST.", keys: &[URL.row()] },
-                KindRow { name: "email", about: "By mail.", keys: &[TO.row(), SMTP.row()] },
+                KindRow {
+                    name: "email",
+                    about: "By mail; not available yet.",
+                    keys: &[TO.row(), SMTP.row()],
+                },
                 KindRow { name: "exec", about: "By a program.", keys: &[PROGRAM.row()] },
             ],
         ),

@@ -18,6 +18,7 @@ mod keys;
 mod plan;
 mod revision;
 mod schemas;
+mod seen;
 mod server;
 mod tree;
 mod watch;
@@ -30,6 +31,7 @@ use crate::fault::{Problems, Severity};
 pub use diff::{Changes, ChannelChange, Gone, diff};
 pub use plan::*;
 pub use schemas::{reference, schemas};
+pub use seen::Seen;
 pub use tree::Sources;
 
 /// Loads the configuration under `root` as `site` sees it (else as `[weir] site` says).

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::revision::{Digest, commit, short};
 use crate::base::{ChannelName, DestinationName};
-use crate::channel::{ChannelRules, RetryPlan};
+use crate::channel::{AlertRule, ChannelRules, RetryPlan};
 use crate::consent::Policy;
 use crate::destination;
 use crate::fault::{Code, FilePlace};
@@ -37,6 +37,18 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The programs that `exec:` references may run.
+    #[must_use]
+    pub fn programs(&self) -> Vec<crate::ports::secrets::Program> {
+        let programs = self.server.programs.iter();
+        let program = |program: &ProgramPlan| crate::ports::secrets::Program {
+            name: program.name.clone(),
+            argv: program.argv.clone(),
+            timeout: program.timeout,
+        };
+        programs.map(program).collect()
+    }
+
     pub(super) fn new(root: &Path, server: ServerPlan, mut channels: Vec<ChannelPlan>) -> Self {
         let mut digest = Digest::default();
         digest.add(&server.text);
@@ -295,13 +307,6 @@ pub enum NotifyKind {
         /// To this address, which often holds a token.
         url: SecretRef,
     },
-    /// By mail.
-    Email {
-        /// To these addresses.
-        to: Vec<Arc<str>>,
-        /// Through this server, `host:port`.
-        server: Arc<str>,
-    },
     /// By a program of `[exec.NAME]`.
     Exec {
         /// Its name.
@@ -310,24 +315,14 @@ pub enum NotifyKind {
 }
 
 /// `[[alert]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AlertPlan {
-    /// Its name.
-    pub name: Arc<str>,
-    /// What is compared, such as `queue.oldest`.
-    pub measure: &'static str,
-    /// Whether it is raised above (else below) the threshold.
-    pub above: bool,
-    /// The threshold as written: `5m`, `100`, `5%`.
-    pub threshold: Arc<str>,
-    /// How long the condition must hold.
-    pub hold: Duration,
+    /// Name, condition, how long it must hold, how often it is repeated.
+    pub rule: AlertRule,
     /// Channels by name or `tag:NAME`; empty: all.
     pub on: Vec<Arc<str>>,
     /// Who is told, names of `[notify.NAME]`.
     pub notify: Vec<Arc<str>>,
-    /// Time between notices while it lasts.
-    pub repeat: Duration,
 }
 
 /// A segment of this site, from `hl7/*.toml`.

@@ -1,33 +1,15 @@
 //! Programs, notices and alerts of config.toml.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::keys::*;
 use super::plan::{AlertPlan, NotifyKind, NotifyPlan, ProgramPlan};
 use super::server::suggest;
 use super::words::{NotifyType, parsed};
+use crate::channel::{AlertRule, Condition};
 use crate::fault::Fault;
-use crate::fault::codes::{W1011, W1053, W1055, W1056};
-use crate::settings::{Table, nearest};
-
-/// What alerts can compare.
-pub(super) const MEASURES: &[&str] = &[
-    "queue.messages",
-    "queue.oldest",
-    "dead.new",
-    "source.silent",
-    "destination.down",
-    "error.rate",
-    "latency.p99",
-    "ledger.unaccounted",
-    "cert.days",
-    "disk.free",
-    "backup.age",
-    "breakglass.unreviewed",
-    "reload.failed",
-    "audit.invalid",
-];
+use crate::fault::codes::{W1011, W1050, W1055, W1056};
+use crate::settings::Table;
 
 pub(super) fn programs(root: &mut Table<'_>) -> Vec<ProgramPlan> {
     let mut programs = Vec::new();
@@ -54,8 +36,12 @@ pub(super) fn notify(root: &mut Table<'_>, programs: &[ProgramPlan]) -> Vec<Noti
                 table.required(&URL).map(|url| NotifyKind::Webhook { url })
             }
             Some(NotifyType::Email) => {
-                let (to, server) = (table.required(&TO), table.required(&SMTP));
-                to.zip(server).map(|(to, server)| NotifyKind::Email { to, server })
+                let _ = (table.required(&TO), table.required(&SMTP));
+                let fault = Fault::new(W1050).because("this version sends no mail");
+                let fault = fault.remedy("Use a `webhook`, or `exec` with a program that mails.");
+                let span = table.span();
+                table.error(fault, &span);
+                None
             }
             Some(NotifyType::Exec) => table.required_spanned(&PROGRAM).map(|program| {
                 if !programs.iter().any(|p| p.name == program.value) {
@@ -80,7 +66,13 @@ pub(super) fn alerts(root: &mut Table<'_>, notify: &[NotifyPlan]) -> Vec<AlertPl
     let mut alerts = Vec::new();
     for mut table in root.array("alert") {
         let name = table.required(&ALERT_NAME);
-        let when = parsed(&mut table, &ALERT_WHEN, alert_condition);
+        let when = parsed(&mut table, &ALERT_WHEN, Condition::parse);
+        if let Some(when) = &when
+            && !when.value.measure.available
+        {
+            let cause = format!("this version does not measure `{}`", when.value.measure.name);
+            table.error(Fault::new(W1050).because(cause), &when.span);
+        }
         if !table.has("when") {
             let _ = table.required(&ALERT_WHEN);
         }
@@ -97,56 +89,10 @@ pub(super) fn alerts(root: &mut Table<'_>, notify: &[NotifyPlan]) -> Vec<AlertPl
         }
         table.finish();
         if let (Some(name), Some(when)) = (name, when) {
-            let (measure, above, threshold) = when.value;
             let notify = told.map(|told| told.value).unwrap_or_default();
-            alerts.push(AlertPlan { name, measure, above, threshold, hold, on, notify, repeat });
+            let rule = AlertRule { name, condition: when.value, hold, repeat };
+            alerts.push(AlertPlan { rule, on, notify });
         }
     }
     alerts
-}
-
-/// `queue.oldest > 5m`: measure, above, threshold.
-fn alert_condition(text: &str) -> Result<(&'static str, bool, Arc<str>), Fault> {
-    let wrong = || {
-        Fault::new(W1053)
-            .because("a condition of an alert looks like `queue.oldest > 5m`")
-            .remedy("Write a measure, `>` or `<`, and a threshold with its unit.")
-    };
-    let at = text.find(['<', '>']).ok_or_else(wrong)?;
-    let (measure, rest) = text.split_at(at);
-    let above = rest.starts_with('>');
-    let threshold = rest.get(1..).unwrap_or_default().trim();
-    let measure = measure.trim();
-    let Some(known) = MEASURES.iter().find(|known| **known == measure) else {
-        let fault = Fault::new(W1053).because(format!("nothing is measured as `{measure}`"));
-        return Err(match nearest(measure, MEASURES.iter().copied()) {
-            Some(near) => fault.remedy(format!("did you mean `{near}`?")),
-            None => fault.remedy(format!("Use one of {}.", MEASURES.join(", "))),
-        });
-    };
-    let number = threshold.bytes().take_while(u8::is_ascii_digit).count();
-    if number == 0 || threshold.starts_with('=') {
-        return Err(wrong());
-    }
-    Ok((known, above, threshold.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn conditions_of_alerts_are_checked() {
-        let check = |text: &str, expected: Option<(&str, bool, &str)>| {
-            let read = alert_condition(text).ok();
-            let read = read.as_ref().map(|(measure, above, rest)| (*measure, *above, &**rest));
-            assert_eq!(read, expected, "{text}");
-        };
-        check("queue.oldest > 5m", Some(("queue.oldest", true, "5m")));
-        check("disk.free<5 GiB", Some(("disk.free", false, "5 GiB")));
-        check("queue.odlest > 5m", None);
-        check("queue.oldest >= 5m", None);
-        check("queue.oldest > m", None);
-        check("queue.oldest", None);
-    }
 }

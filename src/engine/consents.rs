@@ -79,7 +79,9 @@ impl Engine {
             deleted: false,
             leaves: vec![leaf],
         };
+        let audited = super::vitals::actions(&record.leaves);
         core.store.commit(Entry::Consent(Box::new(record))).await?;
+        core.audited.count(&audited);
         core.book.forget(&patients);
         let created = before.as_ref().is_none_or(|record| record.deleted);
         if let Some(before) = &before {
@@ -127,7 +129,9 @@ impl Engine {
             ..before
         };
         let patients = record.patients.clone();
+        let audited = super::vitals::actions(&record.leaves);
         core.store.commit(Entry::Consent(Box::new(record))).await?;
+        core.audited.count(&audited);
         core.book.forget(&patients);
         core.observer.emit(core.event(&happened::CONSENT_DELETED));
         Ok(())

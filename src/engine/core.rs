@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::book::Book;
 use super::task::Supervisor;
+use super::vitals::{AuditMeters, actions};
 use crate::base::{MessageId, Timestamp};
 use crate::channel::Surroundings;
 use crate::consent::ConsentBook;
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) waiters: Waiters,
     pub(crate) commit_duration: Histogram,
     pub(crate) commits: Counter,
+    pub(crate) audited: AuditMeters,
     disk: AtomicU8,
 }
 
@@ -64,6 +66,7 @@ impl Core {
             book: Book::new(store.clone()),
             asked: None,
             commit_duration: registry.histogram(&meter::COMMIT_DURATION, &[]),
+            audited: AuditMeters::new(&registry),
             commits: registry.counter(&meter::COMMIT_MESSAGES, &[]),
             stop: watch::Sender::new(false),
             waiters: Waiters::default(),
@@ -127,8 +130,11 @@ impl Core {
         settings: Vec<(Arc<str>, Arc<str>)>,
         leaves: Vec<Leaf>,
     ) -> Result<(), Fault> {
+        let audited = actions(&leaves);
         let record = ActionRecord { at: self.now(), settings, leaves };
-        self.store.commit(Entry::Action(Box::new(record))).await.map(|_| ())
+        self.store.commit(Entry::Action(Box::new(record))).await?;
+        self.audited.count(&audited);
+        Ok(())
     }
 
     /// How full the disk was when last looked at.

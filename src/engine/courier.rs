@@ -382,6 +382,7 @@ impl Worker {
             outcome,
             leaves,
         };
+        core.audited.count(&super::vitals::actions(&record.leaves));
         let message = delivery.message;
         match core.store.settle(record).await {
             Ok(()) => lease.settled(),

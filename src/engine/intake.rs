@@ -250,7 +250,8 @@ impl Door {
     async fn commit(&self, live: &Live, processed: Processed) -> Answer {
         let channel = &*self.0;
         let core = &channel.core;
-        let Processed { record, reply, read_past: _ } = processed;
+        let Processed { record, reply, left, read_past: _ } = processed;
+        let audited = super::vitals::actions(&record.leaves);
         let (id, now) = (record.id, record.received);
         let kept = Kept::of(&record, &live.outlets);
         let wait = after_delivery(live) && kept.owed > 0;
@@ -271,6 +272,9 @@ impl Door {
         let took = core.ports.clock.monotonic().saturating_sub(begin);
         core.commit_duration.observe(took);
         core.commits.increment();
+        core.audited.count(&audited);
+        live.meters.unused.add(left.unused);
+        live.meters.unmapped.add(left.unmapped);
         live.meters.stage(Stage::Commit, took);
         kept.count(live);
         kept.report(channel, id, now, &reply);

@@ -11,6 +11,7 @@
 
 mod actions;
 mod adopt;
+mod alerts;
 mod book;
 mod channel;
 mod consents;
@@ -28,9 +29,12 @@ mod replay;
 mod running;
 mod serve;
 mod task;
+mod tell;
+mod vitals;
 
 pub use actions::Actor;
 pub use adopt::{Heir, Stranded};
+pub use alerts::AlertStatus;
 pub use channel::Target;
 pub use consents::StoredConsent;
 pub use intake::DUPLICATE_WINDOW;

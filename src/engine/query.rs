@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::fault::codes::{W6907, W6909, W8901};
 use crate::filter::{Field, Filter, Term};
 use crate::message::{Body, Fate, FaultRecord, MessageRecord, Outcome, OutcomeRecord, State};
-use crate::observe::happened;
+use crate::observe::{happened, meter};
 use crate::store::{DeliveryRow, LedgerRow, QueueRow, Usage};
 
 /// The engine at a glance.
@@ -244,6 +244,8 @@ impl Engine {
         let mut leaf = audit::message_revealed(core.now(), subject, &by.name, &by.reason);
         leaf.decision = Some(format!("for {purpose}").into());
         core.act(Vec::new(), vec![leaf]).await?;
+        // Whoever comes over the socket or the loopback address has every right.
+        core.registry.counter(&meter::REVEALS, &["admin"]).increment();
         let event = core.event(&happened::CONTENT_REVEALED).channel(record.channel.shared());
         core.observer.emit(event.message(id));
         Ok(Revealed { body })

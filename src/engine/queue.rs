@@ -352,7 +352,9 @@ impl Engine {
             outcome,
             leaves,
         };
+        let audited = super::vitals::actions(&record.leaves);
         core.store.commit(Entry::Outcome(Box::new(record))).await?;
+        core.audited.count(&audited);
         let mut event = core.event(told).channel(row.channel.shared());
         event.state = Some(after);
         core.observer.emit(event.destination(row.destination.shared()).message(row.message));

@@ -108,6 +108,7 @@ impl Engine {
             }
         }
         self.load_consent_files().await;
+        self.reread_credentials().await;
         Ok(changes)
     }
 

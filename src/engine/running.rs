@@ -46,6 +46,8 @@ pub(crate) struct Running {
     pub(crate) tasks: Tasks,
     pub(crate) started: Timestamp,
     pub(crate) recovery: Recovery,
+    pub(crate) alerts: super::alerts::Alerts,
+    pub(crate) vitals: super::vitals::Vitals,
     /// One reload at a time.
     pub(crate) reloading: tokio::sync::Mutex<()>,
 }
@@ -91,6 +93,8 @@ impl Engine {
             tasks: Tasks::default(),
             started,
             recovery,
+            alerts: super::alerts::Alerts::default(),
+            vitals: super::vitals::Vitals::default(),
             reloading: tokio::sync::Mutex::new(()),
             core,
         }));
@@ -106,6 +110,8 @@ impl Engine {
             }
         }
         monitor::spawn(&engine);
+        super::alerts::spawn(&engine);
+        super::vitals::spawn(&engine);
         Ok(engine)
     }
 

@@ -82,6 +82,14 @@ events! {
     TASK_RESTARTED Error "task_restarted" "a task panicked and was started again";
     ADMIN_LISTENING Info "admin_listening" "the API takes requests";
     ADMIN_TROUBLE Warn "admin_trouble" "a request could not be served";
+    ALERT_OPENED Error "alert_opened" "an alert opened";
+    ALERT_LASTS Error "alert_lasts" "an alert is still open";
+    ALERT_ENDED Info "alert_ended" "an alert is over";
+    ALERT_ACKED Info "alert_acked" "a person takes an alert up";
+    ALERT_MUTED Warn "alert_muted" "an alert tells nobody for a time";
+    NOTICE_FAILED Error "notice_failed" "a notice did not reach its receiver";
+    AUDIT_BROKEN Error "audit_broken" "the audit chain could not be walked to its end";
+    CREDENTIALS_REFUSED Error "credentials_refused" "a renewed certificate or key cannot be used";
     CONTENT_REVEALED Warn "content_revealed" "a person looked at the content of a message";
 }
 

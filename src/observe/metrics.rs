@@ -137,8 +137,21 @@ metrics! {
     CERTIFICATE_EXPIRY Gauge "weir_tls_certificate_expiry_timestamp_seconds" ["use"]
         "When a certificate ends.";
     HTTP_REQUESTS Counter "weir_http_requests_total" ["route" "code"] "Requests to the API.";
+    ALERTS_FIRING Gauge "weir_alerts_firing" ["alert"] "Open alerts of a rule.";
+    LIVE_CLIENTS Gauge "weir_live_clients" [] "Readers of the stream of events.";
+    UNMAPPED_CODES Counter "weir_unmapped_codes_total" ["channel"]
+        "Codes without a row in their code map, of messages that were mapped all the same.";
     EVENTS_SUPPRESSED Counter "weir_log_events_suppressed_total" []
         "Log lines left out because the same had just been written.";
+    PROCESS_CPU Counter "process_cpu_seconds_total" []
+        "Processor time used, user and system, in seconds.";
+    PROCESS_OPEN_FILES Gauge "process_open_fds" [] "Open files and sockets.";
+    PROCESS_MAX_FILES Gauge "process_max_fds" [] "Most files and sockets that may be open.";
+    PROCESS_VIRTUAL Gauge "process_virtual_memory_bytes" [] "Virtual memory in bytes.";
+    PROCESS_RESIDENT Gauge "process_resident_memory_bytes" [] "Memory in use in bytes.";
+    PROCESS_THREADS Gauge "process_threads" [] "Threads.";
+    PROCESS_STARTED Gauge "process_start_time_seconds" []
+        "When the process started, in seconds since 1970.";
 }
 
 #[cfg(test)]
@@ -150,7 +163,7 @@ mod tests {
         let mut names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
         for metric in METRICS {
             let name = metric.name;
-            assert!(name.starts_with("weir_"), "{name}");
+            assert!(name.starts_with("weir_") || name.starts_with("process_"), "{name}");
             let counter = metric.kind == MetricKind::Counter;
             assert_eq!(counter, name.ends_with("_total"), "{name}");
             assert!(metric.help.ends_with('.'), "{name}: help is a sentence");
@@ -172,6 +185,7 @@ mod tests {
                     "version",
                     "revision",
                     "use",
+                    "alert",
                 ];
                 assert!(known.contains(label), "{name}: {label}");
             }

@@ -14,7 +14,7 @@ mod writer;
 pub use event::{Event, Level};
 pub use events::{EVENTS, EventRow, row};
 pub use metrics::{METRICS, Metric, MetricKind};
-pub use registry::{Counter, Gauge, Histogram, Registry};
+pub use registry::{Counter, Gauge, Histogram, HistogramCounts, Registry};
 pub use writer::{LogPlan, LogStyle, Observer};
 
 /// The rows of the table of events, by name.

@@ -83,24 +83,48 @@ impl Histogram {
         self.0.sum_micros.fetch_add(micros, Ordering::Relaxed);
     }
 
-    fn counts(&self) -> [u64; BOUNDS_MICROS.len() + 1] {
-        std::array::from_fn(|i| self.0.counts.get(i).map_or(0, |c| c.load(Ordering::Relaxed)))
+    /// How many were noted, by size.
+    #[must_use]
+    pub fn counts(&self) -> HistogramCounts {
+        let count = |i: usize| self.0.counts.get(i).map_or(0, |c| c.load(Ordering::Relaxed));
+        HistogramCounts(std::array::from_fn(count))
     }
 
     /// How many were noted.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.counts().iter().sum()
+        self.counts().0.iter().sum()
     }
 
     /// Upper bound of the bucket in which the quantile lies; none before the first value.
     #[must_use]
     pub fn quantile(&self, percent: u64) -> Option<Duration> {
-        let counts = self.counts();
-        let total: u64 = counts.iter().sum();
+        self.counts().quantile(percent)
+    }
+}
+
+/// How many durations were noted, by size, at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct HistogramCounts([u64; BOUNDS_MICROS.len() + 1]);
+
+impl HistogramCounts {
+    /// Those noted since an earlier moment.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let both = |i: usize| (self.0.get(i).copied(), earlier.0.get(i).copied());
+        Self(std::array::from_fn(|i| match both(i) {
+            (Some(now), Some(then)) => now.saturating_sub(then),
+            _ => 0,
+        }))
+    }
+
+    /// Upper bound of the bucket in which the quantile lies; none when nothing was noted.
+    #[must_use]
+    pub fn quantile(&self, percent: u64) -> Option<Duration> {
+        let total: u64 = self.0.iter().sum();
         let rank = (total * percent).div_ceil(100).max(1);
         let mut seen = 0;
-        for (count, bound) in counts.iter().zip(BOUNDS_MICROS.iter().chain([&u64::MAX])) {
+        for (count, bound) in self.0.iter().zip(BOUNDS_MICROS.iter().chain([&u64::MAX])) {
             seen += count;
             if total > 0 && seen >= rank {
                 return Some(Duration::from_micros((*bound).min(60_000_000)));
@@ -206,7 +230,7 @@ fn write_series(out: &mut String, metric: &Metric, values: &[Arc<str>], series: 
         }
         Series::Histogram(histogram) => {
             let mut seen = 0;
-            let counts = histogram.counts();
+            let counts = histogram.counts().0;
             for (count, bound) in counts.iter().zip(BOUNDS_MICROS) {
                 seen += count;
                 let bound = Duration::from_micros(bound).as_secs_f64().to_string();

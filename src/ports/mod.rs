@@ -11,8 +11,11 @@ mod entropy;
 mod files;
 pub mod http;
 mod net;
+pub mod process;
+pub mod program;
 pub mod secrets;
 pub mod sim;
+pub mod systemd;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;

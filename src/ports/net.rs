@@ -56,6 +56,9 @@ impl Listener for SystemListener {
 #[async_trait]
 impl Net for SystemNet {
     async fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listener>> {
+        if let Some(held) = super::systemd::listener(address)? {
+            return Ok(Box::new(SystemListener(tokio::net::TcpListener::from_std(held)?)));
+        }
         let domain = socket2::Domain::for_address(address);
         let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
         socket.set_reuse_address(true)?;

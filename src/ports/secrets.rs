@@ -3,9 +3,7 @@
 //! Bytes are wiped when dropped and never shown; a fault names the reference's kind and
 //! name only.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -86,9 +84,6 @@ pub fn allow(programs: Vec<Program>) {
     *PROGRAMS.write().unwrap_or_else(PoisonError::into_inner) = programs;
 }
 
-/// Time between two looks whether a program has ended.
-const LOOK: Duration = Duration::from_millis(5);
-
 /// Runs a program and takes what it prints. Its errors are not kept: they may hold parts
 /// of what it protects.
 fn run(name: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
@@ -97,37 +92,7 @@ fn run(name: &str) -> Result<Zeroizing<Vec<u8>>, Fault> {
     drop(programs);
     let failed = |why: String| unread(format!("program `{name}`: {why}"));
     let program = program.ok_or_else(|| Fault::new(W7504).because(format!("`exec:{name}`")))?;
-    let (first, rest) = program.argv.split_first().ok_or_else(|| failed("no `argv`".to_owned()))?;
-    let mut child = Command::new(first)
-        .args(rest)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| failed(error.to_string()))?;
-    let mut waited = Duration::ZERO;
-    let status = loop {
-        match child.try_wait().map_err(|error| failed(error.to_string()))? {
-            Some(status) => break status,
-            None if waited >= program.timeout => {
-                // It may have ended in between; either way it is reaped.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(failed("no end in time".to_owned()));
-            }
-            None => std::thread::sleep(LOOK),
-        }
-        waited += LOOK;
-    };
-    if !status.success() {
-        return Err(failed(status.to_string()));
-    }
-    let mut printed = Zeroizing::new(Vec::new());
-    if let Some(stdout) = child.stdout.take() {
-        let read = stdout.take(SECRET_BYTES_MAX).read_to_end(&mut printed);
-        read.map_err(|error| failed(error.to_string()))?;
-    }
-    Ok(printed)
+    super::program::run(&program.argv, b"", program.timeout).map_err(failed)
 }
 
 fn unread(cause: String) -> Fault {

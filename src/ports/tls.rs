@@ -6,7 +6,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
@@ -167,6 +167,50 @@ pub fn server_config(plan: &TlsServerPlan) -> Result<Arc<ServerConfig>, Fault> {
         .with_single_cert(certificates(&plan.cert)?, private_key(&plan.key)?)
         .map_err(unfit)?;
     Ok(Arc::new(config))
+}
+
+/// TLS of a listener whose certificate can be renewed while it listens.
+pub struct ServerTls {
+    plan: TlsServerPlan,
+    config: RwLock<Arc<ServerConfig>>,
+}
+
+/// The listeners that stand: certificates are renewed where they are used, in several
+/// rooms, and one who reloads knows none of them.
+static SERVERS: Mutex<Vec<Weak<ServerTls>>> = Mutex::new(Vec::new());
+
+impl ServerTls {
+    /// Reads the certificate and key of a listener.
+    ///
+    /// # Errors
+    /// As [`server_config`].
+    pub fn new(plan: &TlsServerPlan) -> Result<Arc<Self>, Fault> {
+        let config = RwLock::new(server_config(plan)?);
+        let this = Arc::new(Self { plan: plan.clone(), config });
+        let mut servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.retain(|server| server.strong_count() > 0);
+        servers.push(Arc::downgrade(&this));
+        Ok(this)
+    }
+
+    /// The configuration for the next connection.
+    #[must_use]
+    pub fn current(&self) -> Arc<ServerConfig> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn reread(&self) -> Result<(), Fault> {
+        let config = server_config(&self.plan)?;
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(())
+    }
+}
+
+/// Reads the certificates and keys of all listeners again; connections that stand keep
+/// theirs. Gives the faults of those that cannot be read, which stay as they are.
+pub fn reread() -> Vec<Fault> {
+    let servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    servers.iter().filter_map(Weak::upgrade).filter_map(|server| server.reread().err()).collect()
 }
 
 /// Makes the configuration of a connection.

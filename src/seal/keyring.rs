@@ -201,6 +201,12 @@ impl Keyring {
         self.0.iter().filter(|key| key.active).map(|key| &*key.name)
     }
 
+    /// When the active keys were made, by name; without those whose age is not noted.
+    pub fn created(&self) -> impl Iterator<Item = (&str, Timestamp)> {
+        let active = self.0.iter().filter(|key| key.active);
+        active.filter_map(|key| Some((&*key.name, key.created?)))
+    }
+
     /// The active key of a name.
     pub(super) fn active(&self, name: &str) -> Result<&Key, Fault> {
         let found = self.0.iter().find(|key| key.active && *key.name == *name);

@@ -12,7 +12,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use super::api::types::schema;
 use crate::engine::Engine;
 use crate::filter::{Field, Filter};
-use crate::observe::Event;
+use crate::observe::{Event, meter};
 
 type Next = Pin<Box<dyn Future<Output = (Option<Bytes>, Receiver<Arc<Event>>)> + Send>>;
 
@@ -29,8 +29,22 @@ impl EventBody {
         let filter = Arc::new(filter);
         let stream = engine.observer().follow();
         let next = Some(next(engine.clone(), filter.clone(), stream));
+        count(&engine, 1.0);
         Self { next, filter, engine }
     }
+}
+
+impl Drop for EventBody {
+    fn drop(&mut self) {
+        count(&self.engine, -1.0);
+    }
+}
+
+/// Counts the readers of the stream. Two that come at the same moment may be counted as
+/// one for as long as they stay, which no alert rests on.
+fn count(engine: &Engine, change: f64) {
+    let gauge = engine.registry().gauge(&meter::LIVE_CLIENTS, &[]);
+    gauge.set((gauge.value() + change).max(0.0));
 }
 
 fn next(engine: Engine, filter: Arc<Filter>, mut stream: Receiver<Arc<Event>>) -> Next {

@@ -20,24 +20,25 @@ use super::views;
 use crate::base::{ChannelName, DestinationName, MessageId};
 use crate::config;
 use crate::engine::{Heir, QueueAction, Replay, Stranded, Target, Through, Which};
-use crate::fault::codes::{W6905, W6906, W6907, W8901, W8903};
-use crate::fault::{DrawStyle, Fault, Place};
+use crate::fault::codes::{W1004, W6905, W6906, W6907, W8901, W8903};
+use crate::fault::{DrawStyle, Fault, Place, Severity};
 use crate::filter::{Field, Filter, Term};
 use crate::message::PatientKey;
+use crate::ports;
 
-type Answered = Result<Response<Body>, Refused>;
+pub(super) type Answered = Result<Response<Body>, Refused>;
 
 /// Rows of a page unless asked otherwise, and at most.
 const LIMIT: (usize, usize) = (100, 1000);
 
-fn shown<T: Serialize>(view: &T) -> Answered {
+pub(super) fn shown<T: Serialize>(view: &T) -> Answered {
     let body = serde_json::to_vec(view).unwrap_or_default();
     Ok(answer(StatusCode::OK, "application/json", body))
 }
 
 /// Reads the body of a request; an empty one is `{}`. The error of the parser may quote
 /// the body, so only its place is told.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
+pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
     let text: &[u8] = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(text).map_err(|error| {
         let cause = format!("line {}, column {}", error.line(), error.column());
@@ -254,6 +255,8 @@ pub(super) async fn reload(
     let body = read::<ReloadBody>(&body)?;
     let before = web.engine.plan();
     let (next, problems, sources) = config::load(&before.root, web.site.as_deref());
+    let worst = problems.iter().find(|problem| problem.severity == Severity::Error);
+    let worst = worst.map(|problem| problem.fault.clone());
     let problems = problems.iter().map(|problem| sources.draw(problem, DrawStyle::Plain));
     let problems: Vec<String> = problems.collect();
     let mut view = ReloadView {
@@ -264,7 +267,15 @@ pub(super) async fn reload(
         changes: Vec::new(),
         problems,
     };
-    let Some(next) = next else { return shown(&view) };
+    let Some(next) = next else {
+        if !body.plan_only {
+            let place = Place::file(before.root.display().to_string());
+            let fault = worst.unwrap_or_else(|| Fault::new(W1004)).at(place);
+            web.engine.reload_refused(&fault);
+        }
+        return shown(&view);
+    };
+    ports::secrets::allow(next.programs());
     view.to = next.revision.to_string();
     view.changes = views::changes(&web.engine.reload_plan(&next));
     if !body.plan_only {

@@ -6,6 +6,7 @@
 //! listener: the socket tells the user of the other process, a loopback listener only that
 //! it is this machine.
 
+mod alerts;
 pub mod api;
 mod consent;
 mod events;

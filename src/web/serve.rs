@@ -13,7 +13,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::serve::{IncomingStream, Listener};
 
 use super::api::routes::{ROUTES, Route, Served};
-use super::{consent, handlers};
+use super::{alerts, consent, handlers};
 use crate::engine::{Actor, Engine};
 use crate::fault::codes::{W8904, W8905};
 use crate::fault::{Fault, Place};
@@ -156,6 +156,10 @@ fn handler(route: &Route) -> Option<MethodRouter<Web>> {
         ("GET", "/api/v1/ledger") => get(handlers::ledger),
         ("GET", "/api/v1/trace") => get(handlers::trace),
         ("GET", "/api/v1/messages/{id}/content") => get(handlers::content),
+        ("GET", "/api/v1/alerts") => get(alerts::list),
+        ("POST", "/api/v1/alerts/{name}/ack") => post(alerts::ack),
+        ("POST", "/api/v1/alerts/{name}/mute") => post(alerts::mute),
+        ("POST", "/api/v1/alerts/{name}/test") => post(alerts::test),
         ("POST", "/api/v1/reload") => post(handlers::reload),
         ("GET", "/api/v1/events") => get(handlers::events),
         ("POST", "/api/v1/stop") => post(handlers::stop),

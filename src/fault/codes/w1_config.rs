@@ -103,4 +103,7 @@ codes! {
     W1059 Operator "something this machine should have is not there",
         "The configuration is right, but here it could not be started.",
         "Make it before `weir run`, or check on the machine that will run it.";
+    W1060 Permanent "no alert has this name",
+        "Nothing was done.",
+        "List the alerts with `weir alert ls`.";
 }

@@ -97,4 +97,7 @@ codes! {
     W7901 Transient "the destination did not answer in time",
         "Without an answer weir cannot know whether the peer has the message, so it is sent again.",
         "See whether the peer is slow; raise `timeout` of the destination if it needs longer.";
+    W7902 Transient "a notice did not reach its receiver",
+        "People were not told of an alert this way; `weir alert ls` shows it.",
+        "Check the address or program of the `[notify.NAME]`, then try it with `weir alert test`.";
 }

@@ -26,7 +26,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 struct MllpBound {
     listener: Box<dyn Listener>,
     address: SocketAddr,
-    acceptor: Option<TlsAcceptor>,
+    acceptor: Option<Arc<tls::ServerTls>>,
     plan: MllpPlan,
     common: Common,
     clock: Arc<dyn Clock>,
@@ -39,7 +39,7 @@ pub(super) struct Shared {
     pub clock: Arc<dyn Clock>,
     pub intake: Arc<dyn Intake>,
     pub events: Arc<dyn SourceEvents>,
-    acceptor: Option<TlsAcceptor>,
+    acceptor: Option<Arc<tls::ServerTls>>,
 }
 
 #[cfg(test)]
@@ -64,7 +64,7 @@ pub(in crate::source) async fn bind(
     ports: &Ports,
 ) -> Result<Box<dyn Bound>, Fault> {
     let acceptor = match &common.tls {
-        Some(tls) => Some(TlsAcceptor::from(tls::server_config(tls)?)),
+        Some(tls) => Some(tls::ServerTls::new(tls)?),
         None => None,
     };
     let failed =
@@ -154,7 +154,7 @@ async fn one(
         Some(acceptor) => {
             let stopped = command.wait_for(|command| *command == Command::Stop);
             let shaken = tokio::select! {
-                shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => shaken,
+                shaken = tokio::time::timeout(HANDSHAKE_TIMEOUT, TlsAcceptor::from(acceptor.current()).accept(stream)) => shaken,
                 _ = stopped => return,
             };
             let fault = match shaken {

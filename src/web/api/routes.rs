@@ -50,6 +50,10 @@ pub const ROUTES: &[Route] = &[
     route(Admin, "GET", "/api/v1/ledger", "Sums the states of all deliveries."),
     route(Admin, "GET", "/api/v1/trace", "Tells the journey of messages."),
     route(Admin, "GET", "/api/v1/messages/{id}/content", "Reveals content; audited."),
+    route(Admin, "GET", "/api/v1/alerts", "Lists the alerts and what is open."),
+    route(Admin, "POST", "/api/v1/alerts/{name}/ack", "Takes an alert up: no more repeats."),
+    route(Admin, "POST", "/api/v1/alerts/{name}/mute", "Tells nobody for a `time`."),
+    route(Admin, "POST", "/api/v1/alerts/{name}/test", "Sends a notice, marked as a test."),
     route(Admin, "POST", "/api/v1/reload", "Reads the configuration again."),
     route(Admin, "GET", "/api/v1/events", "Streams events, one JSON object a line."),
     route(Admin, "POST", "/api/v1/stop", "Stops the engine at a message boundary."),
@@ -110,6 +114,10 @@ mod tests {
         GET /api/v1/ledger
         GET /api/v1/trace
         GET /api/v1/messages/{id}/content
+        GET /api/v1/alerts
+        POST /api/v1/alerts/{name}/ack
+        POST /api/v1/alerts/{name}/mute
+        POST /api/v1/alerts/{name}/test
         POST /api/v1/reload
         GET /api/v1/events
         POST /api/v1/stop

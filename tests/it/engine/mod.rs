@@ -1,5 +1,6 @@
 //! The whole engine: messages in, answers, deliveries, and what people do meanwhile.
 
+mod alerts;
 mod bench;
 mod flow;
 mod operate;

@@ -82,22 +82,34 @@ fn keys_of_config() {
     check("notify.a", "type = 'webhook'\nurl = 'env:U'", "type = 'fax'", "W1013");
     check(
         "notify.a",
-        "type = 'email'\nto = ['a@example.org']\nserver = 'mail.example:25'",
+        "type = 'webhook'\nurl = 'file:/x'",
         "type = 'exec'\nprogram = 'page'",
         "W1055",
     );
+    let mail = "type = 'email'\nto = ['a@example.org']\nserver = 'mail.example:25'";
+    code(&config("notify.a", mail), "W1050", "no mail");
     check(
         "[alert]",
         "name = 'a'\nwhen = 'queue.oldest > 5m'\nfor = '2m'\nrepeat = '4h'\non = ['tag:x']",
         "name = 'a'\nwhen = 'queue.odlest > 5m'",
         "W1053",
     );
-    check("[alert]", "name = 'a'\nwhen = 'disk.free < 1'", "when = 'disk.free < 1'", "W1010");
+    check(
+        "[alert]",
+        "name = 'a'\nwhen = 'disk.free < 1 GiB'",
+        "when = 'disk.free < 1 GiB'",
+        "W1010",
+    );
     code(
-        &config("[alert]", "name = 'a'\nwhen = 'disk.free < 1'\nnotify = ['x']"),
+        &config("[alert]", "name = 'a'\nwhen = 'disk.free < 1 GiB'\nnotify = ['x']"),
         "W1056",
         "notify",
     );
+    for later in ["backup.age > 2d", "breakglass.unreviewed > 0"] {
+        let text = format!("name = 'a'\nwhen = '{later}'");
+        code(&config("[alert]", &text), "W1050", "not measured");
+    }
+    code(&config("[alert]", "name = 'a'\nwhen = 'disk.free < 1'"), "W1053", "a unit");
     code(&config("stroe", "x = 1"), "W1012", "unknown table");
 }
 
