@@ -208,9 +208,8 @@ impl Engine {
             core.observer.emit(core.event(&happened::CREDENTIALS_REFUSED).fault(&fault));
         }
         for channel in self.channels() {
-            for name in self.note_credentials(&channel) {
-                serve::stop_courier(&channel, &name, STOP_LIMIT).await;
-            }
+            let changed = self.note_credentials(&channel);
+            serve::stop_couriers(&channel, &changed, STOP_LIMIT).await;
             serve::start_couriers(&channel);
         }
         self.show_certificates();

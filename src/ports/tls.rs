@@ -364,6 +364,20 @@ mod tests {
     }
 
     #[test]
+    fn a_renewed_certificate_comes_into_force_and_a_bad_one_does_not() {
+        let authority = crate::ports::testing::Authority::new();
+        let plan = authority.server(2031, false);
+        let server = ServerTls::new(&plan).unwrap();
+        let first = server.current();
+        assert!(reread().is_empty());
+        let second = server.current();
+        assert!(!Arc::ptr_eq(&first, &second), "read again");
+        std::fs::write(&plan.cert, "rubbish").unwrap();
+        assert!(reread().iter().any(|fault| fault.code() == W7501));
+        assert!(Arc::ptr_eq(&second, &server.current()), "stays as it was");
+    }
+
+    #[test]
     fn bad_certificate_files_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cert.pem");
