@@ -7,6 +7,8 @@ pub enum Action {
     MessageAccepted,
     /// A message was refused, its bytes kept.
     MessageRefused,
+    /// The sender heard another answer than the one its message was kept with.
+    MessageAnswered,
     /// Consent was asked for one recipient and purpose.
     ConsentDecided,
     /// Fields of an outgoing body were sealed, replaced by tokens or dropped.
@@ -62,6 +64,7 @@ const fn row(action: Action, name: &'static str, about: &'static str) -> ActionR
 pub const ACTIONS: &[ActionRow] = &[
     row(Action::MessageAccepted, "message_accepted", "A message was taken and is owed."),
     row(Action::MessageRefused, "message_refused", "A message was refused, its bytes kept."),
+    row(Action::MessageAnswered, "message_answered", "The sender heard another answer."),
     row(Action::ConsentDecided, "consent_decided", "Consent was asked for a recipient."),
     row(Action::MessageSealed, "message_sealed", "Fields were sealed, tokenized or dropped."),
     row(Action::DeliveryDelivered, "delivery_delivered", "The peer said that it has it."),

@@ -117,6 +117,12 @@ pub fn message_refused(
     }
 }
 
+/// The sender heard another answer than the one the message was kept with: `AE W6903`.
+#[must_use]
+pub fn message_answered(at: Timestamp, subject: Subject<'_>, said: &str) -> Leaf {
+    Leaf { decision: Some(said.into()), ..about(Action::MessageAnswered, at, subject) }
+}
+
 /// Consent answered for one recipient and purpose:
 /// `permit hie-default:14@5f3a for Organization/hie TREAT`.
 #[must_use]

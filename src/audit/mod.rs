@@ -22,6 +22,6 @@ pub use leaves::{
     REASON_CHARS_MAX, Subject, action_done, channel_paused, channel_resumed, config_reloaded,
     consent_decided, consent_deleted, consent_stored, delivery_dead, delivery_delivered,
     delivery_held, delivery_released, delivery_requeued, delivery_skipped, engine_started,
-    engine_stopped, message_accepted, message_refused, message_revealed, message_sealed,
-    message_unsealed,
+    engine_stopped, message_accepted, message_answered, message_refused, message_revealed,
+    message_sealed, message_unsealed,
 };

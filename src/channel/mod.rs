@@ -32,9 +32,9 @@ pub use breaker::{Breaker, BreakerPlan, BreakerState};
 pub use keys::{SearchName, search_hash_domain};
 pub use parse::{Parsed, parse};
 pub use prepare::remake;
-pub use process::{Arrival, Left, Processed, Surroundings, process, reject, wreck};
+pub use process::{Arrival, Left, Processed, Surroundings, process, receive, reject, wreck};
 pub use redecide::{Redecision, redecide, same_decision};
-pub use reply::{Reply, refuse};
+pub use reply::{Reply, application, refuse};
 pub use retry::{RetryPlan, Settlement, settle};
 pub use rules::{
     Accept, AckMode, ChannelRules, ConsentRules, DestinationRules, FilterRule, OnDeny, OnReject,

@@ -85,6 +85,30 @@ struct Refusal {
 /// Takes one message through the stages. Every message comes out with a record.
 #[must_use]
 pub fn process(rules: &ChannelRules, arrival: Arrival, around: &mut Surroundings<'_>) -> Processed {
+    run(rules, arrival, around, stages)
+}
+
+/// Takes one message as far as its header decides: what is refused for its form or type is
+/// refused as by [`process()`], anything else is accepted and owes nothing yet. For channels
+/// that answer on receipt and run the other stages behind the answer.
+#[must_use]
+pub fn receive(rules: &ChannelRules, arrival: Arrival, around: &mut Surroundings<'_>) -> Processed {
+    run(rules, arrival, around, |rules, shared, _| {
+        let refusal = |fault| Refusal { answer: Answer::Reject, fault };
+        check(rules, shared.parsed).map_err(refusal).map(|()| Vec::new())
+    })
+}
+
+/// The stages between the parser and the answer.
+type Stages =
+    fn(&ChannelRules, &mut Shared<'_>, &mut Surroundings<'_>) -> Result<Vec<Owed>, Refusal>;
+
+fn run(
+    rules: &ChannelRules,
+    arrival: Arrival,
+    around: &mut Surroundings<'_>,
+    stages: Stages,
+) -> Processed {
     let digest: [u8; 32] = Sha256::digest(&arrival.bytes).into();
     let stamp = (arrival.id, around.now);
     let begin = (around.monotonic)();
@@ -365,6 +389,14 @@ mod tests {
     }
 
     fn run(rules: &ChannelRules, bytes: &'static [u8]) -> Processed {
+        with(rules, bytes, process)
+    }
+
+    fn with(
+        rules: &ChannelRules,
+        bytes: &'static [u8],
+        stages: fn(&ChannelRules, Arrival, &mut Surroundings<'_>) -> Processed,
+    ) -> Processed {
         let mut around = Surroundings {
             now: Timestamp::from_millis(2),
             entropy: &mut |buffer| buffer.fill(1),
@@ -377,7 +409,7 @@ mod tests {
             },
             monotonic: &|| Duration::ZERO,
         };
-        process(rules, arrival(bytes), &mut around)
+        stages(rules, arrival(bytes), &mut around)
     }
 
     fn states(record: &MessageRecord) -> Vec<State> {
@@ -399,6 +431,19 @@ mod tests {
         let processed = run(&rules, b"anything");
         assert!(!processed.reply.accepted && processed.record.owed.is_empty());
         assert_eq!(processed.record.fault.unwrap().code.as_ref(), "W2014");
+    }
+
+    #[test]
+    fn a_receipt_is_decided_by_the_header_alone() {
+        let mut rules = rules(ContentKind::Hl7);
+        let received = with(&rules, ADT, receive);
+        assert!(received.reply.accepted && received.record.owed.is_empty());
+        assert_eq!(received.reply.code_text(), "AA");
+        assert_eq!(&*received.record.message_type, "ADT^A08");
+        rules.accept = Accept(vec!["ORU".into()]);
+        let refused = with(&rules, ADT, receive);
+        assert_eq!(refused.reply.code_text(), "AR");
+        assert!(refused.record.duplicate_key.is_none() && refused.record.fault.is_some());
     }
 
     #[test]

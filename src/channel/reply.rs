@@ -1,9 +1,10 @@
 //! What the sender hears.
 //!
-//! One answer a message on its connection: in enhanced mode the commit acknowledgment
-//! where MSH-15 asks for one, else the application acknowledgment where MSH-16 does.
-//! Two frames for one message would make the many senders that wait for exactly one
-//! frame take the second for the answer to their next message.
+//! One answer a message: in enhanced mode the commit acknowledgment where MSH-15 asks for
+//! one, else the application acknowledgment where MSH-16 does. Where both are asked for, the
+//! second is a message of its own ([`application`]), which leaves when the engine knows the
+//! result: never in the place of an answer, since the many senders that wait for exactly one
+//! frame would take it for the answer to their next message.
 //!
 //! Source: HL7 v2.5.1 chapter 2, message processing rules.
 
@@ -27,6 +28,8 @@ pub struct Reply {
     pub body: Option<Bytes>,
     /// Why it was refused.
     pub fault: Option<Fault>,
+    /// Whether an application acknowledgment is asked for besides this commit acknowledgment.
+    pub application: bool,
 }
 
 impl std::fmt::Debug for Reply {
@@ -40,7 +43,7 @@ impl Reply {
     /// No word, for what must not be answered.
     #[must_use]
     pub const fn silent(accepted: bool, fault: Option<Fault>) -> Self {
-        Self { accepted, code: None, body: None, fault }
+        Self { accepted, code: None, body: None, fault, application: false }
     }
 
     /// The acknowledgment code as text; empty without one.
@@ -78,7 +81,9 @@ pub(super) fn build(
     match code(mode, message, answer) {
         Some(code) => {
             let body = ack::build(message, code, fault.as_ref(), stamp.1, &control(stamp.0));
-            Reply { accepted, code: Some(code), body: Some(body), fault }
+            let plan = effective(mode, message);
+            let application = accepted && code.is_commit() && plan.application != Condition::Never;
+            Reply { accepted, code: Some(code), body: Some(body), fault, application }
         }
         None => Reply::silent(accepted, fault),
     }
@@ -97,7 +102,7 @@ pub(super) fn unparsed(
         return Reply::silent(accepted, Some(fault));
     }
     let body = ack::build_unparsed(bytes, code, &fault, stamp.1, &control(stamp.0));
-    Reply { accepted, code: Some(code), body: Some(body), fault: Some(fault) }
+    Reply { accepted, code: Some(code), body: Some(body), fault: Some(fault), application: false }
 }
 
 /// Refuses a message with a reason of the engine, as when the store cannot take it: `AE`
@@ -115,6 +120,29 @@ pub fn refuse(
     }
 }
 
+/// The application acknowledgment of a message whose commit was acknowledged before; none
+/// where it is not asked for. `asks`: it asks for a commit acknowledgment itself, as where it
+/// travels on a connection of its own.
+#[must_use]
+pub fn application(
+    (mode, kind): (AckMode, ContentKind),
+    bytes: &Bytes,
+    fault: Option<Fault>,
+    asks: bool,
+    (id, now): (MessageId, Timestamp),
+) -> Option<Reply> {
+    let parsed = super::parse(kind, bytes.clone()).ok()?;
+    let Content::Hl7(message) = &parsed.content else { return None };
+    let plan = effective(mode, message);
+    plan.answer(Stage::Commit, Outcome::Accepted)?;
+    let outcome = if fault.is_some() { Outcome::Error } else { Outcome::Accepted };
+    let code = plan.answer(Stage::Application, outcome)?;
+    let asks = Some((if asks { "AL" } else { "NE" }, "NE"));
+    let body = ack::build_asking(message, (code, fault.as_ref()), now, &control(id), asks);
+    let accepted = fault.is_none();
+    Some(Reply { accepted, code: Some(code), body: Some(body), fault, application: false })
+}
+
 fn control(id: MessageId) -> String {
     let mut text = id.to_string();
     text.truncate(20);
@@ -123,18 +151,23 @@ fn control(id: MessageId) -> String {
 
 /// Which code is due, if any.
 fn code(mode: AckMode, message: &hl7v2::Message, answer: Answer) -> Option<AckCode> {
-    let asked = ack::plan(message);
-    let plan = match (mode, asked.mode) {
-        (AckMode::Original, _) => Plan::ORIGINAL,
-        (AckMode::Enhanced, Mode::Original) => {
-            Plan { mode: Mode::Enhanced, accept: Condition::Always, application: Condition::Never }
-        }
-        (AckMode::Auto | AckMode::Enhanced, _) => asked,
-    };
+    let plan = effective(mode, message);
     let outcome = match answer {
         Answer::Accept => Outcome::Accepted,
         Answer::Error => Outcome::Error,
         Answer::Reject => Outcome::Rejected,
     };
     plan.answer(Stage::Commit, outcome).or_else(|| plan.answer(Stage::Application, outcome))
+}
+
+/// What a message asks for under the mode of its channel.
+fn effective(mode: AckMode, message: &hl7v2::Message) -> Plan {
+    let asked = ack::plan(message);
+    match (mode, asked.mode) {
+        (AckMode::Original, _) => Plan::ORIGINAL,
+        (AckMode::Enhanced, Mode::Original) => {
+            Plan { mode: Mode::Enhanced, accept: Condition::Always, application: Condition::Never }
+        }
+        (AckMode::Auto | AckMode::Enhanced, _) => asked,
+    }
 }

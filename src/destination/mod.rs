@@ -37,6 +37,18 @@ pub enum DestinationPlan {
     File(FilePlan),
 }
 
+/// A plan for an MLLP peer at `host:port`, in clear, with this time-out.
+#[must_use]
+pub fn mllp_to(connect: Arc<str>, ack_timeout: Duration) -> DestinationPlan {
+    DestinationPlan::Mllp(MllpPlan {
+        connect,
+        tls: None,
+        ack_timeout: Some(ack_timeout),
+        await_application: false,
+        commit_bytes: false,
+    })
+}
+
 /// One kind of destination, as help, schema and tests know it.
 pub struct Kind {
     /// Its `type`, its sentence and its keys besides those of every destination.

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use super::application::Applications;
 use super::core::{Core, Disk};
 use super::meters::{ChannelMeters, DestinationMeters};
 use super::rate::Bucket;
+use super::receipt::Backlog;
 use super::task::Task;
 use crate::base::{ChannelName, DestinationName, Timestamp};
 use crate::channel::{Breaker, BreakerPlan};
@@ -74,6 +76,11 @@ pub(crate) struct Channel {
     pub(crate) command: watch::Sender<Command>,
     pub(crate) source: Mutex<Option<Task>>,
     pub(crate) couriers: Mutex<HashMap<DestinationName, Courier>>,
+    /// Processes what was acknowledged on receipt.
+    pub(crate) processor: Mutex<Option<Courier>>,
+    /// What that is.
+    pub(crate) backlog: Backlog,
+    pub(crate) applications: Applications,
     /// Why it could not start.
     pub(crate) failure: RwLock<Option<Fault>>,
     pub(crate) address: RwLock<Option<std::net::SocketAddr>>,
@@ -94,7 +101,7 @@ pub(crate) struct Channel {
     pub(crate) drain_told: Mutex<bool>,
 }
 
-/// The workers of one destination.
+/// The workers of one destination, or another task that ends when it is told.
 pub(crate) struct Courier {
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) tasks: Vec<Task>,
@@ -174,6 +181,9 @@ impl Channel {
             command: watch::Sender::new(Command::Pause),
             source: Mutex::new(None),
             couriers: Mutex::default(),
+            processor: Mutex::new(None),
+            backlog: Backlog::default(),
+            applications: Applications::default(),
             failure: RwLock::default(),
             address: RwLock::default(),
             gate: tokio::sync::Mutex::new(()),

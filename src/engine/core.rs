@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, watch};
 
 use super::book::Book;
 use super::task::Supervisor;
@@ -163,44 +164,56 @@ impl Core {
     }
 }
 
-/// Those who wait until a message is delivered everywhere (`ack = "after-delivery"`).
+/// Those who wait for the deliveries of a message (`ack = "after-delivery"`). They are woken
+/// when something about it is settled, and look in the store.
 #[derive(Default)]
-pub(crate) struct Waiters(Mutex<HashMap<MessageId, Waiting>>);
-
-struct Waiting {
-    left: usize,
-    all_delivered: bool,
-    tell: oneshot::Sender<bool>,
-}
+pub(crate) struct Waiters(Mutex<HashMap<MessageId, (usize, Arc<Notify>)>>);
 
 impl Waiters {
-    /// Waits for `left` deliveries of a message; resolves to whether the peers have it.
-    pub(crate) fn expect(&self, message: MessageId, left: usize) -> oneshot::Receiver<bool> {
-        let (tell, told) = oneshot::channel();
+    /// Waits for what is settled about a message, until what is given goes.
+    pub(crate) fn watch(&self, core: &Arc<Core>, message: MessageId) -> Watch {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.insert(message, Waiting { left, all_delivered: true, tell });
-        told
+        let (watches, notify) = waiting.entry(message).or_default();
+        *watches += 1;
+        Watch { core: core.clone(), message, notify: notify.clone() }
     }
 
-    /// Stops waiting.
-    pub(crate) fn forget(&self, message: MessageId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&message);
+    #[cfg(test)]
+    pub(crate) fn is_watched(&self, message: MessageId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&message)
     }
 
-    /// Notes that one delivery of a message came to its end.
-    pub(crate) fn settled(&self, message: MessageId, delivered: bool) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.is_empty() {
-            return;
+    /// Notes that a delivery of a message came to an end, or was held.
+    pub(crate) fn settled(&self, message: MessageId) {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, notify)) = waiting.get(&message) {
+            notify.notify_waiters();
         }
-        let Some(waiting) = all.get_mut(&message) else { return };
-        waiting.left = waiting.left.saturating_sub(1);
-        waiting.all_delivered &= delivered;
-        if (waiting.left == 0 || !delivered)
-            && let Some(waiting) = all.remove(&message)
-        {
-            // The one who waited may have given up.
-            let _ = waiting.tell.send(waiting.all_delivered);
+    }
+}
+
+/// Someone who waits for the deliveries of a message.
+pub(crate) struct Watch {
+    core: Arc<Core>,
+    message: MessageId,
+    notify: Arc<Notify>,
+}
+
+impl Watch {
+    /// Resolves when something is settled after it was enabled.
+    pub(crate) fn settled(&self) -> Notified<'_> {
+        self.notify.notified()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut waiting = self.core.waiters.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((watches, _)) = waiting.get_mut(&self.message) {
+            *watches -= 1;
+            if *watches == 0 {
+                waiting.remove(&self.message);
+            }
         }
     }
 }

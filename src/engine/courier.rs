@@ -372,7 +372,6 @@ impl Worker {
             Outcome::Denied(_) | Outcome::Held => delivery.attempts,
             _ => delivery.attempts + 1,
         };
-        let delivered = matches!(outcome, Outcome::Delivered(_));
         let record = OutcomeRecord {
             message: delivery.message,
             channel: self.channel.name.clone(),
@@ -394,8 +393,8 @@ impl Worker {
                 core.pause_for(Duration::from_secs(1)).await;
             }
         }
-        if state.is_final() {
-            core.waiters.settled(message, delivered);
+        if state != crate::message::State::Waiting {
+            core.waiters.settled(message);
         }
     }
 

@@ -4,31 +4,32 @@
 //! the channel is full, so that messages of one connection reach their lane in the order
 //! in which they came. The answer leaves after the commit, never before.
 //!
-//! With `ack = "on-receipt"` the answer leaves after the commit too: the stages cost
-//! microseconds, so answering before them would save nothing and say less.
+//! With `ack = "on-receipt"` the stages after the header run behind the answer (`receipt`);
+//! with `ack = "after-delivery"` the answer waits for the couriers.
 //!
 //! A repetition (same sender, control ID and bytes within [`DUPLICATE_WINDOW`]) is answered
 //! as the first was and not taken again: a sender that lost our answer sends once more.
 
-use std::collections::hash_map::Entry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
 
-use super::channel::{Channel, Live, Outlet, Pressure};
-use super::panics;
+use super::application::{self, Late};
+use super::channel::{Channel, Live, Pressure};
+use super::commit::{self, Enduring, Flight, Hold, Written};
+use super::{panics, receipt};
 use crate::base::{MessageId, Timestamp};
-use crate::channel::{self, Processed, Reply};
+use crate::channel::{self, ChannelRules, Processed, Reply};
 use crate::fault::codes::{W2001, W6903, W6910, W9002};
 use crate::fault::{Fault, Place};
+use crate::hl7v2::ack::AckCode;
 use crate::hl7v2::{self, Tolerances};
-use crate::message::{self, Fate, MessageRecord, Stage, Verdict};
-use crate::observe::{Event, Level, happened};
-use crate::source::{self, AckWhen, Answer, Intake, SourceKind, Taken};
+use crate::message::MessageRecord;
+use crate::observe::happened;
+use crate::source::{self, AckWhen, Answer, Back, Intake, SourceKind, Taken};
 
 /// How long a repetition is told from a new message. Senders repeat within minutes; a
 /// sender that was down over a weekend starts with what it holds to be unanswered.
@@ -40,9 +41,6 @@ const ROOM_WAIT: Duration = Duration::from_secs(10);
 
 /// How often a waiting message looks for room.
 const ROOM_LOOK: Duration = Duration::from_millis(50);
-
-/// Longest wait for delivery with `ack = "after-delivery"`.
-const DELIVERY_WAIT: Duration = Duration::from_secs(30);
 
 /// The intake of one channel.
 pub(crate) struct Door(pub(crate) Arc<Channel>);
@@ -62,7 +60,8 @@ impl Intake for Door {
         let now = channel.core.now();
         let stamped = stamp(channel, &arrival, now);
         let processed = channel::reject(&live.plan.rules, &stamped, fault, now);
-        let mut answer = self.commit(&live, processed).await;
+        let hold = Hold { _taking: None, _flight: None };
+        let mut answer = self.commit(live, processed, hold, None).await;
         answer.close = true;
         answer
     }
@@ -214,103 +213,176 @@ impl Door {
 
     /// Decides and commits one message.
     async fn keep(&self, arrival: &source::Arrival, stamped: channel::Arrival) -> Answer {
-        let channel = &*self.0;
+        let channel = &self.0;
         // While a reload takes destinations away nobody decides with the plan before it.
-        let taking = channel.taking.read().await;
+        let taking = channel.taking.clone().read_owned().await;
         let now = channel.core.now();
-        let live = &*channel.live();
+        let live = channel.live();
         if !*taking {
             let fault = Fault::new(W6910).at(Place::channel(channel.name.shared()));
-            let mut answer = turn_away(channel, live, &stamped, fault, now);
+            let mut answer = turn_away(channel, &live, &stamped, fault, now);
             answer.close = true;
             return answer;
         }
-        let mut processed = decide(channel, live, stamped, now);
+        let back = arrival.back.clone();
+        let stages = match acknowledges(&live) {
+            AckWhen::OnReceipt => channel::receive,
+            AckWhen::AfterCommit | AckWhen::AfterDelivery => channel::process,
+        };
+        let mut processed = decide(channel, &live, stamped, now, stages);
         let record = &mut processed.record;
         if processed.reply.accepted
-            && let Some(key) = origin_key(channel, live, arrival)
+            && let Some(key) = origin_key(channel, &live, arrival)
         {
             record.duplicate_key = Some(key);
         }
-        tell_read_past(channel, live, record, processed.read_past);
+        tell_read_past(channel, &live, record, processed.read_past);
         live.meters.received(&record.message_type);
         live.meters.trail(&record.trail);
         let Some(key) = record.duplicate_key else {
-            return self.commit(live, processed).await;
+            let hold = Hold { _taking: Some(taking), _flight: None };
+            return self.commit(live, processed, hold, back).await;
         };
-        let _flight = Flight::begin(channel, key).await;
-        match channel.core.store.duplicate(&key, now, window(live)) {
-            Ok(Some(first)) => repeated(channel, live, first, processed.reply),
-            Ok(None) => self.commit(live, processed).await,
-            Err(fault) => not_kept(channel, live, &processed.record, fault, now),
+        let flight = Flight::begin(channel.clone(), key).await;
+        match channel.core.store.duplicate(&key, now, window(&live)) {
+            Ok(Some(first)) => {
+                // Only its commit concerns others, and that is over.
+                drop((flight, taking));
+                self.repeated(&live, first, processed, back).await
+            }
+            Ok(None) => {
+                let hold = Hold { _taking: Some(taking), _flight: Some(flight) };
+                self.commit(live, processed, hold, back).await
+            }
+            Err(fault) => not_kept(channel, &live, &processed.record, fault, now),
         }
     }
 
     /// Commits what was decided and answers.
-    async fn commit(&self, live: &Live, processed: Processed) -> Answer {
-        let channel = &*self.0;
-        let core = &channel.core;
-        let Processed { record, reply, left, read_past: _ } = processed;
-        let audited = super::vitals::actions(&record.leaves);
-        let (id, now) = (record.id, record.received);
-        let kept = Kept::of(&record, &live.outlets);
-        let wait = after_delivery(live) && kept.owed > 0;
-        let delivered = wait.then(|| core.waiters.expect(id, kept.owed));
-        let kind = (live.plan.rules.ack_mode, record.original.kind);
-        let original = record.original.bytes.clone();
-        kept.enter(&live.outlets, 1);
-        let begin = core.ports.clock.monotonic();
-        if let Err(fault) = core.store.commit(message::Entry::Message(Box::new(record))).await {
-            kept.enter(&live.outlets, -1);
-            core.waiters.forget(id);
-            let refused = channel::refuse(kind, &original, fault.clone(), (id, core.now()));
-            let event = core.event(&happened::MESSAGE_NOT_KEPT).channel(channel.name.shared());
-            core.observer.emit(event.message(id).fault(&fault));
-            live.meters.acknowledged(refused.code_text());
-            return answer(Taken::NotKept(fault), refused);
+    async fn commit(
+        &self,
+        live: Arc<Live>,
+        processed: Processed,
+        hold: Hold,
+        back: Option<Back>,
+    ) -> Answer {
+        let channel = &self.0;
+        let record = &processed.record;
+        let (id, asked) = (record.id, Asked::of(&live, record, back));
+        let pending = processed.reply.accepted
+            && record.owed.is_empty()
+            && acknowledges(&live) == AckWhen::OnReceipt;
+        let write = match pending {
+            true => {
+                let receipt = receipt::keep(channel.clone(), processed, hold, asked.late.clone());
+                Enduring::new(&channel.core, receipt)
+            }
+            false => {
+                let write = commit::write(channel.clone(), live.clone(), processed, hold);
+                Enduring::new(&channel.core, write)
+            }
+        };
+        let reply = match write.await {
+            Written::Kept(reply) => reply,
+            Written::NotKept(fault, refused) => {
+                live.meters.acknowledged(refused.code_text());
+                return answer(Taken::NotKept(fault), refused);
+            }
+        };
+        if let (Some(fault), false) = (&reply.fault, reply.accepted) {
+            live.meters.acknowledged(reply.code_text());
+            return answer(Taken::Refused(fault.clone()), reply);
         }
-        let took = core.ports.clock.monotonic().saturating_sub(begin);
-        core.commit_duration.observe(took);
-        core.commits.increment();
-        core.audited.count(&audited);
-        live.meters.unused.add(left.unused);
-        live.meters.unmapped.add(left.unmapped);
-        live.meters.stage(Stage::Commit, took);
-        kept.count(live);
-        kept.report(channel, id, now, &reply);
-        let reply = match delivered {
-            Some(delivered) => self.await_delivery(id, delivered, reply, kind, &original).await,
-            None => reply,
-        };
+        let reply = self.when_delivered(id, &asked, reply).await;
         live.meters.acknowledged(reply.code_text());
-        let taken = match (&reply.fault, reply.accepted) {
-            (Some(fault), false) => Taken::Refused(fault.clone()),
-            _ => Taken::Committed(id),
-        };
-        answer(taken, reply)
+        answer(Taken::Committed(id), reply)
     }
 
-    /// Waits until every destination has the message; else the answer says that it is kept
-    /// but not delivered.
-    async fn await_delivery(
+    /// Answers a repetition as the first was answered: where the answer depends on
+    /// delivery, by how the first stands.
+    async fn repeated(
         &self,
-        id: MessageId,
-        delivered: tokio::sync::oneshot::Receiver<bool>,
-        reply: Reply,
-        kind: (channel::AckMode, message::ContentKind),
-        original: &bytes::Bytes,
-    ) -> Reply {
-        let core = &self.0.core;
-        let told = tokio::select! {
-            told = delivered => told.unwrap_or(false),
-            () = core.ports.clock.sleep(DELIVERY_WAIT) => false,
-        };
-        core.waiters.forget(id);
-        if told {
+        live: &Live,
+        first: MessageId,
+        processed: Processed,
+        back: Option<Back>,
+    ) -> Answer {
+        let channel = &*self.0;
+        let asked = Asked::of(live, &processed.record, back);
+        live.meters.duplicates.increment();
+        let event = channel.core.event(&happened::MESSAGE_DUPLICATE).channel(channel.name.shared());
+        channel.core.observer.emit(event.message(first));
+        let reply = self.when_delivered(first, &asked, processed.reply).await;
+        live.meters.acknowledged(reply.code_text());
+        answer(Taken::Committed(first), reply)
+    }
+
+    /// With `ack = "after-delivery"` waits until every destination has the message; else
+    /// the answer says that it is kept but not delivered.
+    ///
+    /// A commit acknowledgment never waits: the application acknowledgment follows it as a
+    /// message of its own, where it is asked for and there is something to wait for or an
+    /// address for it.
+    async fn when_delivered(&self, message: MessageId, asked: &Asked, reply: Reply) -> Reply {
+        let channel = &*self.0;
+        if reply.code.is_some_and(AckCode::is_commit) {
+            if reply.application {
+                self.say_later(message, asked).await;
+            }
             return reply;
         }
-        let fault = Fault::new(W6903).at(Place::channel(self.0.name.shared()));
-        channel::refuse(kind, original, fault, (id, core.now()))
+        if asked.when != AckWhen::AfterDelivery || commit::delivered(&channel.core, message).await {
+            return reply;
+        }
+        let fault = Fault::new(W6903).at(Place::channel(channel.name.shared()));
+        let refused = channel::refuse(
+            asked.late.kind,
+            &asked.late.original,
+            fault,
+            (message, channel.core.now()),
+        );
+        commit::note_answer(channel, message, &refused).await;
+        refused
+    }
+
+    /// Has the application acknowledgment follow, once the result is known. On receipt it
+    /// follows the processing of the message.
+    async fn say_later(&self, message: MessageId, asked: &Asked) {
+        let (channel, core) = (&self.0, self.0.core.clone());
+        let late = asked.late.clone();
+        match asked.when {
+            AckWhen::AfterCommit if late.target.is_none() => {}
+            AckWhen::AfterCommit => {
+                late.say_later(channel, message, std::future::ready(None)).await;
+            }
+            AckWhen::AfterDelivery => {
+                let place = Place::channel(channel.name.shared());
+                let result = async move {
+                    let delivered = commit::delivered(&core, message).await;
+                    (!delivered).then(|| Fault::new(W6903).at(place))
+                };
+                late.say_later(channel, message, result).await;
+            }
+            AckWhen::OnReceipt => {}
+        }
+    }
+}
+
+/// What an answer that leaves later is made of.
+struct Asked {
+    when: AckWhen,
+    late: Late,
+}
+
+impl Asked {
+    fn of(live: &Live, record: &MessageRecord, back: Option<Back>) -> Self {
+        let late = Late {
+            kind: (live.plan.rules.ack_mode, record.original.kind),
+            original: record.original.bytes.clone(),
+            back,
+            target: application::target(live),
+        };
+        Self { when: acknowledges(live), late }
     }
 }
 
@@ -323,48 +395,21 @@ impl Drop for Leave<'_> {
     }
 }
 
-/// A commit under way; tells those with the same message when it ends, also when dropped.
-struct Flight<'a> {
-    channel: &'a Channel,
-    key: [u8; 16],
-    done: Arc<Notify>,
-}
-
-impl<'a> Flight<'a> {
-    /// Begins, after those with the same message have ended. Waits for nobody else.
-    async fn begin(channel: &'a Channel, key: [u8; 16]) -> Self {
-        loop {
-            let done = Arc::new(Notify::new());
-            let other = {
-                let mut in_flight =
-                    channel.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
-                match in_flight.entry(key) {
-                    Entry::Occupied(other) => other.get().clone().notified_owned(),
-                    Entry::Vacant(place) => {
-                        place.insert(done.clone());
-                        return Self { channel, key, done };
-                    }
-                }
-            };
-            other.await;
-        }
-    }
-}
-
-impl Drop for Flight<'_> {
-    fn drop(&mut self) {
-        let mut in_flight = self.channel.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
-        in_flight.remove(&self.key);
-        drop(in_flight);
-        self.done.notify_waiters();
-    }
-}
+/// The pure steps of a message: all of them, or those before the answer.
+pub(super) type Stages =
+    fn(&ChannelRules, channel::Arrival, &mut channel::Surroundings<'_>) -> Processed;
 
 /// Runs the stages under a guard: a panic becomes dead letters, not a lost message.
-fn decide(channel: &Channel, live: &Live, arrival: channel::Arrival, now: Timestamp) -> Processed {
+pub(super) fn decide(
+    channel: &Channel,
+    live: &Live,
+    arrival: channel::Arrival,
+    now: Timestamp,
+    stages: Stages,
+) -> Processed {
     let rules = &live.plan.rules;
     let copy = arrival.clone();
-    let run = || channel.core.surrounded(now, |around| channel::process(rules, arrival, around));
+    let run = || channel.core.surrounded(now, |around| stages(rules, arrival, around));
     if let Ok(processed) = catch_unwind(AssertUnwindSafe(run)) {
         return processed;
     }
@@ -412,20 +457,12 @@ fn window(live: &Live) -> Duration {
     }
 }
 
-fn after_delivery(live: &Live) -> bool {
+/// When the answer leaves. A file has nobody to answer.
+fn acknowledges(live: &Live) -> AckWhen {
     match &live.plan.source.kind {
-        SourceKind::Mllp(plan) => plan.ack == AckWhen::AfterDelivery,
-        SourceKind::File(_) => false,
+        SourceKind::Mllp(plan) => plan.ack,
+        SourceKind::File(_) => AckWhen::AfterCommit,
     }
-}
-
-/// Answers a repetition as the first was answered.
-fn repeated(channel: &Channel, live: &Live, first: MessageId, reply: Reply) -> Answer {
-    live.meters.duplicates.increment();
-    live.meters.acknowledged(reply.code_text());
-    let event = channel.core.event(&happened::MESSAGE_DUPLICATE).channel(channel.name.shared());
-    channel.core.observer.emit(event.message(first));
-    answer(Taken::Committed(first), reply)
 }
 
 /// Answers that a message could not be kept.
@@ -444,104 +481,4 @@ fn not_kept(
         bytes: record.original.bytes.clone(),
     };
     turn_away(channel, live, &arrival, fault, now)
-}
-
-/// What is told of a record after it was handed to the store.
-struct Kept {
-    owed: usize,
-    states: Vec<(usize, message::State)>,
-    dead: Vec<(usize, Arc<str>)>,
-    verdicts: Vec<(usize, &'static str)>,
-    message_type: Arc<str>,
-    peer: Arc<str>,
-}
-
-impl Kept {
-    fn of(record: &MessageRecord, outlets: &[Arc<Outlet>]) -> Self {
-        let mut kept = Self {
-            owed: 0,
-            states: Vec::with_capacity(record.owed.len()),
-            dead: Vec::new(),
-            verdicts: Vec::new(),
-            message_type: record.message_type.clone(),
-            peer: record.peer.address.clone(),
-        };
-        for owed in &record.owed {
-            let place = outlets.iter().position(|outlet| outlet.name == owed.destination);
-            let Some(place) = place else { continue };
-            kept.states.push((place, owed.fate.state()));
-            match &owed.fate {
-                Fate::Deliver(_) => kept.owed += 1,
-                Fate::Dead(fault) => kept.dead.push((place, fault.code.clone())),
-                Fate::Denied(decision) | Fate::Held(decision) => {
-                    kept.verdicts.push((place, decision.verdict.name()));
-                }
-                Fate::Filtered(_) => {}
-            }
-        }
-        kept
-    }
-
-    /// Counts the message into the queues, or with -1 out of them again.
-    fn enter(&self, outlets: &[Arc<Outlet>], amount: i64) {
-        for (place, state) in &self.states {
-            if *state == message::State::Waiting
-                && let Some(outlet) = outlets.get(*place)
-            {
-                outlet.waiting.fetch_add(amount, Ordering::Relaxed);
-            }
-        }
-    }
-
-    fn count(&self, live: &Live) {
-        use message::State;
-        for (place, state) in &self.states {
-            let Some(outlet) = live.outlets.get(*place) else { continue };
-            match state {
-                State::Filtered => outlet.meters.filtered.increment(),
-                State::Denied => outlet.meters.denied.increment(),
-                State::Waiting if live.plan.rules.consent.policy.is_some() => {
-                    outlet.meters.decided(Verdict::Permit.name());
-                }
-                State::Waiting | State::Held | State::Delivered | State::Skipped | State::Dead => {}
-            }
-        }
-        for (place, verdict) in &self.verdicts {
-            if let Some(outlet) = live.outlets.get(*place) {
-                outlet.meters.decided(verdict);
-            }
-        }
-        for (place, code) in &self.dead {
-            if let Some(outlet) = live.outlets.get(*place) {
-                outlet.meters.dead(code);
-            }
-            if code.starts_with("W4") {
-                live.meters.mapping_failed(code);
-            }
-        }
-    }
-
-    fn report(&self, channel: &Channel, id: MessageId, now: Timestamp, reply: &Reply) {
-        let observer = &channel.core.observer;
-        let event = |row| {
-            let mut event = Event::new(row, now).channel(channel.name.shared()).message(id);
-            event.peer = Some(self.peer.clone());
-            event.message_type = Some(self.message_type.clone());
-            event
-        };
-        match &reply.fault {
-            Some(fault) if !reply.accepted => {
-                observer.emit(event(&happened::MESSAGE_REFUSED).fault(fault));
-            }
-            _ if observer.wants(Level::Debug) => observer.emit(event(&happened::MESSAGE_ACCEPTED)),
-            _ => {}
-        }
-        for (place, code) in &self.dead {
-            let live = channel.live();
-            let Some(outlet) = live.outlets.get(*place) else { continue };
-            let mut dead = event(&happened::DELIVERY_DEAD).destination(outlet.name.shared());
-            dead.code = crate::fault::Code::find(code);
-            observer.emit(dead);
-        }
-    }
 }

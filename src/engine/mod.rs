@@ -12,8 +12,10 @@
 mod actions;
 mod adopt;
 mod alerts;
+mod application;
 mod book;
 mod channel;
+mod commit;
 mod consents;
 mod core;
 mod courier;
@@ -24,6 +26,7 @@ mod panics;
 mod query;
 mod queue;
 mod rate;
+mod receipt;
 mod reload;
 mod replay;
 mod running;

@@ -358,8 +358,8 @@ impl Engine {
         let mut event = core.event(told).channel(row.channel.shared());
         event.state = Some(after);
         core.observer.emit(event.destination(row.destination.shared()).message(row.message));
-        if after == State::Skipped {
-            core.waiters.settled(row.message, false);
+        if after != State::Waiting {
+            core.waiters.settled(row.message);
         }
         let outlet = self.channel(&row.channel).ok().and_then(|c| c.outlet(&row.destination));
         let Some(outlet) = outlet else { return Ok(()) };

@@ -12,12 +12,12 @@ use super::actions::Actor;
 use super::adopt::{self, Stranded};
 use super::channel::{Channel, Live, Outlet};
 use super::running::Engine;
-use super::serve;
+use super::{receipt, serve};
 use crate::audit;
 use crate::base::ChannelName;
 use crate::config::{self, Changes, ChannelPlan, Plan};
-use crate::fault::Fault;
-use crate::fault::codes::W8901;
+use crate::fault::codes::{W6021, W8901};
+use crate::fault::{Fault, Place};
 use crate::observe::{happened, meter};
 use crate::source::Bound;
 
@@ -97,6 +97,7 @@ impl Engine {
                 _ => {
                     let channel = Arc::new(Channel::new(core.clone(), plan));
                     channel.load_paused()?;
+                    receipt::recover(&channel)?;
                     self.add(channel, bound);
                 }
             }
@@ -125,6 +126,11 @@ impl Engine {
         }
         // Again, since messages came after the first look.
         self.stranded(next, stranded)?;
+        let gone = |c: &&Arc<Channel>| next.channel(c.name.as_str()).is_none();
+        if let Some(busy) = losing.iter().filter(gone).find(|c| c.backlog.left() > 0) {
+            let why = "messages were acknowledged on receipt and are not processed yet";
+            return Err(Fault::new(W6021).at(Place::channel(busy.name.shared())).because(why));
+        }
         for channel in &losing {
             let names = adopt::leaving(channel, next);
             serve::stop_couriers(channel, &names, STOP_LIMIT).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::channel::Channel;
 use super::core::Core;
 use super::task::Tasks;
-use super::{monitor, serve};
+use super::{monitor, receipt, serve};
 use crate::audit;
 use crate::base::{ChannelName, Timestamp};
 use crate::config::Plan;
@@ -106,6 +106,7 @@ impl Engine {
             if channel.enabled {
                 let channel = Arc::new(Channel::new(engine.0.core.clone(), channel.clone()));
                 channel.load_paused()?;
+                receipt::recover(&channel)?;
                 engine.add(channel, None);
             }
         }

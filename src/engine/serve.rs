@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::channel::{Channel, Courier, STATES};
 use super::courier::Worker;
 use super::intake::Door;
+use super::receipt;
 use super::task::Tasks;
 use crate::base::DestinationName;
 use crate::observe::{Event, EventRow, happened};
@@ -111,8 +112,9 @@ pub(crate) async fn stop_sources(channels: &[Arc<Channel>], limit: Duration) {
     }
 }
 
-/// Starts the workers of every destination that has none.
+/// Starts the workers of every destination that has none, and what feeds them.
 pub(crate) fn start_couriers(channel: &Arc<Channel>) {
+    receipt::start(channel);
     let mut couriers = channel.couriers.lock().unwrap_or_else(PoisonError::into_inner);
     for outlet in &channel.live().outlets {
         if couriers.contains_key(&outlet.name) {
@@ -148,6 +150,11 @@ pub(crate) async fn stop_couriers(channel: &Channel, names: &[DestinationName], 
 /// `limit` together.
 pub(crate) async fn stop_all_couriers(channels: &[Arc<Channel>], limit: Duration) {
     let Some(first) = channels.first() else { return };
+    let processor = |channel: &Arc<Channel>| {
+        channel.processor.lock().unwrap_or_else(PoisonError::into_inner).take()
+    };
+    // First what was acknowledged and is not processed, then those who send it.
+    end(channels.iter().filter_map(processor).collect(), first, limit).await;
     let mut stopping = Vec::new();
     for channel in channels {
         let mut couriers = channel.couriers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -172,7 +179,8 @@ pub(crate) fn abort(channel: &Channel) {
         task.abort();
     }
     let couriers = channel.couriers.lock().unwrap_or_else(PoisonError::into_inner);
-    for courier in couriers.values() {
+    let processor = channel.processor.lock().unwrap_or_else(PoisonError::into_inner);
+    for courier in couriers.values().chain(&*processor) {
         courier.stop.send_replace(true);
         courier.tasks.iter().for_each(super::task::Task::abort);
     }

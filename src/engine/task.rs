@@ -126,6 +126,16 @@ impl<F: Future> Future for Guarded<F> {
     }
 }
 
+/// Whether a task can be spawned here: not where the runtime is gone.
+pub(crate) fn can_spawn() -> bool {
+    tokio::runtime::Handle::try_current().is_ok()
+}
+
+/// Waits for both; `first` is polled first, each time.
+pub(crate) async fn both<A: Future, B: Future>(first: A, then: B) -> (A::Output, B::Output) {
+    tokio::join!(biased; first, then)
+}
+
 /// Waits for all futures. They are polled in their order, so that what each does before its
 /// first wait happens in that order; their results come in it too.
 pub(crate) async fn all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {

@@ -15,6 +15,18 @@ use crate::fault::codes::{W2020, W2021};
 pub const VT: u8 = 0x0b;
 /// End block, before CR.
 pub const FS: u8 = 0x1c;
+/// Content of a commit block of MLLP release 2 that says: taken and safe.
+/// Source: HL7 v3 transport specification, MLLP release 2.
+pub const ACK: u8 = 0x06;
+/// Content of a commit block that says: not taken.
+pub const NAK: u8 = 0x15;
+
+/// Whether a frame is a commit block of MLLP release 2.
+#[must_use]
+pub fn is_commit(frame: &[u8]) -> bool {
+    matches!(frame, [ACK | NAK])
+}
+
 /// Blanks between a start block and the header that are looked past when a frame may
 /// have begun anew: room for a byte order mark and some line ends.
 const BLANKS_MAX: usize = 16;

@@ -179,6 +179,8 @@ pub struct MessageRecord {
     /// Keyed hash of sender, control ID and digest, for duplicate detection.
     pub duplicate_key: Option<[u8; 16]>,
     /// Acknowledgment code the sender gets: `AA`, `AE`, `AR`, `CA`, ..; empty when none.
+    /// With `ack = "after-delivery"` the one it gets once the message is delivered; another
+    /// answer is an audit leaf `message_answered` of its own.
     pub ack: Arc<str>,
     /// Why it was refused, when it was.
     pub fault: Option<FaultRecord>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::base::{MessageId, Timestamp};
 use crate::fault::Fault;
@@ -29,6 +29,29 @@ pub struct Arrival {
     /// part of the same file is offered again after a crash, so that the intake can tell a
     /// repetition from a second message that says the same. `None` for connections.
     pub origin: Option<Origin>,
+    /// The way back to its connection, for what is said after the answer; `None` where there
+    /// is none.
+    pub back: Option<Back>,
+}
+
+/// The way back to a connection, for messages that are no answers in their turn.
+#[derive(Clone)]
+pub struct Back(mpsc::UnboundedSender<Bytes>);
+
+impl Back {
+    /// A way back and its other end. Whoever says something bounds how much.
+    #[must_use]
+    pub fn new() -> (Self, mpsc::UnboundedReceiver<Bytes>) {
+        let (way, end) = mpsc::unbounded_channel();
+        (Self(way), end)
+    }
+
+    /// Hands a message over, framing left out; false when the connection is gone. One that
+    /// was handed over may still be lost with the connection.
+    #[must_use]
+    pub fn say(&self, message: Bytes) -> bool {
+        self.0.send(message).is_ok()
+    }
 }
 
 /// Where a part of a file came from; stable over restarts.

@@ -29,8 +29,8 @@ use crate::settings::{Key, KeyRow, KindRow, Table, nearest};
 pub use common::{Charset, Common, KEYS};
 pub use file::{FilePlan, Ready, Split, Then};
 pub use intake::{
-    Answer, Arrival, Closed, Command, Intake, Origin, Serving, Silent, SourceEvent, SourceEvents,
-    Taken,
+    Answer, Arrival, Back, Closed, Command, Intake, Origin, Serving, Silent, SourceEvent,
+    SourceEvents, Taken,
 };
 pub use mllp::{AckMode, AckWhen, MllpPlan};
 

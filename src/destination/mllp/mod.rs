@@ -11,6 +11,7 @@
 //! | any refusal with 206 (record locked) or 207 (internal error); AE, CE without ERR | transient (`W7202`): the peer's own trouble |
 //! | for an earlier message of this connection | passed over: it came late |
 //! | for any other message | transient (`W7110`), connection dropped |
+//! | a commit block NAK (MLLP release 2, with `commit_bytes`) | transient (`W7111`) |
 //! | none in time, broken connection | transient (`W7108`, `W7107`), connection dropped |
 //!
 //! A message that asks for no answer (MSH-15 and MSH-16 say never) counts as delivered once
@@ -63,6 +64,9 @@ pub struct MllpPlan {
     /// Whether a commit acknowledgment is enough, or the application's is waited for too
     /// where the message asks for it.
     pub await_application: bool,
+    /// Whether the peer answers each message by a commit block (ACK or NAK) of MLLP release
+    /// 2, and hears one for each answer.
+    pub commit_bytes: bool,
 }
 
 const CONNECT: Key<Arc<str>> =
@@ -77,6 +81,13 @@ const AWAIT_APPLICATION: Key<bool> = Key::new(
 )
 .default("false");
 
+const COMMIT_BYTES: Key<bool> = Key::new(
+    "commit_bytes",
+    "`true` or `false`",
+    "Waits for a commit block of MLLP release 2 before the acknowledgment, and sends one.",
+)
+.default("false");
+
 /// The row of this kind.
 pub(super) const ROW: KindRow = KindRow {
     name: "mllp",
@@ -86,6 +97,7 @@ pub(super) const ROW: KindRow = KindRow {
         KeyRow::of("tls", "TLS to the peer; plain TCP without.", Shape::Table(tls::CLIENT_KEYS)),
         ACK_TIMEOUT.row(),
         AWAIT_APPLICATION.row(),
+        COMMIT_BYTES.row(),
     ],
 };
 
@@ -95,12 +107,13 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<MllpPlan> {
     let tls = tls::read_client(table);
     let ack_timeout = table.optional(&ACK_TIMEOUT);
     let await_application = table.or(&AWAIT_APPLICATION, false);
+    let commit_bytes = table.or(&COMMIT_BYTES, false);
     let connect = connect?;
     if let Err(fault) = tls::host_and_port(&connect.value) {
         table.error(fault, &connect.span);
         return None;
     }
-    Some(MllpPlan { connect: connect.value, tls, ack_timeout, await_application })
+    Some(MllpPlan { connect: connect.value, tls, ack_timeout, await_application, commit_bytes })
 }
 
 /// Makes one; connects nothing.
@@ -131,6 +144,8 @@ struct Asked {
     answer: bool,
     /// The application's is waited for.
     application: bool,
+    /// A commit block comes first.
+    commit_block: bool,
 }
 
 #[async_trait]
@@ -178,7 +193,9 @@ impl Destination for MllpDestination {
         match &answered {
             // The peer answered, whatever it said: the connection is in step.
             Ok(_) => self.link = Some(link),
-            Err(fault) if matches!(fault.code(), W7201 | W7202 | W7203) => self.link = Some(link),
+            Err(fault) if matches!(fault.code(), W7111 | W7201 | W7202 | W7203) => {
+                self.link = Some(link)
+            }
             Err(_) => {}
         }
         Ok(answered?)
@@ -214,7 +231,7 @@ impl MllpDestination {
         if !control_id.is_valued() {
             return Err(Fault::new(W7204));
         }
-        let plan = ack::plan(&message);
+        let plan = ack::awaited(&message);
         let comes = |condition| matches!(condition, Condition::Always | Condition::Success);
         Ok(Asked {
             control_id: Bytes::copy_from_slice(control_id.raw()),
@@ -222,6 +239,7 @@ impl MllpDestination {
             application: comes(plan.application)
                 && (self.plan.await_application
                     || (plan.mode == Mode::Enhanced && !comes(plan.accept))),
+            commit_block: self.plan.commit_bytes,
         })
     }
 }
@@ -263,11 +281,25 @@ impl Link {
             self.recent.pop_front();
         }
         self.recent.push_back(asked.control_id.clone());
+        if asked.commit_block {
+            let frame = self.frame().await?;
+            match &frame[..] {
+                [mllp::ACK] => {}
+                [mllp::NAK] => return Err(Fault::new(W7111)),
+                _ => return Err(Fault::new(W7109).because("no commit block before the answer")),
+            }
+        }
         if !asked.answer {
             return Ok(Receipt::Ack { code: "".into() });
         }
         loop {
             let frame = self.frame().await?;
+            if asked.commit_block {
+                let mut out = BytesMut::new();
+                mllp::encode(&[mllp::ACK], &mut out);
+                self.stream.write_all_buf(&mut out).await.map_err(broke)?;
+                self.stream.flush().await.map_err(broke)?;
+            }
             let Some(answer) = self.matched(&frame, &asked.control_id)? else { continue };
             if !answer.code.is_accept() {
                 return Err(refusal(&answer));

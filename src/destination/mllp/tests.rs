@@ -59,7 +59,13 @@ async fn peer(script: Vec<Vec<Do>>) -> (String, JoinHandle<usize>) {
 }
 
 fn plan(connect: &str) -> MllpPlan {
-    MllpPlan { connect: connect.into(), tls: None, ack_timeout: None, await_application: false }
+    MllpPlan {
+        connect: connect.into(),
+        tls: None,
+        ack_timeout: None,
+        await_application: false,
+        commit_bytes: false,
+    }
 }
 
 fn message(id: &str, conditions: &str) -> Delivery {
@@ -124,6 +130,34 @@ async fn bytes_that_frame_messages_never_leave_in_a_body() {
         let found = told(destination.deliver(&delivery(text, ContentKind::Hl7)).await, "no one");
         assert!(found.starts_with("permanent W7206"), "{found}");
     }
+}
+
+#[tokio::test]
+async fn commit_blocks_come_before_answers() {
+    let check = async |answers: &'static [&'static str], expected: &str| {
+        let (address, _task) = peer(vec![vec![Do::Answer(answers)]]).await;
+        let plan = MllpPlan { commit_bytes: true, ..plan(&address) };
+        let mut destination = build(&plan, &Ports::system());
+        let found = told(destination.deliver(&message("M1", "")).await, &address);
+        assert!(found.starts_with(expected), "{answers:?}: {found}");
+    };
+    check(&["\u{6}", ack!("AA", "M1")], "delivered AA").await;
+    check(&["\u{15}"], "transient W7111").await;
+    check(&[ack!("AA", "M1")], "transient W7109").await;
+}
+
+#[tokio::test]
+async fn an_acknowledgment_as_a_message_waits_for_its_commit_alone() {
+    let text = |conditions: &str| {
+        let msh = format!("MSH|^~\\&|A|B|C|D|2026||ACK^A08|M1|P|2.5.1|||{conditions}");
+        delivery(&format!("{msh}\rMSA|AA|X\r"), ContentKind::Hl7)
+    };
+    let (address, _task) = peer(vec![vec![Do::Answer(&[ack!("CA", "M1")])]]).await;
+    let mut destination = build(&plan(&address), &Ports::system());
+    assert_eq!(told(destination.deliver(&text("AL|NE")).await, &address), "delivered CA");
+    let (address, _task) = peer(vec![vec![Do::Nothing]]).await;
+    let mut destination = build(&plan(&address), &Ports::system());
+    assert_eq!(told(destination.deliver(&text("NE|NE")).await, &address), "delivered ");
 }
 
 #[tokio::test]

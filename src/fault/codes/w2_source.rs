@@ -205,6 +205,9 @@ codes! {
     W2312 Permanent "a sender frames its messages loosely",
         "They were taken, but other systems may merge or lose them.",
         "Let the sender write VT, the message, FS and CR, and finish each frame it begins.";
+    W2313 Transient "an application acknowledgment could not be sent",
+        "The message is safe; its sender does not hear how it went.",
+        "See whether the sender keeps its connection open, or set `app_ack` of the source.";
     W2401 Operator "the directory of a file source cannot be read",
         "No file is taken from it until it can.",
         "Make the directory and give weir's user the right to read and write it.";

@@ -31,6 +31,9 @@ codes! {
     W7110 Transient "the peer answered for another message",
         "The connection is out of step and was closed; the message is sent again.",
         "Ask the peer's side to send back MSH-10 unchanged in MSA-2.";
+    W7111 Transient "the peer could not keep the message",
+        "It answered with NAK of MLLP release 2; the message is sent again.",
+        "Ask the operator of the peer, whose disk may be full.";
     W7201 Permanent "the peer rejected the message",
         "It answered AR or CR: the message does not suit it, now or later.",
         "Look at the message and the peer's log, correct the mapping, then replay it.";

@@ -34,6 +34,20 @@ pub fn build(
     now: Timestamp,
     control_id: &str,
 ) -> Bytes {
+    build_asking(message, (code, fault), now, control_id, None)
+}
+
+/// As [`build`], with MSH-15 and MSH-16 of the answer's own (table 0155): an application
+/// acknowledgment that travels as a message may ask for a commit acknowledgment, never for
+/// more.
+#[must_use]
+pub fn build_asking(
+    message: &Message,
+    (code, fault): (AckCode, Option<&Fault>),
+    now: Timestamp,
+    control_id: &str,
+    asks: Option<(&str, &str)>,
+) -> Bytes {
     let header = message.header();
     let version = header.version();
     // A sender that names no version gets the form of the default version.
@@ -58,10 +72,14 @@ pub fn build(
     let declared = header.field(12);
     out.field(if declared.is_valued() { declared.raw() } else { b"2.5.1" });
     let charset = header.field(18);
-    if charset.is_valued() {
-        for _ in 13..18 {
-            out.field(b"");
+    if charset.is_valued() || asks.is_some() {
+        let (accept, application) = asks.unwrap_or_default();
+        for field in ["", "", accept, application] {
+            out.field(field.as_bytes());
         }
+    }
+    if charset.is_valued() {
+        out.field(b"");
         out.field(charset.raw());
     }
     out.segment("MSA");

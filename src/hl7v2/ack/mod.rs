@@ -9,8 +9,8 @@ mod plan;
 mod read;
 mod table;
 
-pub use build::{build, build_unparsed};
-pub use plan::{Condition, Mode, Outcome, Plan, Stage, plan};
+pub use build::{build, build_asking, build_unparsed};
+pub use plan::{Condition, Mode, Outcome, Plan, Stage, awaited, plan};
 pub use read::{Ack, AckError, read};
 pub use table::{ErrorRow, condition};
 

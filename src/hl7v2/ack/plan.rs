@@ -106,6 +106,20 @@ pub fn plan(message: &Message) -> Plan {
     }
 }
 
+/// What the receiver of a message that weir sends will answer. An application acknowledgment
+/// that travels as a message of its own may ask for a commit acknowledgment in MSH-15;
+/// anything else answers as [`plan`] says.
+#[must_use]
+pub fn awaited(message: &Message) -> Plan {
+    let asked = plan(message);
+    match condition(message.header().accept_ack()) {
+        Some(accept) if message.is_acknowledgment() => {
+            Plan { mode: Mode::Enhanced, accept, application: Condition::Never }
+        }
+        _ => asked,
+    }
+}
+
 /// A value of table 0155; one that is not in it counts as always, the safe side.
 fn condition(value: Value<'_>) -> Option<Condition> {
     value.is_valued().then(|| match value.text().trim() {
@@ -145,6 +159,21 @@ mod tests {
         check("SU", "ER", ["CA", "", "", "", "AE", "AR"]);
         check("", "AL", ["", "", "", "AA", "AE", "AR"]);
         check("XX", "NE", ["CA", "CE", "CR", "", "", ""]);
+    }
+
+    #[test]
+    fn an_acknowledgment_may_ask_for_its_commit() {
+        let check = |conditions: &str, expected: Option<AckCode>| {
+            let text = format!("MSH|^~\\&|||||||ACK|1|P|2.5|||{conditions}\rMSA|AA|1\r");
+            let message = Message::parse(Bytes::from(text)).unwrap();
+            let plan = awaited(&message);
+            assert_eq!(plan.answer(Stage::Commit, Outcome::Accepted), expected, "{conditions}");
+            assert_eq!(plan.answer(Stage::Application, Outcome::Accepted), None, "{conditions}");
+        };
+        check("AL|NE", Some(AckCode::CA));
+        check("AL|AL", Some(AckCode::CA));
+        check("NE|NE", None);
+        check("|", None);
     }
 
     #[test]

@@ -124,6 +124,7 @@ impl<'a> Pass<'a> {
             self.next += 1;
             self.places.push_back((number + 1, part.offset));
             let arrival = Arrival {
+                back: None,
                 origin: Some(Origin { digest: self.digest(number, &part.bytes), part: number }),
                 bytes: part.bytes,
                 peer: self.taking.peer.clone(),

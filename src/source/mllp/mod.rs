@@ -1,6 +1,7 @@
 //! The source `mllp`: what its settings say. `listener` accepts, `talk` serves one connection.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::common::{ALLOW_ROW, TLS_ROW};
@@ -56,6 +57,12 @@ pub struct MllpPlan {
     pub write_timeout: Duration,
     /// Most connections at a time.
     pub max_connections: u32,
+    /// `host:port` for application acknowledgments that come after the commit
+    /// acknowledgment; `None`: the connection of the message.
+    pub app_ack: Option<Arc<str>>,
+    /// Whether each message is answered by a commit block (ACK or NAK) of MLLP release 2,
+    /// before its acknowledgment.
+    pub commit_bytes: bool,
 }
 
 impl MllpPlan {
@@ -71,6 +78,8 @@ impl MllpPlan {
             idle_timeout: None,
             write_timeout: WRITE_TIMEOUT_DEFAULT,
             max_connections: CONNECTIONS_DEFAULT,
+            app_ack: None,
+            commit_bytes: false,
         }
     }
 }
@@ -152,6 +161,20 @@ const MAX_CONNECTIONS: Key<u32> = Key::new(
 )
 .default("5000");
 
+const APP_ACK: Key<Arc<str>> = Key::new(
+    "app_ack",
+    "an address such as `mllp://emr.example:2600`",
+    "Where application acknowledgments go that a message asks for besides the commit \
+     acknowledgment; without it the connection of the message, once the result is known.",
+)
+.default("none");
+const COMMIT_BYTES: Key<bool> = Key::new(
+    "commit_bytes",
+    "`true` or `false`",
+    "Answers each message by a commit block of MLLP release 2 before its acknowledgment.",
+)
+.default("false");
+
 /// The row of this kind.
 pub(super) const ROW: KindRow = KindRow {
     name: "mllp",
@@ -167,6 +190,8 @@ pub(super) const ROW: KindRow = KindRow {
         IDLE_TIMEOUT.row(),
         WRITE_TIMEOUT.row(),
         MAX_CONNECTIONS.row(),
+        APP_ACK.row(),
+        COMMIT_BYTES.row(),
     ],
 };
 
@@ -186,6 +211,16 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<MllpPlan> {
         }
         most => most.map_or(CONNECTIONS_DEFAULT, |most| most.value),
     };
+    let app_ack = table.spanned(&APP_ACK).and_then(|found| {
+        let peer = found.value.strip_prefix("mllp://").unwrap_or_default();
+        let read = crate::ports::tls::host_and_port(peer).is_ok();
+        if !read {
+            let fault = Fault::new(W1021).because("expected an address such as `mllp://emr:2600`");
+            table.error(fault, &found.span);
+        }
+        read.then(|| Arc::from(peer))
+    });
+    let commit_bytes = table.or(&COMMIT_BYTES, false);
     Some(MllpPlan {
         listen: listen?,
         ack,
@@ -195,6 +230,8 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<MllpPlan> {
         idle_timeout,
         write_timeout,
         max_connections,
+        app_ack,
+        commit_bytes,
     })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use super::listener::Shared;
@@ -18,7 +18,7 @@ use crate::hl7v2::mllp::{self, Decoder, Event, Oddities};
 use crate::message::Peer;
 use crate::ports::Stream;
 use crate::source::flight::{Flight, Pending};
-use crate::source::{Answer, Arrival, Closed, Command, SourceEvent};
+use crate::source::{Answer, Arrival, Back, Closed, Command, SourceEvent, Taken};
 
 /// Most messages of one connection that are with the intake at a time: enough to share one
 /// flush of the disk, little enough that one peer does not crowd out the others.
@@ -63,6 +63,9 @@ struct Talk<'a> {
     /// Bytes of each message in flight, the oldest first, and all together.
     sizes: VecDeque<usize>,
     in_flight_bytes: usize,
+    /// The way back that arrivals carry, and what came by it.
+    back: Back,
+    later: mpsc::UnboundedReceiver<Bytes>,
     out: BytesMut,
     /// First byte of the frame that is arriving, as far as reading was possible since.
     frame_began: Option<Instant>,
@@ -105,7 +108,10 @@ pub(super) async fn talk(
     command: watch::Receiver<Command>,
 ) -> (Result<Closed, Fault>, u64) {
     let limit = shared.common.max_size.as_usize();
+    let (back, later) = Back::new();
     let mut talk = Talk {
+        back,
+        later,
         shared,
         peer,
         stream,
@@ -176,6 +182,10 @@ impl<'a> Talk<'a> {
                 answer = self.flight.next(), if !self.flight.is_empty() => {
                     self.answer(answer).await?;
                 }
+                Some(message) = self.later.recv() => {
+                    mllp::encode(&message, &mut self.out);
+                    self.flush().await?;
+                }
                 read = self.stream.read_buf(&mut buffer), if reads => {
                     self.active = Instant::now();
                     match read {
@@ -218,6 +228,9 @@ impl<'a> Talk<'a> {
     fn decode(&mut self, now: Command) {
         while self.open() && self.has_room() {
             match self.decoder.next() {
+                // The peer's commit of an answer: nothing waits for it.
+                Ok(Some(Event::Frame(bytes)))
+                    if self.shared.plan.commit_bytes && mllp::is_commit(&bytes) => {}
                 Ok(Some(Event::Frame(bytes))) => {
                     self.take(bytes);
                     if now == Command::Stop {
@@ -260,6 +273,7 @@ impl<'a> Talk<'a> {
             received: self.shared.clock.now(),
             parent: None,
             origin: None,
+            back: Some(self.back.clone()),
         }
     }
 
@@ -268,6 +282,13 @@ impl<'a> Talk<'a> {
         let mut next = Some(first);
         while let Some(answer) = next {
             self.landed();
+            if self.shared.plan.commit_bytes {
+                let block = match answer.taken {
+                    Taken::Committed(_) | Taken::Refused(_) => mllp::ACK,
+                    Taken::NotKept(_) => mllp::NAK,
+                };
+                mllp::encode(&[block], &mut self.out);
+            }
             for reply in &answer.replies {
                 mllp::encode(reply, &mut self.out);
             }
@@ -276,6 +297,11 @@ impl<'a> Talk<'a> {
             }
             next = if self.out.len() < WRITE_BYTES { self.flight.ready() } else { None };
         }
+        self.flush().await
+    }
+
+    /// Writes what is gathered.
+    async fn flush(&mut self) -> Result<(), Fault> {
         if self.out.is_empty() {
             return Ok(());
         }

@@ -130,6 +130,31 @@ async fn large_messages_in_flight_are_fewer() {
 }
 
 #[tokio::test]
+async fn commit_blocks_say_what_is_safe_and_are_never_answered() {
+    let mut served = served(&plan(|plan, _| plan.commit_bytes = true)).await;
+    let mut peer = TcpStream::connect(served.address).await.unwrap();
+    peer.write_all(&frames(&["a", "\u{6}", "fail b", "refuse c"])).await.unwrap();
+    let expected = ["\u{6}", "ACK a", "\u{15}", "ACK fail b", "\u{6}", "ACK refuse c"];
+    assert_eq!(answers(&mut peer, 6).await, expected);
+    drop(peer);
+    assert_eq!(served.rig.closed().await, ("ByPeer".to_owned(), 3));
+}
+
+#[tokio::test]
+async fn what_is_said_later_leaves_on_the_connection() {
+    let mut served = served(&plan(|_, _| {})).await;
+    let mut peer = TcpStream::connect(served.address).await.unwrap();
+    peer.write_all(&frames(&["a", "b"])).await.unwrap();
+    assert_eq!(answers(&mut peer, 2).await, ["ACK a", "ACK b"]);
+    let back = served.rig.intake.taken.lock().unwrap()[0].back.clone().unwrap();
+    assert!(back.say("later".into()));
+    assert_eq!(answers(&mut peer, 1).await, ["later"]);
+    drop(peer);
+    served.rig.closed().await;
+    assert!(!back.say("too late".into()));
+}
+
+#[tokio::test]
 async fn a_half_closed_peer_gets_its_answer() {
     let mut served = served(&plan(|_, _| {})).await;
     let mut peer = TcpStream::connect(served.address).await.unwrap();

@@ -150,6 +150,15 @@ impl Sender {
         field(&answer, "MSA", 1)
     }
 
+    /// Reads one more frame.
+    pub async fn next(&mut self) -> Vec<u8> {
+        let ports = self.ports.clone();
+        tokio::select! {
+            frame = read_frame(&mut self.stream) => frame.unwrap_or_default(),
+            () = ports.clock.sleep(Duration::from_secs(60)) => Vec::new(),
+        }
+    }
+
     /// Sends the begin of a frame.
     pub async fn begin(&mut self, bytes: &[u8]) {
         self.stream.write_all(&[&[0x0b], bytes].concat()).await.unwrap();
@@ -264,6 +273,11 @@ impl Sink {
                 (field(m, "MSH", 10), patient)
             })
             .collect()
+    }
+
+    /// A field of each message that came.
+    pub fn fields(&self, segment: &str, number: usize) -> Vec<String> {
+        self.kept.lock().unwrap().iter().map(|m| field(m, segment, number)).collect()
     }
 
     /// Control IDs, in the order in which they came.

@@ -1,6 +1,7 @@
 //! The whole engine: messages in, answers, deliveries, and what people do meanwhile.
 
 mod alerts;
+mod answers;
 mod bench;
 mod flow;
 mod operate;
