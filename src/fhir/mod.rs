@@ -14,4 +14,6 @@ pub mod validate;
 pub use doc::{
     Builder, DOC_BYTES_MAX, Doc, Items, Members, NAME_BYTES_MAX, Node, NodeId, NodeKind,
 };
-pub use path::{FhirPath, PATH_BYTES_MAX, PathError, STEPS_MAX, functions, type_of};
+pub use path::{
+    Context, FhirPath, PATH_BYTES_MAX, PathError, STEPS_MAX, Value, functions, type_of,
+};

@@ -9,6 +9,7 @@ mod cli;
 mod consent_corpus;
 mod engine;
 mod fhir_corpus;
+mod fhirpath_suite;
 mod hl7v2;
 mod index;
 mod kill;

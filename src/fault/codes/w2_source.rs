@@ -250,6 +250,9 @@ codes! {
     W2711 Permanent "a FHIRPath looked at too many items",
         "Conditions inside conditions over a large Bundle would hold up every other message.",
         "Make the path more direct, or split the Bundle into smaller ones.";
+    W2712 Permanent "the values of a resource do not fit a FHIRPath",
+        "A path that asks for one value and meets several has no answer, and none is guessed.",
+        "Make the path say which value it means, with `where(..)`, `first()` or an index.";
     W2720 Permanent "this is not a FHIR resource",
         "Every resource says in `resourceType` what it is; without that nothing can be checked.",
         "Send a resource of R4 with its `resourceType`.";

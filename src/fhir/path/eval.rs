@@ -2,173 +2,168 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-use super::parse::{Expression, Function, Operator, Start, Step};
-use super::{STEPS_MAX, moment, types};
+use rust_decimal::Decimal;
+
+use super::ast::{Expression, Operator, Start, Step, TypeName};
+use super::quantity::Quantity;
+use super::value::{Item, UCUM, matched};
+use super::{Context, STEPS_MAX, convert, types};
 use crate::fhir::doc::{Node, NodeKind};
-use crate::fhir::tables;
 
-/// A value found or computed.
-#[derive(Clone)]
-pub(super) enum Item<'d> {
-    Node(Node<'d>),
-    Text(Cow<'d, str>),
-    /// A date or time literal.
-    Date(Cow<'d, str>),
-    Number(Cow<'d, str>),
-    Bool(bool),
+/// Why a run ended early.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// It looked at more than [`STEPS_MAX`] items.
+    CutOff,
+    /// The values do not fit the expression: a phrase without a value of the document.
+    Wrong(String),
 }
 
-/// The run looked at more than [`STEPS_MAX`] items.
-pub(super) struct CutOff;
+pub(super) type Found<'d> = Result<Vec<Item<'d>>, Stop>;
 
-type Found<'d> = Result<Vec<Item<'d>>, CutOff>;
-
-impl<'d> Item<'d> {
-    pub fn node(self) -> Option<Node<'d>> {
-        if let Item::Node(node) = self { Some(node) } else { None }
-    }
-
-    pub fn into_text(self) -> Option<Cow<'d, str>> {
-        match self {
-            Item::Node(node) => node.text(),
-            Item::Text(text) | Item::Date(text) | Item::Number(text) => Some(text),
-            Item::Bool(value) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
-        }
-    }
-
-    /// A scalar node as the value it holds.
-    fn plain(&self) -> Item<'d> {
-        match self {
-            Item::Node(node) => match node.kind() {
-                NodeKind::Bool => Item::Bool(node.bool() == Some(true)),
-                NodeKind::Number => Item::Number(node.text().unwrap_or_default()),
-                NodeKind::String => Item::Text(node.text().unwrap_or_default()),
-                NodeKind::Object | NodeKind::Array | NodeKind::Null => self.clone(),
-            },
-            other => other.clone(),
-        }
-    }
-
-    fn string(&self) -> Option<Cow<'d, str>> {
-        if let Item::Text(text) = self.plain() { Some(text) } else { None }
-    }
-
-    /// Whether two values are equal; none when dates leave that open.
-    fn equals(&self, other: &Item<'d>) -> Option<bool> {
-        match (self.plain(), other.plain()) {
-            (Item::Text(a), Item::Text(b)) => Some(a == b),
-            (Item::Date(a), Item::Date(b) | Item::Text(b)) | (Item::Text(a), Item::Date(b)) => {
-                match moment::compare(&a, &b) {
-                    Some(order) => order.map(std::cmp::Ordering::is_eq),
-                    None => Some(false),
-                }
-            }
-            (Item::Bool(a), Item::Bool(b)) => Some(a == b),
-            (Item::Number(a), Item::Number(b)) => Some(same_number(&a, &b)),
-            (Item::Node(a), Item::Node(b)) => Some(same(a, b)),
-            _ => Some(false),
-        }
-    }
+/// Ends a run.
+pub(super) fn wrong<T>(what: impl Into<String>) -> Result<T, Stop> {
+    Err(Stop::Wrong(what.into()))
 }
 
-/// Numbers are equal by value: `7.10` is `7.1`.
-fn same_number(a: &str, b: &str) -> bool {
-    if a.contains(['e', 'E']) || b.contains(['e', 'E']) {
-        return a.parse::<f64>().is_ok_and(|a| b.parse() == Ok(a));
-    }
-    fn bare(text: &str) -> &str {
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
-    }
-    let zero = |text: &str| matches!(text, "0" | "-0");
-    bare(a) == bare(b) || (zero(bare(a)) && zero(bare(b)))
-}
-
-/// Same members in any order, same items in the same order. Depth is that of documents.
-fn same(a: Node<'_>, b: Node<'_>) -> bool {
-    match (a.kind(), b.kind()) {
-        (NodeKind::Object, NodeKind::Object) => {
-            a.members().count() == b.members().count()
-                && a.members()
-                    .all(|(name, value)| b.get(name).is_some_and(|other| same(value, other)))
-        }
-        (NodeKind::Array, NodeKind::Array) => {
-            a.items().count() == b.items().count()
-                && a.items().zip(b.items()).all(|(a, b)| same(a, b))
-        }
-        (NodeKind::Number, NodeKind::Number) => {
-            same_number(a.number().unwrap_or_default(), b.number().unwrap_or_default())
-        }
-        (x, y) => x == y && a.text() == b.text(),
-    }
-}
-
-/// Truth of what was found: none for nothing and for several values.
-pub(super) fn truth(items: &[Item<'_>]) -> Option<bool> {
+/// Truth of a collection: none for nothing, `true` for a single value that is no Boolean.
+///
+/// Source: FHIRPath N1 (2.0.0) §singleton-evaluation-of-collections.
+pub(super) fn truth(items: &[Item<'_>]) -> Result<Option<bool>, Stop> {
     match items {
-        [item] => Some(!matches!(item.plain(), Item::Bool(false))),
-        _ => None,
+        [] => Ok(None),
+        [item] => Ok(Some(!matches!(item.plain(), Item::Bool(false)))),
+        _ => wrong("several values stand where one Boolean is needed"),
     }
+}
+
+/// What `$this`, `$index` and `$total` mean.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'s, 'd> {
+    pub this: &'s [Item<'d>],
+    pub index: Option<usize>,
+    pub total: Option<&'s [Item<'d>]>,
 }
 
 /// One run of one expression.
-pub(super) struct Run<'d> {
+pub(super) struct Run<'d, 'c> {
     node: Node<'d>,
+    pub context: &'c Context,
     steps: u64,
     /// Resources of the Bundle by `fullUrl` and by `Type/id`.
     targets: OnceCell<HashMap<Cow<'d, str>, Node<'d>>>,
 }
 
-impl<'d> Run<'d> {
-    pub fn new(node: Node<'d>) -> Self {
-        Self { node, steps: 0, targets: OnceCell::new() }
+impl<'d, 'c> Run<'d, 'c> {
+    pub fn new(node: Node<'d>, context: &'c Context) -> Self {
+        Self { node, context, steps: 0, targets: OnceCell::new() }
     }
 
     pub fn start(mut self, expression: &Expression) -> Found<'d> {
         let this = [Item::Node(self.node)];
-        self.expression(expression, &this)
+        self.expression(expression, Scope { this: &this, index: None, total: None })
     }
 
-    fn spend(&mut self, items: usize) -> Result<(), CutOff> {
+    pub fn spend(&mut self, items: usize) -> Result<(), Stop> {
         self.steps += items as u64 + 1;
-        if self.steps > STEPS_MAX { Err(CutOff) } else { Ok(()) }
+        if self.steps > STEPS_MAX { Err(Stop::CutOff) } else { Ok(()) }
     }
 
-    fn expression(&mut self, expression: &Expression, this: &[Item<'d>]) -> Found<'d> {
+    pub fn expression(&mut self, expression: &Expression, scope: Scope<'_, 'd>) -> Found<'d> {
         match expression {
             Expression::Path { start, steps } => {
-                let mut items = match start {
-                    Start::This => this.to_vec(),
-                    Start::Type(name) => self.typed(name, this)?,
-                    Start::Text(text) => vec![Item::Text(Cow::Owned(text.clone()))],
-                    Start::Date(text) => vec![Item::Date(Cow::Owned(text.clone()))],
-                    Start::Number(text) => vec![Item::Number(Cow::Owned(text.clone()))],
-                    Start::Bool(value) => vec![Item::Bool(*value)],
-                    Start::Empty => Vec::new(),
-                    Start::Group(inner) => self.expression(inner, this)?,
-                };
+                let mut items = self.begin(start, scope)?;
                 for step in steps {
                     self.spend(items.len())?;
-                    items = self.step(step, items)?;
+                    items = self.step(step, items, scope)?;
                 }
                 Ok(items)
             }
             Expression::Is { value, ty } => {
-                let items = self.expression(value, this)?;
-                Ok(is(&items, ty))
+                let items = self.expression(value, scope)?;
+                is(&items, *ty)
             }
-            Expression::Binary { left, operator, right } => {
-                let left = self.expression(left, this)?;
-                let right = self.expression(right, this)?;
+            Expression::As { value, ty } => {
+                let items = self.expression(value, scope)?;
+                cast(items, *ty)
+            }
+            Expression::Sign { minus, value } => {
+                let items = self.expression(value, scope)?;
+                signed(&items, *minus)
+            }
+            Expression::Binary { left, operator, right, .. } => {
+                let left = self.expression(left, scope)?;
+                if let Some(decided) = short(&left, *operator)? {
+                    return Ok(vec![Item::Bool(decided)]);
+                }
+                let right = self.expression(right, scope)?;
                 self.spend(left.len() + right.len())?;
                 self.binary(left, *operator, right)
             }
         }
     }
 
+    fn begin(&mut self, start: &Start, scope: Scope<'_, 'd>) -> Found<'d> {
+        Ok(match start {
+            Start::This | Start::Named => scope.this.to_vec(),
+            Start::Index => {
+                let index = scope.index.and_then(|index| i64::try_from(index).ok());
+                index.map(Item::Integer).into_iter().collect()
+            }
+            Start::Total => scope.total.map(<[_]>::to_vec).unwrap_or_default(),
+            Start::Type(name) => self.of_type(name, scope.this)?,
+            Start::Variable(name, _) => self.variable(name)?,
+            Start::Text(text) => vec![Item::Text(Cow::Owned(text.clone()))],
+            Start::Moment(moment) => vec![Item::Moment(*moment)],
+            Start::Number(number) => vec![Item::Decimal(*number)],
+            Start::Integer(number) => vec![Item::Integer(*number)],
+            Start::Quantity(quantity) => vec![Item::quantity(quantity.clone())],
+            Start::Bool(value) => vec![Item::Bool(*value)],
+            Start::Empty => Vec::new(),
+            Start::Group(inner) => self.expression(inner, scope)?,
+        })
+    }
+
+    /// Source: FHIR R4 fhirpath.html#vars.
+    fn variable(&self, name: &str) -> Found<'d> {
+        let text = |text: String| Ok(vec![Item::Text(Cow::Owned(text))]);
+        let around = || std::iter::successors(Some(self.node), |n| n.parent());
+        match name {
+            "ucum" => text(UCUM.to_owned()),
+            "sct" => text("http://snomed.info/sct".to_owned()),
+            "loinc" => text("http://loinc.org".to_owned()),
+            "context" => Ok(vec![Item::Node(self.node)]),
+            "resource" => {
+                let found = around().find(|n| n.resource_type().is_some());
+                Ok(found.map(Item::Node).into_iter().collect())
+            }
+            "rootResource" => {
+                let mut resources = around().filter(|n| n.resource_type().is_some());
+                let inner = resources.next();
+                let held = inner.is_some_and(|n| {
+                    let holder = n.parent().filter(|p| p.kind() == NodeKind::Array).unwrap_or(n);
+                    holder.name() == Some("contained")
+                });
+                let root = if held { resources.next().or(inner) } else { inner };
+                Ok(root.map(Item::Node).into_iter().collect())
+            }
+            _ => {
+                if let Some(set) = name.strip_prefix("vs-") {
+                    return text(format!("http://hl7.org/fhir/ValueSet/{set}"));
+                }
+                if let Some(extension) = name.strip_prefix("ext-") {
+                    return text(format!("http://hl7.org/fhir/StructureDefinition/{extension}"));
+                }
+                wrong(format!("there is no variable `%{name}`"))
+            }
+        }
+    }
+
     /// Resources of a type: the items themselves, or entries of a Bundle.
-    fn typed(&mut self, name: &str, this: &[Item<'d>]) -> Found<'d> {
+    fn of_type(&mut self, name: &str, this: &[Item<'d>]) -> Found<'d> {
         let mut out = Vec::new();
         let any = matches!(name, "Resource" | "DomainResource");
         for item in this {
@@ -187,129 +182,62 @@ impl<'d> Run<'d> {
         Ok(out)
     }
 
-    fn step(&mut self, step: &Step, items: Vec<Item<'d>>) -> Found<'d> {
+    fn step(&mut self, step: &Step, items: Vec<Item<'d>>, scope: Scope<'_, 'd>) -> Found<'d> {
         Ok(match step {
             Step::Member(name, _) => {
                 let mut out = Vec::new();
-                for node in items.into_iter().filter_map(Item::node) {
-                    out.extend(find(node, name).into_iter().map(Item::Node));
+                for item in items {
+                    match item {
+                        Item::Node(node) => collect(node, name, &mut out),
+                        Item::Type(space, _) if name == "namespace" => {
+                            out.push(Item::Text(Cow::Borrowed(space)));
+                        }
+                        Item::Type(_, ty) if name == "name" => out.push(Item::Text(ty)),
+                        _ => {}
+                    }
                 }
                 self.spend(out.len())?;
                 out
             }
-            Step::Index(index) => items.into_iter().nth(*index).into_iter().collect(),
-            Step::OfType(ty) => items.into_iter().filter(|item| has_type(item, ty, true)).collect(),
-            Step::Is(ty) => is(&items, ty),
+            Step::Index(index) => {
+                let index = self.expression(index, scope)?;
+                let number = match index.as_slice() {
+                    [] => return Ok(Vec::new()),
+                    [one] => one.integer(),
+                    _ => return wrong("several values stand where one index is needed"),
+                };
+                let Some(number) = number else { return wrong("the index is no whole number") };
+                let Ok(index) = usize::try_from(number) else { return Ok(Vec::new()) };
+                items.into_iter().nth(index).into_iter().collect()
+            }
+            Step::OfType(ty) => items.into_iter().filter(|i| i.has_type(*ty, true)).collect(),
+            Step::As(ty) => cast(items, *ty)?,
+            Step::Is(ty) => is(&items, *ty)?,
             Step::Each(inner) => {
                 let mut out = Vec::new();
-                for item in items {
-                    out.extend(self.expression(inner, &[item])?);
+                for (index, item) in items.into_iter().enumerate() {
+                    out.extend(self.on(inner, &item, index, scope)?);
                 }
                 out
             }
-            Step::Call(function, arguments) => self.call(*function, arguments, items)?,
+            Step::Call(call) => self.call(call, items, scope)?,
         })
     }
 
-    fn call(&mut self, function: Function, with: &[Expression], items: Vec<Item<'d>>) -> Found<'d> {
-        let count = items.len();
-        let yes = |value: bool| Ok(vec![Item::Bool(value)]);
-        match function {
-            Function::Count => Ok(vec![Item::Number(Cow::Owned(count.to_string()))]),
-            Function::Empty => yes(items.is_empty()),
-            Function::Not => Ok(truth(&items).map(|t| Item::Bool(!t)).into_iter().collect()),
-            Function::AllTrue => yes(items.iter().all(|i| matches!(i.plain(), Item::Bool(true)))),
-            Function::AnyTrue => yes(items.iter().any(|i| matches!(i.plain(), Item::Bool(true)))),
-            Function::HasValue => {
-                yes(count == 1 && items.iter().all(|i| !matches!(i.plain(), Item::Node(_))))
-            }
-            Function::First => Ok(items.into_iter().take(1).collect()),
-            Function::Last => Ok(items.into_iter().skip(count.saturating_sub(1)).collect()),
-            Function::Tail => Ok(items.into_iter().skip(1).collect()),
-            Function::Single => Ok(if count == 1 { items } else { Vec::new() }),
-            Function::Distinct => Ok(distinct(items)),
-            Function::IsDistinct => yes(distinct(items).len() == count),
-            Function::Resolve => Ok(self.resolve(&items)),
-            Function::Children => self.below(items, false),
-            Function::Descendants => self.below(items, true),
-            Function::Exists if with.is_empty() => yes(count > 0),
-            Function::Exists => yes(!self.filter(with, items)?.is_empty()),
-            Function::Where => self.filter(with, items),
-            Function::All => yes(self.filter(with, items)?.len() == count),
-            Function::Select => {
-                let mut out = Vec::new();
-                for item in items {
-                    for expression in with {
-                        out.extend(self.expression(expression, std::slice::from_ref(&item))?);
-                    }
-                }
-                Ok(out)
-            }
-            Function::Iif => {
-                let mut branches = with.iter();
-                let mut holds = None;
-                if let Some(condition) = branches.next() {
-                    holds = truth(&self.expression(condition, &items)?);
-                }
-                let branch = if holds == Some(true) { branches.next() } else { branches.nth(1) };
-                branch.map_or(Ok(Vec::new()), |branch| self.expression(branch, &items))
-            }
-            Function::Skip | Function::Take => {
-                let Some(number) = self.argument(with)?.and_then(|n| n.parse().ok()) else {
-                    return Ok(Vec::new());
-                };
-                Ok(if function == Function::Skip {
-                    items.into_iter().skip(number).collect()
-                } else {
-                    items.into_iter().take(number).collect()
-                })
-            }
-            Function::Length | Function::Lower | Function::Upper => Ok(text(function, &items)),
-            Function::Contains | Function::StartsWith | Function::EndsWith => {
-                let (Some(part), [item]) = (self.argument(with)?, items.as_slice()) else {
-                    return Ok(Vec::new());
-                };
-                let Some(text) = item.string() else { return Ok(Vec::new()) };
-                yes(match function {
-                    Function::StartsWith => text.starts_with(part.as_ref()),
-                    Function::EndsWith => text.ends_with(part.as_ref()),
-                    _ => text.contains(part.as_ref()),
-                })
-            }
-            Function::Extension => {
-                let Some(url) = self.argument(with)? else { return Ok(Vec::new()) };
-                let nodes = items.into_iter().filter_map(Item::node);
-                let all = nodes.flat_map(|node| find(node, "extension"));
-                let fits =
-                    |e: &Node<'d>| e.get("url").and_then(|u| u.string()).is_some_and(|u| u == url);
-                Ok(all.filter(fits).map(Item::Node).collect())
-            }
-        }
+    /// An expression applied to one item.
+    pub fn on(
+        &mut self,
+        expression: &Expression,
+        item: &Item<'d>,
+        index: usize,
+        scope: Scope<'_, 'd>,
+    ) -> Found<'d> {
+        let this = std::slice::from_ref(item);
+        self.expression(expression, Scope { this, index: Some(index), total: scope.total })
     }
 
-    /// The one value of an argument that does not depend on the items.
-    fn argument(&mut self, with: &[Expression]) -> Result<Option<Cow<'d, str>>, CutOff> {
-        let this = [Item::Node(self.node)];
-        let Some(expression) = with.first() else { return Ok(None) };
-        Ok(self.expression(expression, &this)?.into_iter().next().and_then(Item::into_text))
-    }
-
-    fn filter(&mut self, with: &[Expression], items: Vec<Item<'d>>) -> Found<'d> {
-        let mut out = Vec::new();
-        for item in items {
-            let mut holds = true;
-            for condition in with {
-                let found = self.expression(condition, std::slice::from_ref(&item))?;
-                holds &= truth(&found) == Some(true);
-            }
-            if holds {
-                out.push(item);
-            }
-        }
-        Ok(out)
-    }
-
-    fn below(&mut self, items: Vec<Item<'d>>, deep: bool) -> Found<'d> {
+    /// The children of items, or all below them.
+    pub fn below(&mut self, items: Vec<Item<'d>>, deep: bool) -> Found<'d> {
         let mut out = Vec::new();
         let mut open: Vec<Node<'d>> = items.into_iter().filter_map(Item::node).collect();
         open.reverse();
@@ -327,7 +255,7 @@ impl<'d> Run<'d> {
 
     /// The resources that references point to, each once: within the resource for `#id`,
     /// else in the Bundle.
-    fn resolve(&self, items: &[Item<'d>]) -> Vec<Item<'d>> {
+    pub fn resolve(&self, items: &[Item<'d>]) -> Vec<Item<'d>> {
         let mut out = Vec::new();
         for item in items {
             let Item::Node(node) = item else { continue };
@@ -377,53 +305,160 @@ impl<'d> Run<'d> {
             }
             Operator::Equal => equal(&left, &right),
             Operator::NotEqual => equal(&left, &right).map(|same| !same),
-            Operator::Less => order(&left, &right).map(std::cmp::Ordering::is_lt),
-            Operator::LessOrEqual => order(&left, &right).map(std::cmp::Ordering::is_le),
-            Operator::Greater => order(&left, &right).map(std::cmp::Ordering::is_gt),
-            Operator::GreaterOrEqual => order(&left, &right).map(std::cmp::Ordering::is_ge),
-            Operator::In => one_of(&left, &right),
-            Operator::Contains => one_of(&right, &left),
-            Operator::And => match (truth(&left), truth(&right)) {
+            Operator::Equivalent => Some(matched(&left, &right, Item::equivalent)),
+            Operator::NotEquivalent => Some(!matched(&left, &right, Item::equivalent)),
+            Operator::Less => order(&left, &right)?.map(Ordering::is_lt),
+            Operator::LessOrEqual => order(&left, &right)?.map(Ordering::is_le),
+            Operator::Greater => order(&left, &right)?.map(Ordering::is_gt),
+            Operator::GreaterOrEqual => order(&left, &right)?.map(Ordering::is_ge),
+            Operator::In => one_of(&left, &right)?,
+            Operator::Contains => one_of(&right, &left)?,
+            Operator::And => match (truth(&left)?, truth(&right)?) {
                 (Some(false), _) | (_, Some(false)) => Some(false),
                 (Some(true), Some(true)) => Some(true),
                 _ => None,
             },
-            Operator::Or => match (truth(&left), truth(&right)) {
+            Operator::Or => match (truth(&left)?, truth(&right)?) {
                 (Some(true), _) | (_, Some(true)) => Some(true),
                 (Some(false), Some(false)) => Some(false),
                 _ => None,
             },
-            Operator::Xor => truth(&left).zip(truth(&right)).map(|(a, b)| a != b),
-            Operator::Implies => match (truth(&left), truth(&right)) {
+            Operator::Xor => truth(&left)?.zip(truth(&right)?).map(|(a, b)| a != b),
+            Operator::Implies => match (truth(&left)?, truth(&right)?) {
                 (Some(false), _) | (_, Some(true)) => Some(true),
                 (Some(true), Some(false)) => Some(false),
                 _ => None,
             },
+            Operator::Plus
+            | Operator::Minus
+            | Operator::Times
+            | Operator::Divided
+            | Operator::Div
+            | Operator::Mod
+            | Operator::Joined => return arithmetic(&left, operator, &right),
         };
         Ok(decided.map(Item::Bool).into_iter().collect())
     }
 }
 
+/// What the left side alone decides, so that the right is not run.
+fn short(left: &[Item<'_>], operator: Operator) -> Result<Option<bool>, Stop> {
+    Ok(match operator {
+        Operator::And => truth(left)?.filter(|held| !held),
+        Operator::Or => truth(left)?.filter(|held| *held),
+        Operator::Implies => truth(left)?.filter(|held| !held).map(|_| true),
+        _ => None,
+    })
+}
+
+fn arithmetic<'d>(left: &[Item<'d>], operator: Operator, right: &[Item<'d>]) -> Found<'d> {
+    if left.len() > 1 || right.len() > 1 {
+        return wrong("several values stand where one is needed to reckon with");
+    }
+    if operator == Operator::Joined {
+        let text = |side: &[Item<'d>]| match side.first() {
+            None => Ok(String::new()),
+            Some(item) => match item.string() {
+                Some(text) => Ok(text.into_owned()),
+                None => wrong("`&` joins texts only"),
+            },
+        };
+        return Ok(vec![Item::Text(Cow::Owned(text(left)? + &text(right)?))]);
+    }
+    let (Some(a), Some(b)) = (left.first(), right.first()) else { return Ok(Vec::new()) };
+    convert::reckon(&a.typed(), operator, &b.typed())
+}
+
+fn signed<'d>(items: &[Item<'d>], minus: bool) -> Found<'d> {
+    let item = match items {
+        [] => return Ok(Vec::new()),
+        [item] => item.typed(),
+        _ => return wrong("several values stand where one number is needed"),
+    };
+    let negative = match item {
+        Item::Integer(number) => Item::Integer(if minus { -number } else { number }),
+        Item::Decimal(number) => {
+            Item::Decimal(if minus && !number.is_zero() { -number } else { number })
+        }
+        Item::Quantity(quantity) => {
+            let value: Decimal = if minus { -quantity.value } else { quantity.value };
+            Item::quantity(Quantity { value, ..*quantity })
+        }
+        _ => return wrong("a sign stands before what is no number"),
+    };
+    Ok(vec![negative])
+}
+
 /// The children of a name, arrays taken apart and nulls left out; all of them when a peer
 /// sent the name twice.
-fn members<'d>(node: Node<'d>, name: &str) -> Vec<Node<'d>> {
+pub(super) fn members<'d>(node: Node<'d>, name: &str) -> Vec<Node<'d>> {
     let named = node.children().filter(|child| child.is_named(name.as_bytes()));
     named.flat_map(Node::each).filter(|n| n.kind() != NodeKind::Null).collect()
 }
 
 /// A member by its name in FHIRPath: also `value` for `valueQuantity`, and the extensions
 /// and id of a primitive.
-fn find<'d>(node: Node<'d>, name: &str) -> Vec<Node<'d>> {
+pub(super) fn find<'d>(node: Node<'d>, name: &str) -> Vec<Node<'d>> {
+    let mut out = Vec::new();
+    collect(node, name, &mut out);
+    out.into_iter().filter_map(Item::node).collect()
+}
+
+fn collect<'d>(node: Node<'d>, name: &str, out: &mut Vec<Item<'d>>) {
     if node.kind() != NodeKind::Object {
         let shadow = if matches!(name, "extension" | "id") { shadow(node) } else { None };
-        return shadow.map(|shadow| members(shadow, name)).unwrap_or_default();
+        if let Some(shadow) = shadow {
+            out.extend(members(shadow, name).into_iter().map(Item::Node));
+        }
+        return;
     }
-    let found = members(node, name);
-    if !found.is_empty() {
-        return found;
+    let before = out.len();
+    let full = |n: &Node<'d>| n.kind() != NodeKind::Null;
+    let mut twin = false;
+    for child in node.children() {
+        if child.is_named(name.as_bytes()) {
+            if child.kind() == NodeKind::Array {
+                out.extend(child.items().map(Item::Node));
+                let gaps = out.iter().skip(before).any(|i| !matches!(i, Item::Node(n) if full(n)));
+                if gaps {
+                    fill(child, before, out);
+                }
+            } else if full(&child) {
+                out.push(Item::Node(child));
+            }
+        }
+        twin |= child.name().and_then(|n| n.strip_prefix('_')) == Some(name);
+    }
+    if out.len() > before {
+        return;
+    }
+    // A primitive without value is there by its extensions alone.
+    if twin {
+        let alone = members(node, &format!("_{name}"));
+        out.extend(alone.into_iter().map(Item::Node));
+        return;
     }
     let choice = |child: &Node<'d>| child.name().is_some_and(|n| types::choice(n, name).is_some());
-    node.children().filter(choice).flat_map(Node::each).collect()
+    let found = node.children().filter(choice).flat_map(Node::each).filter(full);
+    out.extend(found.map(Item::Node));
+}
+
+/// Puts what stands beside a null, its extensions, in its place.
+fn fill<'d>(array: Node<'d>, before: usize, out: &mut Vec<Item<'d>>) {
+    let twins = array.name().zip(array.parent()).and_then(|(name, parent)| {
+        Some(parent.get(&format!("_{name}"))?.items().collect::<Vec<_>>())
+    });
+    let twins = twins.unwrap_or_default();
+    let items: Vec<Item<'d>> = out.drain(before..).collect();
+    for (index, item) in items.into_iter().enumerate() {
+        match item {
+            Item::Node(node) if node.kind() == NodeKind::Null => {
+                let twin = twins.get(index).filter(|twin| twin.kind() == NodeKind::Object);
+                out.extend(twin.copied().map(Item::Node));
+            }
+            item => out.push(item),
+        }
+    }
 }
 
 /// The object beside a primitive that holds its id and extensions: `_birthDate`.
@@ -438,8 +473,19 @@ fn shadow<'d>(node: Node<'d>) -> Option<Node<'d>> {
 
 /// Child elements, arrays taken apart.
 fn values<'d>(node: Node<'d>) -> impl Iterator<Item = Node<'d>> {
-    let element = |child: &Node<'d>| !child.is_named(b"resourceType");
-    node.children().filter(element).flat_map(Node::each).filter(|n| n.kind() != NodeKind::Null)
+    let scalar = !matches!(node.kind(), NodeKind::Object | NodeKind::Array);
+    let beside = if scalar { shadow(node) } else { None };
+    let has = move |name: &str| node.get(name).is_some_and(|n| n.kind() != NodeKind::Null);
+    let element = move |child: &Node<'d>| match child.name() {
+        Some("resourceType") => false,
+        // The extensions of a primitive hang from it, not from what holds it.
+        Some(name) => !name.strip_prefix('_').is_some_and(has),
+        None => true,
+    };
+    let own = node.children().filter(element);
+    own.chain(beside.into_iter().flat_map(|b| b.children()))
+        .flat_map(Node::each)
+        .filter(|n| n.kind() != NodeKind::Null)
 }
 
 /// The contained resource of that id in the resource around a node.
@@ -450,47 +496,22 @@ fn contained<'d>(node: Node<'d>, id: &str) -> Option<Node<'d>> {
     all.into_iter().find(|r| r.get("id").and_then(|i| i.string()).is_some_and(|i| i == id))
 }
 
-/// Whether an item has a type. `ofType` takes primitives of that very type only, as the
-/// published suite has it, and types made from a complex one as well.
-fn has_type(item: &Item<'_>, ty: &str, exact: bool) -> bool {
-    match item {
-        Item::Node(node) => match types::type_of(*node) {
-            Some(found) if exact && tables::is_primitive(ty) => found == ty,
-            Some(found) => tables::is_a(found, ty),
-            None => {
-                let name = node.name().or_else(|| node.parent().and_then(|p| p.name()));
-                let known = name.and_then(|name| {
-                    (1..name.len()).find_map(|at| types::choice(name, name.get(..at)?))
-                });
-                known == Some(ty)
-            }
-        },
-        Item::Text(_) => ty == "string",
-        Item::Date(text) if text.starts_with('T') => ty == "time",
-        Item::Date(text) => ty == if text.contains('T') { "dateTime" } else { "date" },
-        Item::Number(text) => ty == if text.contains('.') { "decimal" } else { "integer" },
-        Item::Bool(_) => ty == "boolean",
-    }
-}
-
-fn is<'d>(items: &[Item<'d>], ty: &str) -> Vec<Item<'d>> {
+fn is<'d>(items: &[Item<'d>], ty: TypeName) -> Found<'d> {
     match items {
-        [item] => vec![Item::Bool(has_type(item, ty, false))],
-        _ => Vec::new(),
+        [] => Ok(Vec::new()),
+        [item] => Ok(vec![Item::Bool(item.has_type(ty, false))]),
+        _ => wrong("several values stand before `is`"),
     }
 }
 
-fn text<'d>(function: Function, items: &[Item<'d>]) -> Vec<Item<'d>> {
-    let [item] = items else { return Vec::new() };
-    let Some(text) = item.string() else { return Vec::new() };
-    vec![match function {
-        Function::Lower => Item::Text(Cow::Owned(text.to_lowercase())),
-        Function::Upper => Item::Text(Cow::Owned(text.to_uppercase())),
-        _ => Item::Number(Cow::Owned(text.chars().count().to_string())),
-    }]
+fn cast(items: Vec<Item<'_>>, ty: TypeName) -> Found<'_> {
+    if items.len() > 1 {
+        return wrong("several values stand before `as`; `ofType` takes them");
+    }
+    Ok(items.into_iter().filter(|item| item.has_type(ty, true)).collect())
 }
 
-fn equal<'d>(left: &[Item<'d>], right: &[Item<'d>]) -> Option<bool> {
+pub(super) fn equal<'d>(left: &[Item<'d>], right: &[Item<'d>]) -> Option<bool> {
     if left.is_empty() || right.is_empty() {
         return None;
     }
@@ -508,50 +529,41 @@ fn equal<'d>(left: &[Item<'d>], right: &[Item<'d>]) -> Option<bool> {
     same
 }
 
-fn order(left: &[Item<'_>], right: &[Item<'_>]) -> Option<std::cmp::Ordering> {
-    let ([a], [b]) = (left, right) else { return None };
-    match (a.plain(), b.plain()) {
-        (Item::Number(a), Item::Number(b)) => {
-            a.parse::<f64>().ok()?.partial_cmp(&b.parse::<f64>().ok()?)
-        }
-        (Item::Text(a) | Item::Date(a), Item::Text(b) | Item::Date(b)) => {
-            moment::compare(&a, &b).unwrap_or_else(|| Some(a.cmp(&b)))
-        }
-        _ => None,
+fn order(left: &[Item<'_>], right: &[Item<'_>]) -> Result<Option<Ordering>, Stop> {
+    match (left, right) {
+        ([], _) | (_, []) => Ok(None),
+        ([a], [b]) => match a.order(b) {
+            Ok(order) => Ok(order),
+            Err(()) => wrong("values of these kinds have no order"),
+        },
+        _ => wrong("several values stand where one is compared"),
     }
 }
 
-fn one_of<'d>(left: &[Item<'d>], right: &[Item<'d>]) -> Option<bool> {
-    let [item] = left else { return None };
-    Some(right.iter().any(|other| item.equals(other) == Some(true)))
+fn one_of<'d>(left: &[Item<'d>], right: &[Item<'d>]) -> Result<Option<bool>, Stop> {
+    match left {
+        [] => Ok(None),
+        [item] => Ok(Some(right.iter().any(|other| item.equals(other) == Some(true)))),
+        _ => wrong("several values stand where one is looked for"),
+    }
 }
 
 /// Each node once, in order, and each computed value once. Nodes of equal content stay
 /// apart, so that a rule about privacy that names both reaches both.
-fn once(items: Vec<Item<'_>>) -> Vec<Item<'_>> {
+pub(super) fn once(items: Vec<Item<'_>>) -> Vec<Item<'_>> {
     keep(items, |item| match item {
-        Item::Node(node) => (node.id().0.saturating_add(5), Vec::new()),
-        computed => content(computed),
+        Item::Node(node) => (u8::MAX, node.id().0.to_le_bytes().to_vec()),
+        computed => computed.content(),
     })
 }
 
 /// Each value once, in order. Values are told apart by their text, so that this stays
 /// linear; objects that differ only in the order of members count as different.
-fn distinct(items: Vec<Item<'_>>) -> Vec<Item<'_>> {
-    keep(items, |item| content(&item.plain()))
+pub(super) fn distinct(items: Vec<Item<'_>>) -> Vec<Item<'_>> {
+    keep(items, |item| item.plain().content())
 }
 
-fn keep<'d>(items: Vec<Item<'d>>, key: impl Fn(&Item<'d>) -> (u32, Vec<u8>)) -> Vec<Item<'d>> {
+fn keep<'d>(items: Vec<Item<'d>>, key: impl Fn(&Item<'d>) -> (u8, Vec<u8>)) -> Vec<Item<'d>> {
     let mut seen = HashSet::new();
     items.into_iter().filter(|item| seen.insert(key(item))).collect()
-}
-
-fn content(item: &Item<'_>) -> (u32, Vec<u8>) {
-    match item {
-        Item::Node(node) => (0, node.json().into_owned()),
-        Item::Text(text) => (1, text.as_bytes().to_vec()),
-        Item::Number(text) => (2, text.as_bytes().to_vec()),
-        Item::Bool(value) => (3, vec![u8::from(*value)]),
-        Item::Date(text) => (4, text.as_bytes().to_vec()),
-    }
 }

@@ -1,27 +1,23 @@
 //! Words and signs of a path.
 
-use nom::branch::alt;
-use nom::bytes::complete::{tag, take_while, take_while1};
-use nom::character::complete::{char, digit1, satisfy};
-use nom::combinator::{map, opt, recognize};
-use nom::sequence::{pair, preceded};
-use nom::{IResult, Parser};
-
 use super::PathError;
+use super::moment::Moment;
 
 /// A word or sign.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
     /// A name, plain or in backticks.
     Name(String),
-    /// `$this`
-    This,
+    /// A name after `$`.
+    Special(String),
+    /// A name after `%`.
+    Variable(String),
     /// A text in quotes.
     Text(String),
     /// A number as written.
     Number(String),
-    /// A date or time literal without its `@`.
-    Date(String),
+    /// A date or time literal.
+    Moment(Moment),
     /// A sign.
     Sign(&'static str),
 }
@@ -30,62 +26,112 @@ pub(super) enum Token {
 pub(super) type Placed = (usize, Token);
 
 /// Signs, longer ones first.
-const SIGNS: [&str; 14] = ["!=", "<=", ">=", "=", "<", ">", "|", ".", ",", "(", ")", "[", "]", "{"];
+const SIGNS: [&str; 22] = [
+    "!=", "!~", "<=", ">=", "=", "~", "<", ">", "|", ".", ",", "(", ")", "[", "]", "{", "}", "+",
+    "-", "*", "/", "&",
+];
 
 /// Cuts a path into tokens.
+///
+/// Source: FHIRPath N1 (2.0.0) §grammar.
 pub(super) fn tokens(text: &str) -> Result<Vec<Placed>, PathError> {
     let mut out = Vec::new();
     let mut rest = text;
     loop {
-        rest = rest.trim_start();
+        rest = blank(rest, text.len())?;
         let at = text.len() - rest.len();
         let Some(first) = rest.chars().next() else { return Ok(out) };
-        if let quote @ ('\'' | '"' | '`') = first {
-            let (inside, len) = quoted(rest, quote, at)?;
-            let name = quote == '`';
-            out.push((at, if name { Token::Name(inside) } else { Token::Text(inside) }));
-            rest = rest.get(len..).unwrap_or_default();
-            continue;
-        }
-        let Ok((after, token)) = token(rest) else {
-            let what = match first {
-                '+' | '-' | '*' | '/' | '&' | '~' => "arithmetic is not supported".to_owned(),
-                sign => format!("`{sign}` has no meaning here"),
-            };
-            return Err(PathError { at, what });
+        let (token, len) = match first {
+            '\'' | '"' => {
+                let (inside, len) = quoted(rest, first, at)?;
+                (Token::Text(inside), len)
+            }
+            '`' => {
+                let (inside, len) = quoted(rest, first, at)?;
+                (Token::Name(inside), len)
+            }
+            '@' => {
+                let Some((moment, len)) = Moment::literal(rest) else {
+                    let what =
+                        "expected a date or time such as `@2015-02-04T14:34:28Z` or `@T14:34`";
+                    return Err(PathError { at, what: what.to_owned() });
+                };
+                (Token::Moment(moment), len)
+            }
+            '$' => {
+                let name = word(rest.get(1..).unwrap_or_default());
+                (Token::Special(name.to_owned()), name.len() + 1)
+            }
+            '%' => variable(rest, at)?,
+            '0'..='9' => {
+                let number = number(rest);
+                (Token::Number(number.to_owned()), number.len())
+            }
+            _ if !word(rest).is_empty() => (Token::Name(word(rest).to_owned()), word(rest).len()),
+            _ => {
+                let Some(sign) = SIGNS.into_iter().find(|sign| rest.starts_with(sign)) else {
+                    return Err(PathError { at, what: format!("`{first}` has no meaning here") });
+                };
+                (Token::Sign(sign), sign.len())
+            }
         };
         out.push((at, token));
-        rest = after;
+        rest = rest.get(len..).unwrap_or_default();
     }
 }
 
-fn token(text: &str) -> IResult<&str, Token> {
-    let name = recognize(pair(
-        satisfy(|c| c.is_ascii_alphabetic() || c == '_'),
-        take_while(|c: char| c.is_ascii_alphanumeric() || c == '_'),
-    ));
-    let number = recognize(pair(digit1, opt(pair(char('.'), digit1))));
-    let date = preceded(
-        char('@'),
-        take_while1(|c: char| c.is_ascii_digit() || matches!(c, '-' | ':' | 'T' | 'Z' | '+' | '.')),
-    );
-    alt((
-        map(tag("$this"), |_| Token::This),
-        map(number, |n: &str| Token::Number(n.to_owned())),
-        map(name, |n: &str| Token::Name(n.to_owned())),
-        map(date, |d: &str| Token::Date(d.to_owned())),
-        map(tag("}"), |_| Token::Sign("}")),
-        sign,
-    ))
-    .parse(text)
+/// What follows spaces and comments.
+fn blank(mut rest: &str, whole: usize) -> Result<&str, PathError> {
+    loop {
+        rest = rest.trim_start();
+        if rest.starts_with("//") {
+            rest = rest.find('\n').and_then(|end| rest.get(end..)).unwrap_or_default();
+        } else if rest.starts_with("/*") {
+            let Some(end) = rest.find("*/") else {
+                let what = "the comment is not closed by `*/`".to_owned();
+                return Err(PathError { at: whole - rest.len(), what });
+            };
+            rest = rest.get(end + 2..).unwrap_or_default();
+        } else {
+            return Ok(rest);
+        }
+    }
 }
 
-fn sign(text: &str) -> IResult<&str, Token> {
-    let found = SIGNS.into_iter().find_map(|sign| Some((text.strip_prefix(sign)?, sign)));
-    match found {
-        Some((rest, sign)) => Ok((rest, Token::Sign(sign))),
-        None => Err(nom::Err::Error(nom::error::Error::new(text, nom::error::ErrorKind::Tag))),
+fn word(text: &str) -> &str {
+    let first = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    if !first {
+        return "";
     }
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    text.get(..end).unwrap_or_default()
+}
+
+/// Digits, and a fraction when digits follow the point: `1.toString()` has none.
+fn number(text: &str) -> &str {
+    let digits = |from: usize| {
+        let rest = text.get(from..).unwrap_or_default();
+        rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())
+    };
+    let whole = digits(0);
+    let dot = text.get(whole..).is_some_and(|rest| rest.starts_with('.'));
+    let fraction = if dot { digits(whole + 1) } else { 0 };
+    let end = if fraction > 0 { whole + 1 + fraction } else { whole };
+    text.get(..end).unwrap_or_default()
+}
+
+fn variable(rest: &str, at: usize) -> Result<(Token, usize), PathError> {
+    let after = rest.get(1..).unwrap_or_default();
+    if let Some(quote @ ('`' | '\'')) = after.chars().next() {
+        let (name, len) = quoted(after, quote, at + 1)?;
+        return Ok((Token::Variable(name), len + 1));
+    }
+    let name = word(after);
+    if name.is_empty() {
+        let what = "expected the name of a variable after `%`".to_owned();
+        return Err(PathError { at, what });
+    }
+    Ok((Token::Variable(name.to_owned()), name.len() + 1))
 }
 
 /// Reads a text in quotes; what it says and its length with the quotes.
@@ -104,7 +150,7 @@ fn quoted(text: &str, quote: char, at: usize) -> Result<(String, usize), PathErr
             at: at + here,
             what: "a backslash starts no escape sequence of FHIRPath".to_owned(),
         };
-        out.push(match chars.next().map(|(_, c)| c) {
+        let stands_for = match chars.next().map(|(_, c)| c) {
             Some('n') => '\n',
             Some('r') => '\r',
             Some('t') => '\t',
@@ -112,11 +158,18 @@ fn quoted(text: &str, quote: char, at: usize) -> Result<(String, usize), PathErr
             Some(c @ ('\'' | '"' | '`' | '\\' | '/')) => c,
             Some('u') => {
                 let digits: String = chars.by_ref().take(4).map(|(_, c)| c).collect();
-                let point = u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 4);
+                let hex = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+                let point = u32::from_str_radix(&digits, 16).ok().filter(|_| hex);
                 point.and_then(char::from_u32).ok_or_else(unknown)?
             }
+            // As published paths have it: a backslash before anything else is a backslash.
+            Some(c) if c.is_ascii_punctuation() || "dDsSwWbB".contains(c) => {
+                out.push('\\');
+                c
+            }
             _ => return Err(unknown()),
-        });
+        };
+        out.push(stands_for);
     }
     Err(PathError { at, what: format!("the text is not closed by `{quote}`") })
 }

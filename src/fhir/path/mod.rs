@@ -1,42 +1,53 @@
-//! FHIRPath, as much as seals, tests, filters and mappings need, compiled once.
+//! FHIRPath, compiled once and run over a document.
 //!
-//! Built: member names, `[n]`, `$this`, literals, `=` `!=` `<` `<=` `>` `>=` `in` `contains`
-//! `|` `and` `or` `xor` `implies`, and the functions of [`functions`]. Not built: arithmetic,
-//! quantities, types of `System`. A name that FHIRPath has and this does not is refused when
-//! the path is read, never passed over when it runs. Texts in the form of dates are ordered
-//! as dates, and equal only to date literals as dates.
+//! Built is the whole of N1 with the functions of R4 and those of the drafts that published
+//! paths use (see [`functions`]). Not built: `defineVariable`, terminology beyond the value
+//! sets of R4 (`memberOf` gives nothing then), profiles beyond the types (`conformsTo`), and
+//! units beyond those of [`ucum`]. Decimals are exact to 28 digits. A name that this does not
+//! know is refused when the path is read, never passed over when it runs.
 //!
-//! Two readings beyond the standard: a leading type name (`Patient.name`) finds, in a
-//! Bundle, each entry's resource of that type; and a member that a peer sent twice gives
-//! both values, so that no rule about privacy misses one.
+//! Four readings beyond the standard: a leading type name (`Patient.name`) finds, in a
+//! Bundle, each entry's resource of that type; a member that a peer sent twice gives both
+//! values, and a union keeps nodes of equal content apart, so that no rule about privacy
+//! misses one; and a text in the form of a date is compared with dates as one.
 //!
-//! Source: FHIRPath N1 (2.0.0); FHIR R4 fhirpath.html.
+//! Source: FHIRPath N1 (2.0.0), functions of the 3.0.0 draft; FHIR R4 fhirpath.html.
 
+mod ast;
+mod call;
 mod check;
+mod convert;
 mod eval;
 mod lex;
 mod moment;
 mod parse;
+mod quantity;
+mod text;
 mod types;
+mod ucum;
+mod value;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use super::Node;
-use crate::fault::codes::{W2710, W2711};
+use crate::base::Timestamp;
+use crate::fault::codes::{W2710, W2711, W2712};
 use crate::fault::{Fault, Place};
 
-pub use parse::functions;
+pub use ast::functions;
 pub(super) use parse::nearest;
 pub use types::type_of;
 
-/// Longest path in bytes: those written by people stay below 200.
+/// Longest path in bytes: those written by people stay below 200, published ones below 3,000.
 pub const PATH_BYTES_MAX: usize = 4096;
 
-/// Deepest nesting of parentheses and arguments, and most operators, of a path: reading
-/// and running recurse over both.
+/// Deepest nesting of parentheses and arguments of a path: reading and running recurse.
 pub const PATH_DEPTH_MAX: usize = 32;
+
+/// Most operators of a path: running recurses over them. Published paths have up to 60.
+pub const PATH_OPERATORS_MAX: usize = 96;
 
 /// Most items that one run may look at: some runs over the largest Bundle, and far less
 /// than nested conditions over it could ask for.
@@ -48,7 +59,48 @@ pub struct FhirPath(Arc<Compiled>);
 
 struct Compiled {
     source: String,
-    expression: parse::Expression,
+    expression: ast::Expression,
+}
+
+/// What a run knows beside the document.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Context {
+    /// The time, for `now()`, `today()` and `timeOfDay()`, which fail without it.
+    pub now: Option<Timestamp>,
+}
+
+/// A value found or computed. Its text is patient data.
+#[derive(Clone)]
+pub struct Value<'d>(value::Item<'d>);
+
+impl<'d> Value<'d> {
+    /// The node, when it was found in the document.
+    #[must_use]
+    pub fn node(&self) -> Option<Node<'d>> {
+        self.0.clone().node()
+    }
+
+    /// What it says; nothing for objects. Dates without `@`, quantities as `4 'mg'`.
+    #[must_use]
+    pub fn text(&self) -> Option<Cow<'d, str>> {
+        self.0.clone().into_text()
+    }
+
+    /// Its type: `FHIR.code` of an element, `System.Integer` of a computed value.
+    #[must_use]
+    pub fn type_name(&self) -> Option<String> {
+        match &self.0 {
+            value::Item::Node(node) => type_of(*node).map(|name| format!("FHIR.{name}")),
+            computed => computed.system_type().map(|ty| format!("System.{}", ty.name())),
+        }
+    }
+}
+
+/// Shows nothing: the value is patient data.
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Value(<phi>)")
+    }
 }
 
 /// Why a path could not be read or does not fit R4, and where in its text.
@@ -90,15 +142,26 @@ impl FhirPath {
     /// leading type name on, or from `root` when that is given.
     ///
     /// # Errors
-    /// The first name that no element has.
+    /// The first name that no element has, or function that does not fit the type.
     pub fn check(&self, root: Option<&str>) -> Result<(), PathError> {
-        check::check(&self.0.expression, root)
+        let roots: &[&str] = root.as_slice();
+        check::check(&self.0.expression, roots, check::Rules { strict: false })
+    }
+
+    /// Checks it as the standard alone would have it, for a value of one of some types:
+    /// without the names of JSON (`valueQuantity`), with the root resource only, and without
+    /// places in lists that have no order.
+    ///
+    /// # Errors
+    /// As [`FhirPath::check`].
+    pub fn check_strictly(&self, roots: &[&str]) -> Result<(), PathError> {
+        check::check(&self.0.expression, roots, check::Rules { strict: true })
     }
 
     /// The nodes it finds, in order; computed values such as counts are left out.
     ///
-    /// Gives nothing when the run is cut off at [`STEPS_MAX`]: whoever must not miss a
-    /// value, as a seal must not, uses [`FhirPath::try_select`].
+    /// Gives nothing when the run fails: whoever must not miss a value, as a seal must
+    /// not, uses [`FhirPath::try_select`].
     #[must_use]
     pub fn select<'d>(&self, node: Node<'d>) -> Vec<Node<'d>> {
         self.try_select(node).unwrap_or_default()
@@ -107,23 +170,43 @@ impl FhirPath {
     /// The nodes it finds, in order.
     ///
     /// # Errors
-    /// `W2711` when the run looks at more than [`STEPS_MAX`] items.
+    /// As [`FhirPath::evaluate`].
     pub fn try_select<'d>(&self, node: Node<'d>) -> Result<Vec<Node<'d>>, Fault> {
-        let items = self.run(node)?;
-        Ok(items.into_iter().filter_map(eval::Item::node).collect())
+        let items = self.run(node, &Context::default())?;
+        Ok(items.into_iter().filter_map(value::Item::node).collect())
+    }
+
+    /// All it finds and computes, in order.
+    ///
+    /// # Errors
+    /// `W2711` when the run looks at more than [`STEPS_MAX`] items, `W2712` when values do
+    /// not fit the path, such as several where one is needed.
+    pub fn evaluate<'d>(&self, node: Node<'d>, context: &Context) -> Result<Vec<Value<'d>>, Fault> {
+        Ok(self.run(node, context)?.into_iter().map(Value).collect())
     }
 
     /// Whether it holds on a node: a single `true`, or a single value that is no Boolean.
-    /// Nothing found is false, as are several values and a run that is cut off.
+    /// Nothing found is false, as are several values and a run that fails.
     #[must_use]
     pub fn test(&self, node: Node<'_>) -> bool {
-        self.run(node).ok().and_then(|items| eval::truth(&items)).unwrap_or(false)
+        self.holds(node, &Context::default()).ok().flatten().unwrap_or(false)
+    }
+
+    /// Whether it holds on a node; none when it finds nothing, which an invariant takes as
+    /// satisfied.
+    ///
+    /// # Errors
+    /// As [`FhirPath::evaluate`].
+    pub fn holds(&self, node: Node<'_>, context: &Context) -> Result<Option<bool>, Fault> {
+        let items = self.run(node, context)?;
+        eval::truth(&items).map_err(|stop| self.fault(stop))
     }
 
     /// The text of the first value it finds or computes.
     #[must_use]
     pub fn value_text<'d>(&self, node: Node<'d>) -> Option<Cow<'d, str>> {
-        self.run(node).ok()?.into_iter().find_map(eval::Item::into_text)
+        let items = self.run(node, &Context::default()).ok()?;
+        items.into_iter().find_map(value::Item::into_text)
     }
 
     /// The path as it was written.
@@ -138,9 +221,17 @@ impl FhirPath {
         self.0.expression.root_type()
     }
 
-    fn run<'d>(&self, node: Node<'d>) -> Result<Vec<eval::Item<'d>>, Fault> {
-        let cut = |_| Fault::new(W2711).at(Place::path(self.source()));
-        eval::Run::new(node).start(&self.0.expression).map_err(cut)
+    fn run<'d>(&self, node: Node<'d>, context: &Context) -> Result<Vec<value::Item<'d>>, Fault> {
+        eval::Run::new(node, context).start(&self.0.expression).map_err(|stop| self.fault(stop))
+    }
+
+    fn fault(&self, stop: eval::Stop) -> Fault {
+        match stop {
+            eval::Stop::CutOff => Fault::new(W2711).at(Place::path(self.source())),
+            eval::Stop::Wrong(what) => {
+                Fault::new(W2712).at(Place::path(self.source())).because(what)
+            }
+        }
     }
 }
 
@@ -218,7 +309,7 @@ mod tests {
         check("Observation.value", "Bundle.entry[3].resource.valueQuantity a\"b");
         check("Observation.value.ofType(Quantity).value", "7.10");
         check("Observation.value.ofType(FHIR.string)", "a\"b");
-        check("Observation.value.as(string)", "a\"b");
+        check("Observation.value.where($this is string).as(string)", "a\"b");
         check("Observation.effective.ofType(time)", "");
         check("Observation.effective.ofType(dateTime)", "2020-01-01");
         check("Bundle.entry.resource.ofType(Patient).id", "p");
@@ -322,23 +413,35 @@ mod tests {
         check("", "column 1: expected a name, a literal or `(`");
         check("Patient.", "column 9: expected a name after `.`");
         check("Patient..id", "column 9: expected a name after `.`");
-        check("Patient.name[x]", "column 14: expected a number from 0");
+        check("Patient.name[]", "column 14: expected a number from 0");
         check("Patient.name[0", "column 15: expected `]`");
         check("Patient.where(", "column 15: expected a name, a literal or `(`");
         check("Patient.where()", "column 9: `where` takes 1 argument");
         check("Patient.name.first(1)", "column 14: `first` takes no argument");
         check("Patient.name.frist()", "column 14: no function `frist`, did you mean `first`?");
-        check("Patient.name.aggregate(1)", "column 14: no function `aggregate`");
+        check("Patient.name.defineVariable(1)", "column 14: no function `defineVariable`");
+        check("Patient.name.replace('a')", "column 14: `replace` takes 2 arguments");
+        check("Patient.name.matches('(')", "column 14: the pattern is no regular expression");
+        check("a /* b", "column 3: the comment is not closed by `*/`");
+        check(
+            "@2014-13-01",
+            "column 1: expected a date or time such as `@2015-02-04T14:34:28Z` or `@T14:34`",
+        );
+        check("$that", "column 1: after `$` comes `this`, `index` or `total`");
+        check(
+            "1234567890123456789012345678901",
+            "column 1: the number has more digits than can be kept",
+        );
         check("Patient.name = 'x", "column 16: the text is not closed by `'`");
         check("Patient.name = 'x' 'y'", "column 20: expected an operator or the end");
         check("Patient.name # x", "column 14: `#` has no meaning here");
         check("Patient.name.where(a = 1", "column 25: expected `)`");
-        check("a + 1", "column 3: arithmetic is not supported");
-        check("%resource.id", "column 1: `%` has no meaning here");
+        check("a + ", "column 5: expected a name, a literal or `(`");
+        check("% x", "column 1: expected the name of a variable after `%`");
         check("Patient.ofType('x')", "column 16: expected the name of a type");
         check("Patient.ofType(Foo)", "column 16: R4 has no type `Foo`");
         check(&"(".repeat(33), "column 33: nested deeper than 32 levels");
-        check(&"a and ".repeat(40), "column 195: more than 32 operators");
+        check(&"a and ".repeat(100), "column 579: more than 96 operators");
         check(&"a.".repeat(3000), "column 1: longer than 4096 bytes");
     }
 
@@ -368,6 +471,115 @@ mod tests {
         check("Patient.birthDate.extension.url", None);
         check("anything.at.all", None);
         check("Patient.contained.id", None);
+        check("Observation.valueQuantity.unit", None);
+        check("%nothing", Some("0 there is no variable `%nothing`"));
+        check(
+            "Patient.identifier.startsWith('x')",
+            Some("19 `startsWith` is applied to `Identifier`, which has no text"),
+        );
+        check("Observation.value is Period implies Observation.value.unit.exists()", None);
+    }
+
+    #[test]
+    fn the_standard_alone_is_stricter() {
+        let check = |text: &str, roots: &[&str], expected: Option<&str>| {
+            let found = FhirPath::read(text).unwrap().check_strictly(roots);
+            assert_eq!(found.err().map(|error| error.what).as_deref(), expected, "{text}");
+        };
+        check(
+            "Observation.valueQuantity",
+            &["Observation"],
+            Some("`Observation` has no element `valueQuantity`"),
+        );
+        check(
+            "Encounter.id",
+            &["Patient"],
+            Some("the path starts at `Encounter`, the resource is `Patient`"),
+        );
+        check(
+            "children().skip(1)",
+            &["Patient"],
+            Some("`skip` asks for a place in `children()`, which has no order"),
+        );
+        check("children().sort(id).skip(1)", &["Patient"], None);
+        check("$this is Period or $this.toString() = 'x'", &["Period"], None);
+        check(
+            "$this is Period and $this.toString() = 'x'",
+            &["Period", "Timing"],
+            Some("`toString` is applied to `Period`, which has no text"),
+        );
+        check("iif($this is dateTime, toString(), '')", &["Period", "dateTime"], None);
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_told_without_their_text() {
+        let doc = doc(BUNDLE);
+        let check = |text: &str, expected: &str| {
+            let path = FhirPath::parse(text).unwrap();
+            let fault = path.evaluate(doc.root(), &Context::default()).unwrap_err();
+            assert_eq!((fault.code(), fault.cause()), (W2712, Some(expected)), "{text}");
+            assert!(!path.test(doc.root()) && path.select(doc.root()).is_empty(), "{text}");
+        };
+        check("Patient.name.single()", "`single` found several values");
+        check(
+            "Patient.name.given.substring(1)",
+            "`substring` is applied to one value, there are several",
+        );
+        check("Patient.name.given > 'a'", "several values stand where one is compared");
+        check("Patient.gender > 1", "values of these kinds have no order");
+        check("Patient.gender - 1", "values of these kinds cannot be reckoned with");
+        check("-Patient.gender", "a sign stands before what is no number");
+        check("iif(Patient.gender, 1)", "the condition of `iif` is no Boolean");
+        check("Patient.name.length()", "`length` is applied to one value, there are several");
+        check(
+            "Patient.birthDate + 1 'kg'",
+            "a date or time takes years down to milliseconds of the calendar",
+        );
+        check("now()", "the time is not known where this path runs");
+        check("Patient.name.given and true", "several values stand where one Boolean is needed");
+        check(
+            "Patient.gender.matches(Patient.birthDate & '(')",
+            "`matches` takes a regular expression",
+        );
+    }
+
+    #[test]
+    fn values_are_computed() {
+        let doc = doc(BUNDLE);
+        let now = Context { now: Timestamp::parse("2026-01-02T03:04:05Z") };
+        let check = |text: &str, expected: &str| {
+            let path = FhirPath::parse(text).unwrap();
+            let found = path.evaluate(doc.root(), &now).unwrap();
+            let texts: Vec<_> = found.iter().filter_map(Value::text).collect();
+            assert_eq!(texts.join(" "), expected, "{text}");
+        };
+        check("Patient.birthDate + 1 month", "1970-02-02");
+        check("today() - 1 day", "2026-01-01");
+        check("now()", "2026-01-02T03:04:05.000Z");
+        check("timeOfDay()", "03:04:05.000");
+        check("Patient.name.given.aggregate($total & $this, '')", "JoAnnJ");
+        check("Patient.name.given.select($index)", "0 1 2");
+        check("Patient.name.given.sort()", "Ann J Jo");
+        check("Patient.name.given.join('-').upper()", "JO-ANN-J");
+        check("Patient.name.given.intersect('Jo' | 'X')", "Jo");
+        check("(1 | 2).combine(2).exclude(1)", "2 2");
+        check("7.10 + 1", "8.10");
+        check("2 / 4", "0.5");
+        check("(5 div 2).toString() & 'x'", "2x");
+        check("Observation.value.ofType(Quantity).value * 2", "14.20");
+        check("'2020-01-01'.toDateTime().toString().length()", "10");
+        check("%resource.type().name", "Bundle");
+        check(
+            "Patient.gender.memberOf('http://hl7.org/fhir/ValueSet/administrative-gender')",
+            "true",
+        );
+        check("Patient.gender.type().namespace & '.' & Patient.gender.type().name", "FHIR.code");
+        check("'a,b'.split(',')", "a b");
+        check("'aXbX'.lastIndexOf('X')", "3");
+        check("'x'.encode('hex').decode('hex')", "x");
+        check("'<'.escape('html').unescape('html')", "<");
+        check("(-8).power(2) | 9.sqrt() | 8.log(2)", "64 3");
+        check("'abc'.replaceMatches('(b)', '[$1]')", "a[b]c");
     }
 
     #[test]

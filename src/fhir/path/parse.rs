@@ -1,124 +1,19 @@
 //! From tokens to an expression.
 
+use regex::RegexBuilder;
+use rust_decimal::Decimal;
+
+use super::ast::{
+    Call, Expression, FUNCTIONS, Function, Operator, Start, Step, SystemType, TYPE_FUNCTIONS,
+    TypeName, functions,
+};
 use super::lex::{self, Placed, Token};
-use super::{PATH_BYTES_MAX, PATH_DEPTH_MAX, PathError};
+use super::quantity::{Quantity, Unit};
+use super::{PATH_BYTES_MAX, PATH_DEPTH_MAX, PATH_OPERATORS_MAX, PathError};
 use crate::fhir::tables;
 
-/// An expression: a start and steps from it, or two joined by an operator.
-pub(super) enum Expression {
-    Path { start: Start, steps: Vec<Step> },
-    Binary { left: Box<Expression>, operator: Operator, right: Box<Expression> },
-    Is { value: Box<Expression>, ty: &'static str },
-}
-
-/// Where a path starts.
-pub(super) enum Start {
-    /// What the expression is applied to.
-    This,
-    /// Resources of a type.
-    Type(&'static str),
-    Text(String),
-    Date(String),
-    Number(String),
-    Bool(bool),
-    Empty,
-    /// An expression in parentheses.
-    Group(Box<Expression>),
-}
-
-/// One step of a path.
-pub(super) enum Step {
-    /// A member, with the place of its name.
-    Member(String, usize),
-    Index(usize),
-    Call(Function, Vec<Expression>),
-    /// `ofType(T)`, `as(T)`
-    OfType(&'static str),
-    /// `is(T)`
-    Is(&'static str),
-    /// An expression in parentheses after a dot, applied to each item.
-    Each(Expression),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Operator {
-    Union,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    Equal,
-    NotEqual,
-    In,
-    Contains,
-    And,
-    Or,
-    Xor,
-    Implies,
-}
-
-/// Declares the functions: variant, name, fewest and most arguments, example.
-macro_rules! functions {
-    ($($variant:ident $name:literal $min:literal $max:literal;)*) => {
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum Function { $($variant,)* }
-
-        const FUNCTIONS: &[(&str, Function, usize, usize)] =
-            &[$(($name, Function::$variant, $min, $max),)*];
-    };
-}
-
-functions! {
-    All "all" 1 1;
-    AllTrue "allTrue" 0 0;
-    AnyTrue "anyTrue" 0 0;
-    Children "children" 0 0;
-    Contains "contains" 1 1;
-    Count "count" 0 0;
-    Descendants "descendants" 0 0;
-    Distinct "distinct" 0 0;
-    Empty "empty" 0 0;
-    EndsWith "endsWith" 1 1;
-    Exists "exists" 0 1;
-    Extension "extension" 1 1;
-    First "first" 0 0;
-    HasValue "hasValue" 0 0;
-    Iif "iif" 2 3;
-    IsDistinct "isDistinct" 0 0;
-    Last "last" 0 0;
-    Length "length" 0 0;
-    Lower "lower" 0 0;
-    Not "not" 0 0;
-    Resolve "resolve" 0 0;
-    Select "select" 1 1;
-    Single "single" 0 0;
-    Skip "skip" 1 1;
-    StartsWith "startsWith" 1 1;
-    Tail "tail" 0 0;
-    Take "take" 1 1;
-    Upper "upper" 0 0;
-    Where "where" 1 1;
-}
-
-/// Functions that take a type instead of expressions.
-const TYPE_FUNCTIONS: [&str; 3] = ["as", "is", "ofType"];
-
-/// Names of the functions, for help and completion.
-pub fn functions() -> impl Iterator<Item = &'static str> {
-    FUNCTIONS.iter().map(|(name, ..)| *name).chain(TYPE_FUNCTIONS)
-}
-
-impl Expression {
-    pub fn root_type(&self) -> Option<&str> {
-        match self {
-            Self::Path { start: Start::Type(name), .. } => Some(name),
-            Self::Path { start: Start::Group(inner), .. } => inner.root_type(),
-            Self::Binary { left, .. } => left.root_type(),
-            Self::Is { value, .. } => value.root_type(),
-            Self::Path { .. } => None,
-        }
-    }
-}
+/// Most memory of a compiled pattern in bytes: published ones stay below 100 KiB.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 /// Reads a path.
 pub(super) fn parse(text: &str) -> Result<Expression, PathError> {
@@ -132,6 +27,25 @@ pub(super) fn parse(text: &str) -> Result<Expression, PathError> {
         None => Ok(expression),
         Some(_) => parser.expected("an operator or the end"),
     }
+}
+
+/// Reads a pattern: `.` matches line ends as well.
+///
+/// Source: FHIRPath N1 (2.0.0) §matches.
+pub(super) fn pattern(text: &str) -> Option<regex::Regex> {
+    RegexBuilder::new(text)
+        .dot_matches_new_line(true)
+        .size_limit(PATTERN_BYTES_MAX)
+        .dfa_size_limit(PATTERN_BYTES_MAX)
+        .build()
+        .ok()
+}
+
+/// How an operator joins.
+enum Joint {
+    Binary(Operator),
+    Is,
+    As,
 }
 
 struct Parser<'t> {
@@ -168,82 +82,100 @@ impl Parser<'_> {
         found
     }
 
-    /// Operators that bind at least as tightly as `floor`, by precedence climbing.
+    /// Reads operands joined by operators that bind at least as tightly as `floor`.
     fn expression(&mut self, floor: u8) -> Result<Expression, PathError> {
-        self.depth += 1;
-        if self.depth > PATH_DEPTH_MAX + 1 {
-            let at = self.at().saturating_sub(1);
-            return self.fail(at, format!("nested deeper than {PATH_DEPTH_MAX} levels"));
+        if self.depth >= PATH_DEPTH_MAX {
+            return self.fail(self.at(), format!("nested deeper than {PATH_DEPTH_MAX} levels"));
         }
-        let mut left = self.path()?;
-        while let Some((operator, strength)) = self.operator() {
-            if strength < floor {
-                break;
-            }
+        self.depth += 1;
+        let mut left = self.operand()?;
+        while let Some((joint, tightness)) = self.operator().filter(|(_, t)| *t >= floor) {
+            let at = self.at();
             self.operators += 1;
-            if self.operators > PATH_DEPTH_MAX {
-                return self.fail(self.at(), format!("more than {PATH_DEPTH_MAX} operators"));
+            if self.operators > PATH_OPERATORS_MAX {
+                return self.fail(at, format!("more than {PATH_OPERATORS_MAX} operators"));
             }
             self.next();
-            left = match operator {
-                Some(operator) => {
-                    let right = Box::new(self.operand(strength + 1)?);
-                    Expression::Binary { left: Box::new(left), operator, right }
+            left = match joint {
+                Joint::Is => Expression::Is { value: Box::new(left), ty: self.type_name()? },
+                Joint::As => Expression::As { value: Box::new(left), ty: self.type_name()? },
+                Joint::Binary(operator) => {
+                    let right = Box::new(self.expression(tightness + 1)?);
+                    Expression::Binary { left: Box::new(left), operator, right, at }
                 }
-                None => Expression::Is { value: Box::new(left), ty: self.type_name()? },
             };
         }
         self.depth -= 1;
         Ok(left)
     }
 
-    /// The right side of an operator is no deeper than the left.
-    fn operand(&mut self, floor: u8) -> Result<Expression, PathError> {
-        self.depth -= 1;
-        let operand = self.expression(floor);
-        self.depth += 1;
-        operand
+    /// A path with signs before it.
+    fn operand(&mut self) -> Result<Expression, PathError> {
+        for (sign, minus) in [("-", true), ("+", false)] {
+            if self.take(sign) {
+                // Tighter than all operators, looser than steps: `-1.abs()` is `-(1.abs())`.
+                let value = Box::new(self.expression(TIGHTEST)?);
+                return Ok(Expression::Sign { minus, value });
+            }
+        }
+        self.path()
     }
 
-    /// The operator that comes next with how tightly it binds; none inside stands for `is`.
-    fn operator(&self) -> Option<(Option<Operator>, u8)> {
+    /// The operator that comes next with how tightly it binds.
+    fn operator(&self) -> Option<(Joint, u8)> {
         let (_, token) = self.tokens.first()?;
         let word = match token {
             Token::Sign(sign) => sign,
             Token::Name(name) => name.as_str(),
             _ => return None,
         };
-        Some(match word {
-            "|" => (Some(Operator::Union), 6),
-            "is" => (None, 7),
-            "<" => (Some(Operator::Less), 5),
-            "<=" => (Some(Operator::LessOrEqual), 5),
-            ">" => (Some(Operator::Greater), 5),
-            ">=" => (Some(Operator::GreaterOrEqual), 5),
-            "=" => (Some(Operator::Equal), 4),
-            "!=" => (Some(Operator::NotEqual), 4),
-            "in" => (Some(Operator::In), 3),
-            "contains" => (Some(Operator::Contains), 3),
-            "and" => (Some(Operator::And), 2),
-            "or" => (Some(Operator::Or), 1),
-            "xor" => (Some(Operator::Xor), 1),
-            "implies" => (Some(Operator::Implies), 0),
+        let (operator, tightness) = match word {
+            "is" => return Some((Joint::Is, 8)),
+            "as" => return Some((Joint::As, 8)),
+            "*" => (Operator::Times, 10),
+            "/" => (Operator::Divided, 10),
+            "div" => (Operator::Div, 10),
+            "mod" => (Operator::Mod, 10),
+            "+" => (Operator::Plus, 9),
+            "-" => (Operator::Minus, 9),
+            "&" => (Operator::Joined, 9),
+            "|" => (Operator::Union, 7),
+            "<" => (Operator::Less, 6),
+            "<=" => (Operator::LessOrEqual, 6),
+            ">" => (Operator::Greater, 6),
+            ">=" => (Operator::GreaterOrEqual, 6),
+            "=" => (Operator::Equal, 5),
+            "!=" => (Operator::NotEqual, 5),
+            "~" => (Operator::Equivalent, 5),
+            "!~" => (Operator::NotEquivalent, 5),
+            "in" => (Operator::In, 4),
+            "contains" => (Operator::Contains, 4),
+            "and" => (Operator::And, 3),
+            "or" => (Operator::Or, 2),
+            "xor" => (Operator::Xor, 2),
+            "implies" => (Operator::Implies, 1),
             _ => return None,
-        })
+        };
+        Some((Joint::Binary(operator), tightness))
     }
 
     fn path(&mut self) -> Result<Expression, PathError> {
-        let at = self.at();
-        let Some((_, token)) = self.tokens.first() else {
+        let Some((at, token)) = self.tokens.first().cloned() else {
             return self.expected("a name, a literal or `(`");
         };
         let mut steps = Vec::new();
         let mut named = false;
-        let start = match token.clone() {
-            Token::This => Start::This,
+        let start = match token {
+            Token::Special(word) => match word.as_str() {
+                "this" => Start::Named,
+                "index" => Start::Index,
+                "total" => Start::Total,
+                _ => return self.fail(at, "after `$` comes `this`, `index` or `total`"),
+            },
+            Token::Variable(name) => Start::Variable(name, at),
             Token::Text(text) => Start::Text(text),
-            Token::Date(text) => Start::Date(text),
-            Token::Number(number) => Start::Number(number),
+            Token::Moment(moment) => Start::Moment(moment),
+            Token::Number(number) => self.number(&number, at)?,
             Token::Name(word) if word == "true" || word == "false" => Start::Bool(word == "true"),
             Token::Name(word) if is_root(&word) => {
                 Start::Type(tables::type_name(&word).unwrap_or("Resource"))
@@ -254,19 +186,18 @@ impl Parser<'_> {
             }
             Token::Sign("{") => {
                 self.next();
-                if !self.take("}") {
+                if !matches!(self.tokens.first(), Some((_, Token::Sign("}")))) {
                     return self.expected("`}`");
                 }
-                return Ok(Expression::Path { start: Start::Empty, steps });
+                Start::Empty
             }
             Token::Sign("(") => {
                 self.next();
                 let inner = Box::new(self.expression(0)?);
-                if !self.take(")") {
+                if !matches!(self.tokens.first(), Some((_, Token::Sign(")")))) {
                     return self.expected("`)`");
                 }
-                self.steps(&mut steps)?;
-                return Ok(Expression::Path { start: Start::Group(inner), steps });
+                Start::Group(inner)
             }
             Token::Sign(_) => return self.fail(at, "expected a name, a literal or `(`"),
         };
@@ -279,20 +210,38 @@ impl Parser<'_> {
         Ok(Expression::Path { start, steps })
     }
 
+    /// A number, with the unit that may follow it; the last token of it is left in place.
+    fn number(&mut self, number: &str, at: usize) -> Result<Start, PathError> {
+        let Ok(value) = number.parse::<Decimal>() else {
+            return self.fail(at, "the number has more digits than can be kept");
+        };
+        let unit = match self.tokens.get(1) {
+            Some((_, Token::Text(unit))) => Some(Unit::of_text(unit)),
+            Some((_, Token::Name(word))) => Unit::calendar(word),
+            _ => None,
+        };
+        if let Some(unit) = unit {
+            self.next();
+            return Ok(Start::Quantity(Quantity { value, unit }));
+        }
+        Ok(match number.parse::<i64>() {
+            Ok(number) => Start::Integer(number),
+            Err(_) => Start::Number(value),
+        })
+    }
+
     fn steps(&mut self, steps: &mut Vec<Step>) -> Result<(), PathError> {
         loop {
             if self.take(".") {
                 steps.push(self.step()?);
             } else if self.take("[") {
-                let Some((_, Token::Number(number))) = self.tokens.first() else {
+                if matches!(self.tokens.first(), None | Some((_, Token::Sign("]")))) {
                     return self.expected("a number from 0");
-                };
-                let Ok(index) = number.parse() else { return self.expected("a number from 0") };
-                self.next();
+                }
+                steps.push(Step::Index(Box::new(self.expression(0)?)));
                 if !self.take("]") {
                     return self.expected("`]`");
                 }
-                steps.push(Step::Index(index));
             } else {
                 return Ok(());
             }
@@ -322,23 +271,48 @@ impl Parser<'_> {
             if !self.take(")") {
                 return self.expected("`)`");
             }
-            return Ok(if name == "is" { Step::Is(ty) } else { Step::OfType(ty) });
+            return Ok(match name.as_str() {
+                "is" => Step::Is(ty),
+                "as" => Step::As(ty),
+                _ => Step::OfType(ty),
+            });
         }
-        let Some((_, function, min, max)) = FUNCTIONS.iter().find(|(known, ..)| *known == name)
+        let Some((known, function, min, max)) = FUNCTIONS.iter().find(|(known, ..)| *known == name)
         else {
             let hint = nearest(&name, functions()).map(|n| format!(", did you mean `{n}`?"));
             return self.fail(at, format!("no function `{name}`{}", hint.unwrap_or_default()));
         };
-        let arguments = self.arguments()?;
-        if !(*min..=*max).contains(&arguments.len()) {
-            let takes = match max {
-                0 => "no argument".to_owned(),
-                1 => "1 argument".to_owned(),
+        let with = self.arguments()?;
+        if !(*min..=*max).contains(&with.len()) {
+            let takes = match (min, max) {
+                (_, 0) => "no argument".to_owned(),
+                (1, 1) => "1 argument".to_owned(),
+                (min, max) if min == max => format!("{min} arguments"),
                 _ => format!("{min} to {max} arguments"),
             };
             return self.fail(at, format!("`{name}` takes {takes}"));
         }
-        Ok(Step::Call(*function, arguments))
+        let pattern = self.compiled(*function, &with, at)?;
+        Ok(Step::Call(Call { function: *function, name: known, with, pattern, at }))
+    }
+
+    /// Compiles the literal pattern of a function that takes one.
+    fn compiled(
+        &self,
+        function: Function,
+        with: &[Expression],
+        at: usize,
+    ) -> Result<Option<regex::Regex>, PathError> {
+        let Some(text) = with.first().and_then(Expression::literal) else { return Ok(None) };
+        match function {
+            Function::Matches | Function::ReplaceMatches => {}
+            Function::MatchesFull => return Ok(pattern(&format!("^(?:{text})$"))),
+            _ => return Ok(None),
+        }
+        match pattern(text) {
+            Some(pattern) => Ok(Some(pattern)),
+            None => self.fail(at, "the pattern is no regular expression"),
+        }
     }
 
     fn arguments(&mut self) -> Result<Vec<Expression>, PathError> {
@@ -357,16 +331,27 @@ impl Parser<'_> {
         }
     }
 
-    /// A type, with or without `FHIR.` before it.
-    fn type_name(&mut self) -> Result<&'static str, PathError> {
+    /// A type, with or without `FHIR.` or `System.` before it.
+    fn type_name(&mut self) -> Result<TypeName, PathError> {
         let mut at = self.at();
         let mut name = self.type_word()?;
-        if name == "FHIR" && self.take(".") {
+        let system = |name: &str| {
+            let found = SystemType::NAMES.iter().find(|(known, _)| *known == name);
+            found.map(|(_, ty)| TypeName::System(*ty))
+        };
+        if name == "System" && self.take(".") {
+            return Ok(system(&self.type_word()?).unwrap_or(TypeName::Nothing));
+        }
+        let fhir = name == "FHIR" && self.take(".");
+        if fhir {
             at = self.at();
             name = self.type_word()?;
         }
-        match tables::type_name(&name) {
-            Some(name) => Ok(name),
+        if let Some(name) = tables::type_name(&name) {
+            return Ok(TypeName::Fhir(name));
+        }
+        match system(&name).filter(|_| !fhir) {
+            Some(ty) => Ok(ty),
             None => self.fail(at, format!("R4 has no type `{name}`")),
         }
     }
@@ -380,10 +365,12 @@ impl Parser<'_> {
     }
 }
 
+/// Binds tighter than any operator.
+const TIGHTEST: u8 = 11;
+
 fn is_root(word: &str) -> bool {
     tables::is_resource(word) || matches!(word, "Resource" | "DomainResource")
 }
-
 /// The known name at a distance of few edits.
 pub(in crate::fhir) fn nearest<'n>(
     name: &str,
