@@ -14,7 +14,6 @@ pub(super) enum Expression {
         left: Box<Expression>,
         operator: Operator,
         right: Box<Expression>,
-        at: usize,
     },
     /// `-x`, `+x`
     Sign {

@@ -37,7 +37,7 @@ fn fail<T>(at: usize, what: impl Into<String>) -> Result<T, PathError> {
 impl Rules {
     fn walk(self, expression: &Expression, this: &Within) -> Result<Within, PathError> {
         match expression {
-            Expression::Binary { left, operator, right, .. } => {
+            Expression::Binary { left, operator, right } => {
                 let before = self.walk(left, this)?;
                 let guarded = match operator {
                     Operator::And | Operator::Implies => narrow(left, this, true),
@@ -279,7 +279,7 @@ fn narrow(condition: &Expression, this: &Within, holds: bool) -> Within {
             [Step::Call(call)] if call.function == Function::Not => narrow(inner, this, !holds),
             _ => this.clone(),
         },
-        Expression::Binary { left, operator, right, .. } => match (operator, holds) {
+        Expression::Binary { left, operator, right } => match (operator, holds) {
             (Operator::And, true) | (Operator::Or, false) => {
                 narrow(right, &narrow(left, this, holds), holds)
             }

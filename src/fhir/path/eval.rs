@@ -94,7 +94,7 @@ impl<'d, 'c> Run<'d, 'c> {
                 let items = self.expression(value, scope)?;
                 signed(&items, *minus)
             }
-            Expression::Binary { left, operator, right, .. } => {
+            Expression::Binary { left, operator, right } => {
                 let left = self.expression(left, scope)?;
                 if let Some(decided) = short(&left, *operator)? {
                     return Ok(vec![Item::Bool(decided)]);

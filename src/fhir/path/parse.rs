@@ -101,7 +101,7 @@ impl Parser<'_> {
                 Joint::As => Expression::As { value: Box::new(left), ty: self.type_name()? },
                 Joint::Binary(operator) => {
                     let right = Box::new(self.expression(tightness + 1)?);
-                    Expression::Binary { left: Box::new(left), operator, right, at }
+                    Expression::Binary { left: Box::new(left), operator, right }
                 }
             };
         }
