@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use weir::engine::Actor;
 use weir::ports::sim;
 
@@ -16,6 +17,39 @@ fn acking(text: &str, ack: &str) -> String {
         "type   = \"mllp\"\nlisten",
         &format!("type   = \"mllp\"\nack = \"{ack}\"\nlisten"),
     )
+}
+
+/// A connection that dies while the disk is at work leaves the message on its way: the same
+/// message on another connection is a repetition.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_dies_during_the_commit_leaves_no_hole() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, handles) = sim::ports(71);
+    let sink = Sink::listen(&ports, 6000).await;
+    let text = channel("adt", 2575, &[("ehr", 6000)]);
+    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
+    drop(Sender::connect(&ports, 2575).await);
+    for n in 0..40 {
+        let message = adt(&format!("C{n:02}"), "P1");
+        let mut frame = vec![0x0b];
+        frame.extend_from_slice(&message);
+        frame.extend_from_slice(&[0x1c, 0x0d]);
+        let mut first = ports.net.connect("127.0.0.1:2575").await.unwrap();
+        first.write_all(&frame).await.unwrap();
+        // Some die before the message is read, some while it is decided or committed.
+        for _ in 0..n {
+            tokio::task::yield_now().await;
+        }
+        handles.net.reset_port(2575);
+        drop(first);
+        let mut second = Sender::connect(&ports, 2575).await;
+        assert_eq!(second.send(&message).await, "AA");
+    }
+    until(&ports, 120, "delivered", || ledger(&engine, "adt", "ehr").waiting == 0).await;
+    let controls = sink.controls();
+    assert_eq!(controls.len(), 40, "each once: {controls:?}");
+    assert_eq!(ledger(&engine, "adt", "ehr").committed, 40);
+    engine.stop("test").await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
