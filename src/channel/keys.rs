@@ -43,13 +43,6 @@ static PATIENT: LazyLock<Arc<str>> = LazyLock::new(|| SearchName::Patient.as_str
 /// Most values of one `index` path that become keys: a repeating field may hold thousands.
 const VALUES_MAX: usize = 16;
 
-/// The patient a message is about: the first value of the patient path.
-pub(super) fn patient(rules: &ChannelRules, content: &Content) -> Option<PatientKey> {
-    let value = rules.consent.patient.as_ref()?.read(content)?;
-    let key = PatientKey::new(value.reveal());
-    (!key.reveal().is_empty()).then_some(key)
-}
-
 /// Every patient identifier a message may be about, each once.
 pub(super) fn patients(rules: &ChannelRules, content: &Content) -> Vec<PatientKey> {
     let Some(path) = &rules.consent.patient else { return Vec::new() };
@@ -79,18 +72,18 @@ pub(super) fn lane(rules: &ChannelRules, content: &Content, hash: Hash<'_>) -> L
 pub(super) fn search(
     rules: &ChannelRules,
     parsed: &Parsed,
-    patient: Option<&PatientKey>,
+    patients: &[PatientKey],
     hash: Hash<'_>,
 ) -> Vec<SearchKey> {
     let key = |name: &Arc<str>, value: &str| SearchKey {
         name: name.clone(),
         hash: hash(search_hash_domain(name), value.trim().as_bytes()),
     };
-    let mut keys = Vec::with_capacity(2 + rules.index.len());
+    let mut keys = Vec::with_capacity(1 + patients.len() + rules.index.len());
     if let Some(control) = &parsed.control_id {
         keys.push(key(&CONTROL, control.reveal()));
     }
-    if let Some(patient) = patient {
+    for patient in patients.iter().take(VALUES_MAX) {
         keys.push(key(&PATIENT, patient.reveal()));
     }
     for (name, path) in &rules.index {

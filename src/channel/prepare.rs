@@ -4,19 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::process::Left;
+use super::redecide::Whose;
 use super::{
-    Arrival, ChannelRules, DestinationRules, OnDeny, Parsed, Redecision, Surroundings, keys,
-    redecide,
+    Arrival, ChannelRules, DestinationRules, OnDeny, Parsed, Redecision, Surroundings, redecide,
 };
 use crate::audit;
 use crate::base::ChannelName;
-use crate::consent::{self, Directive, Facts};
+use crate::consent::{self, Facts};
 use crate::fault::codes::{W4102, W9001};
 use crate::fault::{Fault, Place};
 use crate::mapping::Mapping;
 use crate::message::{
-    Body, Content, Decision, Fate, FaultRecord, Leaf, MessageRecord, PatientKey, Stage, Step,
-    Trail, Verdict,
+    Body, Content, Decision, Fate, FaultRecord, Leaf, MessageRecord, Stage, Step, Trail, Verdict,
 };
 use crate::seal::{self, SealRule};
 
@@ -24,11 +23,10 @@ use crate::seal::{self, SealRule};
 pub(super) struct Shared<'m> {
     pub(super) arrival: &'m Arrival,
     pub(super) parsed: &'m Parsed,
-    pub(super) patient: Option<&'m PatientKey>,
     pub(super) trail: Trail,
     pub(super) leaves: Vec<Leaf>,
     pub(super) left: Left,
-    directives: Option<Arc<[Directive]>>,
+    whose: Option<Whose>,
     facts: Option<Facts>,
     made: Vec<Made>,
 }
@@ -42,19 +40,14 @@ struct Made {
 }
 
 impl<'m> Shared<'m> {
-    pub(super) const fn new(
-        arrival: &'m Arrival,
-        parsed: &'m Parsed,
-        patient: Option<&'m PatientKey>,
-    ) -> Self {
+    pub(super) const fn new(arrival: &'m Arrival, parsed: &'m Parsed) -> Self {
         Self {
             arrival,
             parsed,
-            patient,
             trail: Trail { steps: Vec::new() },
             leaves: Vec::new(),
             left: Left { unused: 0, unmapped: 0 },
-            directives: None,
+            whose: None,
             facts: None,
             made: Vec::new(),
         }
@@ -153,14 +146,13 @@ fn ask_consent(
         return Ok(None);
     }
     let begin = (around.monotonic)();
-    let directives = match &shared.directives {
-        Some(directives) => directives.clone(),
-        None => directives_of(rules, shared, around.consents)?,
+    let whose = match &shared.whose {
+        Some(whose) => whose.clone(),
+        None => Whose::of(rules, &shared.parsed.content, around.consents)?,
     };
-    let is_known = shared.patient.is_some();
     let facts = shared.facts.get_or_insert_with(|| Facts::of(&shared.parsed.content));
-    let decided = redecide::decide(rules, to, (&directives, is_known), facts, around.now);
-    shared.directives = Some(directives);
+    let decided = redecide::decide(rules, to, &whose, facts, around.now);
+    shared.whose = Some(whose);
     shared.step(Stage::Consent, Some(to), (around.monotonic)().saturating_sub(begin));
     let Some((decision, outcome)) = decided else { return Ok(None) };
     let subject = audit::Subject::delivery(shared.arrival.id, &rules.name, &to.name);
@@ -175,26 +167,6 @@ fn ask_consent(
         }
         Redecision::Go | Redecision::Redact(_) => decision,
     }))
-}
-
-/// The directives of everybody the message may be about: each value of the patient path,
-/// since which of several identifiers a consent names is not known.
-fn directives_of(
-    rules: &ChannelRules,
-    shared: &Shared<'_>,
-    consents: &dyn consent::ConsentBook,
-) -> Result<Arc<[consent::Directive]>, Fault> {
-    let patients = keys::patients(rules, &shared.parsed.content);
-    match patients.as_slice() {
-        [one] => consents.directives(one),
-        all => {
-            let mut directives = Vec::new();
-            for patient in all {
-                directives.extend(consents.directives(patient)?.iter().cloned());
-            }
-            Ok(directives.into())
-        }
-    }
 }
 
 /// An unknown that counts as denied is kept as a denial: the rule tells that none bound.
@@ -289,8 +261,7 @@ pub fn remake(
         parent: record.parent,
         bytes: record.original.bytes.clone(),
     };
-    let patient = keys::patient(rules, &parsed.content);
-    let mut shared = Shared::new(&arrival, &parsed, patient.as_ref());
+    let mut shared = Shared::new(&arrival, &parsed);
     let fate = prepare(rules, to, &mut shared, around)?;
     Ok((fate, shared.leaves))
 }

@@ -123,14 +123,14 @@ fn run(
             return Processed { record, reply, read_past: Tolerances::NONE, left: Left::default() };
         }
     };
-    let patient = keys::patient(rules, &parsed.content);
+    let patients = keys::patients(rules, &parsed.content);
     let mut record = blank(rules, &arrival, digest);
     record.message_type = parsed.message_type.clone();
     record.version = parsed.version.clone();
-    record.keys = keys::search(rules, &parsed, patient.as_ref(), around.hash);
+    record.keys = keys::search(rules, &parsed, &patients, around.hash);
     record.duplicate_key = keys::duplicate(rules, &parsed, &digest, around.hash);
 
-    let mut shared = Shared::new(&arrival, &parsed, patient.as_ref());
+    let mut shared = Shared::new(&arrival, &parsed);
     shared.step(Stage::Parse, None, (around.monotonic)().saturating_sub(begin));
     let read_past = parsed.tolerances();
     if !read_past.is_empty() {
@@ -158,7 +158,7 @@ fn run(
             reply
         }
     };
-    record.patient = patient;
+    record.patient = patients.into_iter().next();
     record.ack = reply.code_text().into();
     record.leaves.extend(leaves);
     Processed { record, reply, read_past, left }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{ChannelRules, DestinationRules, OnDeny, OnUnknown};
+use super::{ChannelRules, DestinationRules, OnDeny, OnUnknown, keys};
 use crate::audit;
 use crate::base::{DestinationName, Timestamp};
 use crate::consent::{self, ConsentBook, Directive, Facts, Question};
 use crate::fault::Fault;
-use crate::message::{Decision, Delivery, Leaf, MessageRecord, Verdict};
+use crate::message::{Content, Decision, Delivery, Leaf, MessageRecord, Verdict};
 
 /// What consent says about a delivery now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,13 +41,50 @@ pub fn redecide(
     if rules.consent.policy.is_none() {
         return Ok(Redecision::Go);
     }
-    let directives = match &delivery.patient {
-        Some(patient) => consents.directives(patient)?,
-        None => Arc::from([]),
+    let original = &delivery.original;
+    let (whose, facts) = match super::parse(original.kind, original.bytes.clone()) {
+        Ok(parsed) => {
+            let whose = Whose::of(rules, &parsed.content, consents)?;
+            (whose, Facts::of(&parsed.content))
+        }
+        // It was read when it came; what cannot be read now is about nobody known.
+        Err(_) => (Whose::default(), Facts::default()),
     };
-    let facts = Facts::of_body(&delivery.body);
-    let whose = (&*directives, delivery.patient.is_some());
-    Ok(decide(rules, to, whose, &facts, now).map_or(Redecision::Go, |(_, said)| said))
+    Ok(decide(rules, to, &whose, &facts, now).map_or(Redecision::Go, |(_, said)| said))
+}
+
+/// What the patients of a message said.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Whose {
+    /// Directives of everybody the message may be about, each once.
+    pub(super) directives: Arc<[Directive]>,
+    /// Whether the message says whom it is about.
+    pub(super) is_known: bool,
+}
+
+impl Whose {
+    /// Asks for each value of the patient path, since which of several identifiers a
+    /// consent names is not known: one rule for what comes and for what leaves.
+    pub(super) fn of(
+        rules: &ChannelRules,
+        content: &Content,
+        consents: &dyn ConsentBook,
+    ) -> Result<Self, Fault> {
+        let patients = keys::patients(rules, content);
+        let is_known = !patients.is_empty();
+        if let [one] = patients.as_slice() {
+            return Ok(Self { directives: consents.directives(one)?, is_known });
+        }
+        let mut all: Vec<Directive> = Vec::new();
+        for patient in &patients {
+            for directive in consents.directives(patient)?.iter() {
+                if !all.iter().any(|known| known.id() == directive.id()) {
+                    all.push(directive.clone());
+                }
+            }
+        }
+        Ok(Self { directives: all.into(), is_known })
+    }
 }
 
 /// Whether a message's record shows that its body for this destination was made under
@@ -62,13 +99,13 @@ pub fn same_decision(record: &MessageRecord, to: &DestinationName, decision: &De
 
 /// Decides for one destination; none where the channel has no policy.
 ///
-/// `directives` come with whether the patient is known. Where the channel says where the
+/// Where the channel says where the
 /// patient stands and nothing stands there, nobody can tell who objected: a permit or a
 /// redaction counts as unknown then.
 pub(super) fn decide(
     rules: &ChannelRules,
     to: &DestinationRules,
-    (directives, is_known): (&[Directive], bool),
+    whose: &Whose,
     facts: &Facts,
     now: Timestamp,
 ) -> Option<(Decision, Redecision)> {
@@ -80,8 +117,8 @@ pub(super) fn decide(
         content: facts,
         now,
     };
-    let mut decision = consent::decide(policy, directives, &question);
-    if !is_known && rules.consent.patient.is_some() && decision.verdict != Verdict::Deny {
+    let mut decision = consent::decide(policy, &whose.directives, &question);
+    if !whose.is_known && rules.consent.patient.is_some() && decision.verdict != Verdict::Deny {
         decision.verdict = Verdict::Unknown;
     }
     let denied = match (&decision.verdict, rules.consent.on_unknown) {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::plan::{ChannelPlan, ServerPlan};
 use crate::fault::codes::{W1041, W1042};
-use crate::fault::{Fault, Place, Problems};
+use crate::fault::{Fault, FilePlace, Place, Problems};
 
 /// Notes names used twice and addresses two listeners would share.
 pub(super) fn check(server: &ServerPlan, channels: &[ChannelPlan], problems: &mut Problems) {
@@ -17,6 +17,30 @@ pub(super) fn check(server: &ServerPlan, channels: &[ChannelPlan], problems: &mu
         }
     }
     listeners(server, channels, problems);
+    policies(server, channels, problems);
+}
+
+/// Warns of rules of policies that no destination reaches.
+fn policies(server: &ServerPlan, channels: &[ChannelPlan], problems: &mut Problems) {
+    for plan in server.consent.policies.values() {
+        let uses = |channel: &&ChannelPlan| {
+            let own = channel.rules.consent.policy.as_ref();
+            own.is_some_and(|policy| policy.name() == plan.policy.name())
+        };
+        let asked: Vec<(&str, &str)> = channels
+            .iter()
+            .filter(uses)
+            .flat_map(|channel| &channel.rules.destinations)
+            .map(|to| (&*to.recipient, &*to.purpose))
+            .collect();
+        // What is missing was told before, and would reach rules once it is there.
+        if asked.is_empty() || asked.iter().any(|(who, why)| who.is_empty() || why.is_empty()) {
+            continue;
+        }
+        for (span, fault) in plan.policy.unreached(&asked) {
+            problems.warning(fault.at(FilePlace::find(plan.file.clone(), &plan.text, span)));
+        }
+    }
 }
 
 fn listeners(server: &ServerPlan, channels: &[ChannelPlan], problems: &mut Problems) {

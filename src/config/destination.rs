@@ -299,21 +299,32 @@ fn seal(
     let mut rules = Vec::new();
     for protect in about.protect.iter().filter(|p| p.hl7 == (output == ContentKind::Hl7)) {
         match SealRule::parse(&protect.at.value, protect.how, &protect.key, output) {
-            Ok(rule) => rules.push(rule),
-            Err(fault) => {
-                let fault = fault.at(protect.place.clone());
-                table.with_problems(|problems| {
-                    // One rule may be wrong for several destinations.
-                    if !problems.iter().any(|problem| problem.fault == fault) {
-                        problems.error(fault);
-                    }
-                });
+            Ok(rule) => {
+                let warnings = rule.warnings().into_iter().map(|fault| (false, fault));
+                warnings.for_each(|found| note(table, protect, found));
+                rules.push(rule);
             }
+            Err(fault) => note(table, protect, (true, fault)),
         }
     }
     let rules: Arc<[SealRule]> = rules.into();
     shared.push((map.clone(), rules.clone()));
     rules
+}
+
+/// Notes what is wrong with a rule, once: it may be so for several destinations.
+fn note(
+    table: &mut Table<'_>,
+    protect: &super::channel::Protect,
+    (is_error, fault): (bool, Fault),
+) {
+    let fault = fault.at(protect.place.clone());
+    table.with_problems(|problems| {
+        if problems.iter().any(|problem| problem.fault == fault) {
+            return;
+        }
+        if is_error { problems.error(fault) } else { problems.warning(fault) }
+    });
 }
 
 /// Refuses `[[encrypt]]` rules that are in the form of no destination: they would protect

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::code::Match;
 use super::directive::{Answer, Directive, Horizon, Vote};
 use super::facts::{Facts, Item};
-use super::policy::{Combine, Default, Directives, Inner, Policy, Rule, Then};
+use super::policy::{Combine, Default, Directives, Inner, Policy, Rule, Speaking, Then};
 use crate::base::Timestamp;
 use crate::message::{Decision, RuleRef, Verdict};
 
@@ -209,7 +209,9 @@ fn item_outcome<'p>(
 
 /// Decides for one recipient and purpose: facility policy, then patient directives.
 ///
-/// An unknown content is asked about as one unknown item. `valid_until` is the next moment
+/// Only active consents speak, the newest version of each; with `consents = "newest"` in
+/// the policy, of those with one scope the one that was given last. An unknown content is
+/// asked about as one unknown item. `valid_until` is the next moment
 /// at which a period begins or ends that could change the answer.
 #[must_use]
 pub fn decide(policy: &Policy, directives: &[Directive], question: &Question<'_>) -> Decision {
@@ -219,6 +221,17 @@ pub fn decide(policy: &Policy, directives: &[Directive], question: &Question<'_>
         items => items,
     };
     let mut horizon = Horizon::default();
+    let speaking: Vec<Directive>;
+    let directives = match policy.0.consents {
+        Speaking::All => directives,
+        Speaking::Newest => {
+            let older =
+                |one: &&Directive| one.is_superseded(directives, question.now, &mut horizon);
+            let mut older = older;
+            speaking = directives.iter().filter(|one| !older(one)).cloned().collect();
+            &speaking
+        }
+    };
     let mut strictest: Option<Outcome<'_>> = None;
     let mut losers: Vec<&RuleRef> = Vec::new();
     let mut paths: Vec<Arc<str>> = Vec::new();

@@ -110,6 +110,26 @@ impl Directive {
         self.0.root.is_some()
     }
 
+    /// Whether a newer one of the same scope speaks in its place: both bind, both say when
+    /// they were given, and that moment has come. Of two of the same moment both speak.
+    pub(super) fn is_superseded(
+        &self,
+        all: &[Self],
+        now: Timestamp,
+        horizon: &mut Horizon,
+    ) -> bool {
+        let Some(own) = self.0.issued.filter(|_| self.binds()) else { return false };
+        let mut superseded = false;
+        for other in all.iter().filter(|other| other.binds() && other.0.scope == self.0.scope) {
+            match other.0.issued {
+                Some(later) if later > now => horizon.note(Some(later)),
+                Some(later) => superseded |= later > own,
+                None => {}
+            }
+        }
+        superseded
+    }
+
     /// What it says about one item, if anything.
     pub(super) fn vote<'d>(
         &'d self,

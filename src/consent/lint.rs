@@ -6,8 +6,8 @@ use super::code::Match;
 use super::decide::Question;
 use super::facts::{Facts, Item};
 use super::policy::{Combine, Default, Directives, Inner, Rule, Then};
+use crate::fault::Fault;
 use crate::fault::codes::{W3003, W3005};
-use crate::fault::{Fault, Place};
 use crate::settings::Table;
 
 /// Notes rules that can never decide, and a policy that binds nothing.
@@ -47,7 +47,7 @@ fn shadows((first, over): (usize, &Rule), (place, rule): (usize, &Rule), combine
 }
 
 /// Rules that nobody who asks reaches.
-pub(super) fn unreached(policy: &Inner, asked: &[(&str, &str)]) -> Vec<Fault> {
+pub(super) fn unreached(policy: &Inner, asked: &[(&str, &str)]) -> Vec<(Range<usize>, Fault)> {
     let facts = Facts::default();
     let unknown = Item::default();
     let reached = |rule: &&Rule| {
@@ -63,9 +63,8 @@ pub(super) fn unreached(policy: &Inner, asked: &[(&str, &str)]) -> Vec<Fault> {
     };
     let idle = policy.rules.iter().filter(|rule| !reached(rule));
     idle.map(|rule| {
-        Fault::new(W3003)
-            .at(Place::path(rule.rule.name.clone()))
-            .because("no destination has its recipient and purpose")
+        let cause = "no destination that uses the policy has its recipient and purpose";
+        (rule.span().clone(), Fault::new(W3003).because(cause))
     })
     .collect()
 }
@@ -216,7 +215,12 @@ mod tests {
         let policy = policy.unwrap();
         let idle = |asked: &[(&str, &str)]| {
             let faults = policy.unreached(asked);
-            faults.iter().map(|fault| fault.place().to_string()).collect::<Vec<_>>()
+            let names = policy.0.rules.iter().map(|rule| (rule.span().clone(), &rule.rule.name));
+            let names: Vec<_> = names.collect();
+            let name = |span: &std::ops::Range<usize>| {
+                names.iter().find(|(own, _)| own == span).map(|(_, name)| name.to_string())
+            };
+            faults.iter().filter_map(|(span, _)| name(span)).collect::<Vec<_>>()
         };
         assert_eq!(idle(&[("ab", "ETREAT")]), ["p:7"]);
         assert_eq!(idle(&[("ab", "HRESCH"), ("b", "TREAT")]), ["p:3"]);

@@ -31,7 +31,7 @@ pub use accept::{accept, patients_of};
 pub use decide::{LOSERS_MAX, Question, decide};
 pub use directive::{Directive, PROVISION_DEPTH_MAX, PROVISIONS_MAX};
 pub use facts::{Facts, ITEMS_MAX, Item};
-pub use policy::{Combine, Directives, POLICY_KEYS, Policy, RULE_KEYS};
+pub use policy::{Combine, Directives, POLICY_KEYS, Policy, RULE_KEYS, Speaking};
 pub use purpose::{PURPOSES, Purpose, is_purpose};
 pub use redact::redact;
 

@@ -67,6 +67,19 @@ impl Word for Directives {
         &[("required", Self::Required), ("honored", Self::Honored), ("ignored", Self::Ignored)];
 }
 
+/// Which of several consents of one patient speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speaking {
+    /// Every one that is active.
+    All,
+    /// Of those with the same scope, the one that was given last, by `Consent.dateTime`.
+    Newest,
+}
+
+impl Word for Speaking {
+    const WORDS: &'static [(&'static str, Self)] = &[("all", Self::All), ("newest", Self::Newest)];
+}
+
 /// What holds where no rule applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Default {
@@ -175,6 +188,12 @@ const DIRECTIVES: Key<Directives> = Key::new(
     "Whether a patient must have permitted, may have denied, or is not asked.",
 )
 .default("\"honored\"");
+const CONSENTS: Key<Speaking> = Key::new(
+    "consents",
+    "`all` or `newest`",
+    "Which consents of a patient count: all that are active, or of each scope the newest.",
+)
+.default("\"all\"");
 const RULE_NAME: Key<Arc<str>> = Key::new("name", "a text", "What the rule is for.");
 const RECIPIENT: Key<Vec<Arc<str>>> = Key::new(
     "recipient",
@@ -203,7 +222,7 @@ const PATHS: Key<Vec<RedactPath>> = Key::new(
 
 /// Keys of `[policy]`.
 pub const POLICY_KEYS: &[KeyRow] =
-    &[NAME.row(), ABOUT.row(), COMBINE.row(), DEFAULT.row(), DIRECTIVES.row()];
+    &[NAME.row(), ABOUT.row(), COMBINE.row(), DEFAULT.row(), DIRECTIVES.row(), CONSENTS.row()];
 
 /// Keys of `[[rule]]`.
 pub const RULE_KEYS: &[KeyRow] = &[
@@ -237,6 +256,7 @@ pub(super) struct Inner {
     pub default: Default,
     pub default_rule: RuleRef,
     pub directives: Directives,
+    pub consents: Speaking,
     pub rules: Vec<Rule>,
 }
 
@@ -358,7 +378,8 @@ impl Policy {
             let combine = table.or(&COMBINE, Combine::DenyOverrides);
             let default = table.or(&DEFAULT, Default::Unknown);
             let directives = table.or(&DIRECTIVES, Directives::Honored);
-            (name, about, combine, default, directives, line, table.span())
+            let consents = table.or(&CONSENTS, Speaking::All);
+            (name, about, combine, default, (directives, consents), line, table.span())
         });
         if let Some(table) = table {
             table.finish();
@@ -376,7 +397,10 @@ impl Policy {
             }
         };
         let default_rule = RuleRef { name: format!("{known}:{line}").into(), version };
-        let inner = Inner { name: name?, about, combine, default, default_rule, directives, rules };
+        let (directives, consents) = directives;
+        let name = name?;
+        let inner =
+            Inner { name, about, combine, default, default_rule, directives, consents, rules };
         if inner.rules.len() == count {
             lint::check(&inner, &mut root, &span);
         }
@@ -385,10 +409,11 @@ impl Policy {
         whole.then(|| Self(Arc::new(inner)))
     }
 
-    /// Rules that none of these recipients with their purposes reaches: `W3003` each, for a
-    /// check of all channels that use the policy.
+    /// Rules that none of these recipients with their purposes reaches: `W3003` each with
+    /// the bytes of its file where it stands, for a check of all channels that use the
+    /// policy.
     #[must_use]
-    pub fn unreached(&self, asked: &[(&str, &str)]) -> Vec<Fault> {
+    pub fn unreached(&self, asked: &[(&str, &str)]) -> Vec<(std::ops::Range<usize>, Fault)> {
         lint::unreached(&self.0, asked)
     }
 }

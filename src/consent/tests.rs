@@ -362,6 +362,42 @@ fn what_is_sent_must_have_the_structure_of_r4() {
     assert_eq!(accept(&doc("{}")).unwrap_err().code(), W3010);
 }
 
+#[test]
+fn the_newest_consent_of_a_scope_speaks_where_the_policy_says_so() {
+    let given = |id: &str, scope: &str, when: &str, kind: &str| {
+        let when = if when.is_empty() { String::new() } else { format!(r#","dateTime":"{when}""#) };
+        let text = consent(&format!("{when}{}", provision(&format!(r#""type":"{kind}""#))));
+        let text = text.replace("patient-privacy", scope);
+        Directive::compile(&doc(&text), id, 1).unwrap().0
+    };
+    let privacy = |id: &str, when: &str, kind: &str| given(id, "patient-privacy", when, kind);
+    let check = |all: &[Directive], every: &str, newest: &str, until: Option<&str>| {
+        let decision = ask(&policy(""), all, &ASK);
+        assert_eq!(decision.verdict.name(), every, "{all:?}");
+        let decision = ask(&policy("consents = \"newest\"\n"), all, &ASK);
+        assert_eq!(decision.verdict.name(), newest, "{all:?}");
+        assert_eq!(decision.valid_until, until.map(at));
+    };
+    let (old_no, new_yes) =
+        (privacy("a", "2020-01-01", "deny"), privacy("b", "2024-01-01", "permit"));
+    check(&[old_no.clone(), new_yes.clone()], "deny", "permit", None);
+    check(&[new_yes.clone(), old_no.clone()], "deny", "permit", None);
+    check(&[privacy("a", "2020", "permit"), privacy("b", "2024", "deny")], "deny", "deny", None);
+    // Of one moment, or without one, both speak.
+    check(&[old_no.clone(), privacy("b", "2020-01-01", "permit")], "deny", "deny", None);
+    check(&[privacy("a", "", "deny"), new_yes.clone()], "deny", "deny", None);
+    // One that is not yet given replaces nothing before its day.
+    let later = privacy("b", "2026-09-01", "permit");
+    let until = Some("2026-09-01T00:00:00Z");
+    check(&[old_no.clone(), later], "deny", "deny", until);
+    // Another scope is another matter, and what does not bind replaces nothing.
+    check(&[old_no.clone(), given("b", "research", "2024", "permit")], "deny", "deny", None);
+    let text = consent(&format!(r#","dateTime":"2024"{}"#, provision(r#""type":"permit""#)));
+    let withdrawn =
+        Directive::compile(&doc(&text.replace("active", "entered-in-error")), "b", 1).unwrap().0;
+    check(&[old_no, withdrawn], "deny", "deny", None);
+}
+
 const PERMIT: &str = "[[rule]]\nthen = \"permit\"\n";
 const DENY: &str = "[[rule]]\nthen = \"deny\"\n";
 const REDACT: &str = "[[rule]]\nthen = \"redact\"\npaths = [\"PID-19\"]\n";

@@ -196,7 +196,7 @@ mod tests {
             replay: false,
             revision: Revision("r1".into()),
             body: Body { kind, bytes: bytes::Bytes::copy_from_slice(bytes.as_bytes()) },
-            patient: None,
+            original: Body { kind, bytes: bytes::Bytes::copy_from_slice(bytes.as_bytes()) },
             message_type: "ADT^A08".into(),
         }
     }

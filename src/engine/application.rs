@@ -186,8 +186,8 @@ impl Sender {
             next_try: now,
             replay: false,
             revision: crate::message::Revision("".into()),
-            body: Body { kind: ContentKind::Hl7, bytes },
-            patient: None,
+            body: Body { kind: ContentKind::Hl7, bytes: bytes.clone() },
+            original: Body { kind: ContentKind::Hl7, bytes },
             message_type: "ACK".into(),
         };
         for attempt in 0..ATTEMPTS_MAX {

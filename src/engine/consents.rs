@@ -14,7 +14,7 @@ use super::running::Engine;
 use crate::audit;
 use crate::consent::Directive;
 use crate::fault::Fault;
-use crate::fault::codes::{W6907, W8903};
+use crate::fault::codes::{W6907, W8901, W8903};
 use crate::fhir::Doc;
 use crate::filter::{Field, Filter, Term};
 use crate::message::{ConsentRecord, Entry, PatientKey};
@@ -90,6 +90,65 @@ impl Engine {
         core.observer.emit(core.event(&happened::CONSENT_STORED));
         let released = self.release_for(&patients).await;
         Ok(StoredConsent { id, version, created, released })
+    }
+
+    /// Takes a FHIR R4 Consent as a new one, under an id of its own: one that stands in the
+    /// resource is another server's name for it, and may be that of another consent here.
+    /// Gives what was stored, which has its id.
+    ///
+    /// # Errors
+    /// As [`Engine::put_consent`].
+    ///
+    /// Source: FHIR R4 http.html#create.
+    pub async fn create_consent(
+        &self,
+        resource: Bytes,
+        by: &Actor,
+    ) -> Result<(StoredConsent, Bytes), Fault> {
+        let core = &self.0.core;
+        let id = core.new_id(core.now()).to_string();
+        let resource = with_id(Doc::parse_json(resource)?, &id)?;
+        Ok((self.put_consent(resource.clone(), Some(&id), by).await?, resource))
+    }
+
+    /// Takes a FHIR R4 Consent under an id, as the next version of the one that has it.
+    /// Gives what was stored.
+    ///
+    /// # Errors
+    /// `W8903` when the resource has another id, else as [`Engine::put_consent`].
+    ///
+    /// Source: FHIR R4 http.html#update.
+    pub async fn update_consent(
+        &self,
+        resource: Bytes,
+        id: &str,
+        by: &Actor,
+    ) -> Result<(StoredConsent, Bytes), Fault> {
+        let doc = Doc::parse_json(resource)?;
+        let own = doc.root().get("id").and_then(|node| node.string().map(|t| t.into_owned()));
+        if own.is_some_and(|own| own != id) {
+            return Err(Fault::new(W8903).because("the resource has another id than the address"));
+        }
+        let resource = with_id(doc, id)?;
+        Ok((self.put_consent(resource.clone(), Some(id), by).await?, resource))
+    }
+
+    /// A consent, for a person who says why. The look is in the audit log before it is
+    /// given.
+    ///
+    /// # Errors
+    /// `W8901` without a reason, or the store's fault.
+    pub async fn read_consent(&self, id: &str, by: &Actor) -> Result<Option<ConsentRecord>, Fault> {
+        if by.reason.trim().is_empty() {
+            return Err(Fault::new(W8901).because("a look at a consent is explained"));
+        }
+        let core = &self.0.core;
+        let Some(record) = core.store.consent(id)? else { return Ok(None) };
+        let mut leaf = audit::action_done(audit::Action::MessageRevealed, core.now(), &by.name);
+        leaf.reason = Some(by.reason.clone());
+        leaf.decision = Some(format!("Consent/{}@{}", record.id, record.version).into());
+        core.act(Vec::new(), vec![leaf]).await?;
+        Ok(Some(record))
     }
 
     /// The consents of a patient that are in force. The look is in the audit log before
@@ -193,6 +252,19 @@ impl Engine {
     }
 }
 
+/// The resource with an id.
+fn with_id(mut doc: Doc, id: &str) -> Result<Bytes, Fault> {
+    let own = doc.root().get("id").map(|node| node.id());
+    match own {
+        Some(own) => doc.set_string(own, id)?,
+        None => {
+            let root = doc.root().id();
+            doc.insert_member(root, "id", &serde_json::Value::from(id).to_string())?;
+        }
+    }
+    Ok(doc.to_json())
+}
+
 /// Whether a text is a FHIR id. Source: FHIR R4 datatypes.html#id.
 fn is_id(text: &str) -> bool {
     let good = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
@@ -202,6 +274,17 @@ fn is_id(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_replaces_the_one_there_was() {
+        let check = |json: &'static str, expected: &str| {
+            let doc = Doc::parse_json(Bytes::from_static(json.as_bytes())).unwrap();
+            assert_eq!(with_id(doc, "n").unwrap(), expected.as_bytes(), "{json}");
+        };
+        check(r#"{"resourceType":"Consent","id":"x"}"#, r#"{"resourceType":"Consent","id":"n"}"#);
+        check(r#"{"resourceType":"Consent"}"#, r#"{"resourceType":"Consent","id":"n"}"#);
+        check(r#"{"id":{"a":1},"b":2}"#, r#"{"id":"n","b":2}"#);
+    }
 
     #[test]
     fn ids_are_fhir_ids() {

@@ -92,8 +92,9 @@ pub struct Delivery {
     pub revision: Revision,
     /// What to send.
     pub body: Body,
-    /// Patient whose consent is asked again before sending.
-    pub patient: Option<super::PatientKey>,
+    /// The message as it came: what it is about, and whom, is asked of it again before
+    /// sending.
+    pub original: Body,
     /// Message type, such as `ADT^A08`.
     pub message_type: Arc<str>,
 }

@@ -188,7 +188,11 @@ impl SealRule {
 
     /// What is likely not as meant: `W5014` when it drops an element that must be there.
     #[must_use]
-    pub fn warning(&self) -> Option<Fault> {
+    pub fn warnings(&self) -> Vec<Fault> {
+        self.warning().into_iter().collect()
+    }
+
+    fn warning(&self) -> Option<Fault> {
         let fhir = self.how == How::Drop && matches!(self.at, At::Fhir(_));
         let (element, _) = element_at(&self.text).filter(|(el, _)| fhir && el.min > 0)?;
         let cause = format!("{} has at least {}", element.path, element.min);

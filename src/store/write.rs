@@ -328,7 +328,7 @@ impl Store {
             replay: waiting.replay,
             revision: head.revision.clone(),
             body,
-            patient: head.patient.clone(),
+            original: head.original.clone(),
             message_type: head.message_type.clone(),
         };
         if let Some((body, head)) = &waiting.live {

@@ -1,34 +1,40 @@
 //! `POST /fhir/Consent` and its kin: consents in the journal before the answer leaves.
 
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 
+use super::api::types::ConsentQuery;
 use super::problem::{FHIR_JSON, Outcome, answer};
 use super::serve::{Caller, Web};
+use crate::engine::StoredConsent;
 use crate::fault::Fault;
 use crate::fault::codes::W6907;
 
 type Answered = Result<Response<Body>, Outcome>;
 
-/// Why, where the caller says so: the header `X-Weir-Reason`.
+/// Why, where the caller says so in the header `X-Weir-Reason`.
 fn reason(headers: &HeaderMap) -> &str {
     headers.get("x-weir-reason").and_then(|value| value.to_str().ok()).unwrap_or("")
 }
 
-/// `POST /fhir/Consent`: 201 with a Location.
+/// `POST /fhir/Consent`: 201 with a Location. The id is ours, whatever the resource says.
+///
+/// Source: FHIR R4 http.html#create.
 pub(super) async fn create(
     State(web): State<Web>,
     ConnectInfo(caller): ConnectInfo<Caller>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answered {
-    // A create takes no id from the client. Source: FHIR R4 http.html#create. Here the id
-    // in the resource is kept, so that consents of another system keep their names.
-    store(&web, body, None, &caller, reason(&headers)).await
+    let by = caller.actor(reason(&headers));
+    let (stored, resource) = web.engine.create_consent(body, &by).await?;
+    Ok(told(&stored, &resource))
 }
 
 /// `PUT /fhir/Consent/{id}`: 201 when it is new, else 200.
+///
+/// Source: FHIR R4 http.html#update.
 pub(super) async fn update(
     State(web): State<Web>,
     Path(id): Path<String>,
@@ -36,35 +42,47 @@ pub(super) async fn update(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answered {
-    store(&web, body, Some(&id), &caller, reason(&headers)).await
+    let by = caller.actor(reason(&headers));
+    let (stored, resource) = web.engine.update_consent(body, &id, &by).await?;
+    Ok(told(&stored, &resource))
 }
 
-async fn store(web: &Web, body: Bytes, id: Option<&str>, by: &Caller, why: &str) -> Answered {
-    let stored = web.engine.put_consent(body.clone(), id, &by.actor(why)).await?;
+/// What was stored, with its place and version.
+fn told(stored: &StoredConsent, resource: &Bytes) -> Response<Body> {
     let status = if stored.created { StatusCode::CREATED } else { StatusCode::OK };
-    let mut response = answer(status, FHIR_JSON, body.to_vec());
+    let mut response = answer(status, FHIR_JSON, resource.to_vec());
     let location = format!("/fhir/Consent/{}/_history/{}", stored.id, stored.version);
     let headers = response.headers_mut();
     if let Ok(location) = HeaderValue::from_str(&location) {
         headers.insert(header::LOCATION, location);
     }
-    if let Ok(tag) = HeaderValue::from_str(&format!("W/\"{}\"", stored.version)) {
-        headers.insert(header::ETAG, tag);
-    }
-    Ok(response)
+    tag(headers, stored.version);
+    response
 }
 
-/// `GET /fhir/Consent/{id}`.
-pub(super) async fn read(State(web): State<Web>, Path(id): Path<String>) -> Answered {
-    let record = web.engine.store().consent(&id)?;
+fn tag(headers: &mut HeaderMap, version: u64) {
+    if let Ok(tag) = HeaderValue::from_str(&format!("W/\"{version}\"")) {
+        headers.insert(header::ETAG, tag);
+    }
+}
+
+/// `GET /fhir/Consent/{id}`: patient data, so it needs a reason, in the header
+/// `X-Weir-Reason` or as `?reason=`, and is audited.
+pub(super) async fn read(
+    State(web): State<Web>,
+    Path(id): Path<String>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    headers: HeaderMap,
+    Query(query): Query<ConsentQuery>,
+) -> Answered {
+    let why = if query.reason.is_empty() { reason(&headers) } else { &query.reason };
+    let record = web.engine.read_consent(&id, &caller.actor(why)).await?;
     let Some(record) = record else { return Err(Fault::new(W6907).into()) };
     if record.deleted {
         return Ok(answer(StatusCode::GONE, FHIR_JSON, Vec::new()));
     }
     let mut response = answer(StatusCode::OK, FHIR_JSON, record.resource.to_vec());
-    if let Ok(tag) = HeaderValue::from_str(&format!("W/\"{}\"", record.version)) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
+    tag(response.headers_mut(), record.version);
     Ok(response)
 }
 

@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Location, Position};
 use crate::base::{ChannelName, MessageId, Timestamp};
-use crate::message::{
-    Fate, LaneKey, MessageRecord, Outcome, OutcomeRecord, PatientKey, Revision, State,
-};
+use crate::message::{Body, Fate, LaneKey, MessageRecord, Outcome, OutcomeRecord, Revision, State};
 
 /// Number of a (channel, destination) pair within this index.
 #[derive(
@@ -150,7 +148,8 @@ pub struct Head {
     pub received: Timestamp,
     pub revision: Revision,
     pub message_type: Arc<str>,
-    pub patient: Option<PatientKey>,
+    /// Shares the bytes of the record.
+    pub original: Body,
     pub keys: Vec<([u8; 4], [u8; 16])>,
     pub duplicate_key: Option<[u8; 16]>,
     pub owed: Vec<(QueueId, LaneKey, State, Option<Arc<str>>)>,
@@ -172,7 +171,7 @@ impl Head {
             received: record.received,
             revision: record.revision.clone(),
             message_type: record.message_type.clone(),
-            patient: record.patient.clone(),
+            original: record.original.clone(),
             keys: record
                 .keys
                 .iter()

@@ -644,6 +644,14 @@ pub struct OkView {
     pub schema: String,
 }
 
+/// Query of `GET /fhir/Consent/{id}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ConsentQuery {
+    /// Why; needed here or in the header `X-Weir-Reason`.
+    pub reason: String,
+}
+
 /// Query of `GET /api/v1/consents`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -128,6 +128,26 @@ async fn a_revocation_reaches_what_is_queued() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_revocation_by_any_identifier_reaches_what_is_queued() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, _) = sim::ports(15);
+    let gate = "policy = \"open\"\npatient = \"PID-3.1\"";
+    let text = channel_with("adt", 2575, gate, &[("ehr", 6000)]);
+    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
+    let mut sender = Sender::connect(&ports, 2575).await;
+    // Nobody listens on 6000 yet; the consent names the second identifier of C1 only.
+    assert_eq!(sender.send(&adt("C1", "OTHER~P1")).await, "AA");
+    assert_eq!(sender.send(&adt("C2", "P2")).await, "AA");
+    let by = Actor::new("test", "patient asked");
+    engine.put_consent(consent("no", "deny"), None, &by).await.unwrap();
+    let sink = Sink::listen(&ports, 6000).await;
+    until(&ports, 120, "the other one is delivered", || sink.count() == 1).await;
+    until(&ports, 120, "denied", || ledger(&engine, "adt", "ehr").denied == 1).await;
+    assert_eq!(sink.controls(), ["C2"]);
+    engine.stop("test").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_consent_releases_what_is_held() {
     let dir = tempfile::tempdir().unwrap();
     let (ports, _) = sim::ports(6);

@@ -95,6 +95,9 @@ async fn the_api_answers() {
     assert!(status == 400 && body.contains("W8903"), "{body}");
     let (status, body) = post("/fhir/Consent", "{\"resourceType\":\"Patient\"}").await;
     assert!((400..500).contains(&status) && body.contains("OperationOutcome"), "{status} {body}");
+    let (status, body) = get("/api/v1/events?q=patient:PATIENT1").await;
+    assert!(status == 403 && body.contains("W8901"), "{body}");
+    consents(admin.port()).await;
     let (status, body) = get("/api/v1/ledger").await;
     assert!(status == 200 && body.contains("\"unaccounted\":0"), "{body}");
     let (status, body) = http(metrics.port(), &request("GET", "/metrics", "")).await;
@@ -104,6 +107,46 @@ async fn the_api_answers() {
     let (status, _) = http(metrics.port(), &request("GET", "/api/v1/status", "")).await;
     assert_eq!(status, 404, "the metrics listener has no API");
     engine.stop("test").await.unwrap();
+}
+
+/// Consents over HTTP: ids of their own, updates under theirs, looks with a reason.
+async fn consents(port: u16) {
+    let ask =
+        async |method: &str, path: &str, body: &str| http(port, &request(method, path, body)).await;
+    let text = |id: &str, patient: &str| {
+        format!(
+            r#"{{"resourceType":"Consent"{id},"status":"active","scope":{{}},"category":[{{}}],
+            "patient":{{"reference":"Patient/{patient}"}},"provision":{{"type":"deny"}}}}"#
+        )
+    };
+    let named = r#","id":"c1""#;
+    let mut ids = Vec::new();
+    for (id, patient) in [(named, "P8"), (named, "P9"), ("", "P9")] {
+        let (status, body) = ask("POST", "/fhir/Consent", &text(id, patient)).await;
+        assert_eq!(status, 201, "{body}");
+        let id = body.split(r#""id":""#).nth(1).and_then(|rest| rest.split('"').next());
+        ids.push(id.expect("an id").to_owned());
+    }
+    assert!(!ids.contains(&"c1".to_owned()) && ids[0] != ids[1] && ids[1] != ids[2], "{ids:?}");
+    let path = format!("/fhir/Consent/{}", ids[0]);
+    let (status, body) = ask("GET", &path, "").await;
+    assert!(status == 403 && body.contains("W8901") && !body.contains("P8"), "{body}");
+    let (status, body) = ask("GET", &format!("{path}?reason=asked"), "").await;
+    assert!(status == 200 && body.contains("Patient/P8"), "{body}");
+    let (status, _) = ask("GET", "/fhir/Consent/none?reason=asked", "").await;
+    assert_eq!(status, 404);
+    let (status, _) = ask("PUT", "/fhir/Consent/c1", &text(named, "P8")).await;
+    assert_eq!(status, 201);
+    let (status, body) = ask("PUT", "/fhir/Consent/c1", &text("", "P8")).await;
+    assert!(status == 200 && body.contains(r#""id":"c1""#), "{body}");
+    let (status, body) = ask("PUT", "/fhir/Consent/c2", &text(named, "P8")).await;
+    assert!(status == 400 && body.contains("W8903"), "{body}");
+    let (status, body) = ask("PUT", "/fhir/Consent/c1", &text(named, "P9")).await;
+    assert!(status == 400 && body.contains("W8903"), "{body}");
+    let (status, _) = ask("DELETE", "/fhir/Consent/c1", "").await;
+    assert_eq!(status, 204);
+    let (status, _) = ask("GET", "/fhir/Consent/c1?reason=asked", "").await;
+    assert_eq!(status, 410);
 }
 
 #[test]
