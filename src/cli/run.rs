@@ -18,13 +18,14 @@ use crate::ports::{Ports, secrets};
 use crate::web::{Web, WebTask};
 
 pub fn run(args: &RunArgs, shell: &mut Shell) -> Result<Exit, Stop> {
-    let (plan, _) = check::load_or_stop(shell, Exit::Config)?;
+    let (plan, sources) = check::load_or_stop(shell, Exit::Config)?;
+    let files = Files::new(Seen::look(&shell.root, &sources, Some(&plan)));
     let keyring = keys::read_or_make(&plan, shell)?;
     let log = log_plan(&plan, args.dev);
     let observer = Arc::new(Observer::new(log, Box::new(std::io::stderr())));
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Stop::io)?;
-    runtime.block_on(serve(plan, keyring, observer, shell))
+    runtime.block_on(serve((plan, files), keyring, observer, shell))
 }
 
 fn log_plan(plan: &Plan, dev: bool) -> LogPlan {
@@ -39,7 +40,7 @@ fn log_plan(plan: &Plan, dev: bool) -> LogPlan {
 }
 
 async fn serve(
-    plan: Plan,
+    (plan, mut files): (Plan, Files),
     keyring: Option<crate::seal::Keyring>,
     observer: Arc<Observer>,
     shell: &mut Shell,
@@ -61,7 +62,6 @@ async fn serve(
     bar.finish_and_clear();
     let web = open_web(&engine, shell.site.as_deref()).await?;
     manager.tell(&format!("READY=1\n{}", status(&engine)));
-    let mut files = Files::new(&engine, shell);
     let mut looked = ports.clock.monotonic();
     let turn = manager.watchdog().map_or(LOOK, |wait| wait.min(LOOK));
     loop {
@@ -71,9 +71,8 @@ async fn serve(
             () = engine.stopping() => true,
             _ = hangup.recv() => {
                 manager.reloading();
-                reload(&engine, shell, "SIGHUP").await;
+                files = Files::new(reload(&engine, shell, "SIGHUP").await);
                 manager.tell(&format!("READY=1\n{}", status(&engine)));
-                files = Files::new(&engine, shell);
                 false
             }
             () = ports.clock.sleep(turn) => false,
@@ -91,9 +90,8 @@ async fn serve(
             }
             if engine.plan().server.reload == ReloadMode::Watch && files.settled() {
                 manager.reloading();
-                reload(&engine, shell, "files changed").await;
+                files = Files::new(reload(&engine, shell, "files changed").await);
                 manager.tell(&format!("READY=1\n{}", status(&engine)));
-                files = Files::new(&engine, shell);
             }
         }
     }
@@ -127,10 +125,7 @@ struct Files {
 }
 
 impl Files {
-    fn new(engine: &Engine, shell: &Shell) -> Self {
-        // Problems of files that are wrong were shown when they were read.
-        let (_, _, sources) = config::load(&shell.root, shell.site.as_deref());
-        let read = Seen::look(&shell.root, &sources, Some(&engine.plan()));
+    fn new(read: Seen) -> Self {
         Self { last: read.clone(), read }
     }
 
@@ -159,19 +154,23 @@ async fn open_web(engine: &Engine, site: Option<&str>) -> Result<Vec<WebTask>, S
 }
 
 /// Applies the configuration on disk; what is wrong with it is shown, and nothing changes.
-async fn reload(engine: &Engine, shell: &mut Shell, why: &str) {
+/// Gives the files as they were read.
+async fn reload(engine: &Engine, shell: &mut Shell, why: &str) -> Seen {
     let (next, problems, sources) = config::load(&shell.root, shell.site.as_deref());
+    let now = engine.plan();
+    let seen = Seen::look(&shell.root, &sources, Some(next.as_ref().unwrap_or(&now)));
     let worst = || problems.iter().filter(|problem| problem.severity == Severity::Error);
     shell.problems(worst(), |file| sources.text(file).map(ToOwned::to_owned));
     let Some(next) = next else {
         if let Some(problem) = worst().next() {
             engine.reload_refused(&problem.fault);
         }
-        return;
+        return seen;
     };
     secrets::allow(next.programs());
     // What it changed, or why it could not, is in the log.
     if engine.reload(next, &Stranded::Refuse, &Actor::new("signal", why)).await.is_err() {
-        secrets::allow(engine.plan().programs());
+        secrets::allow(now.programs());
     }
+    seen
 }

@@ -275,7 +275,6 @@ pub(super) async fn reload(
         }
         return shown(&view);
     };
-    ports::secrets::allow(next.programs());
     view.to = next.revision.to_string();
     view.changes = views::changes(&web.engine.reload_plan(&next));
     if !body.plan_only {
@@ -284,7 +283,12 @@ pub(super) async fn reload(
             (None, true) => Stranded::Drop,
             (None, false) => Stranded::Refuse,
         };
-        web.engine.reload(next, &stranded, &caller.actor(&body.reason)).await?;
+        ports::secrets::allow(next.programs());
+        let reloaded = web.engine.reload(next, &stranded, &caller.actor(&body.reason)).await;
+        if let Err(fault) = reloaded {
+            ports::secrets::allow(before.programs());
+            return Err(fault.into());
+        }
         view.applied = true;
     }
     shown(&view)

@@ -36,6 +36,18 @@ fn notes(root: &Path) -> Vec<String> {
     text.lines().filter(|line| !line.is_empty()).map(line).collect()
 }
 
+/// Sends a message until it is taken: on a loaded machine the paused clock outruns the thread
+/// that writes the journal, and a message that comes again is not taken twice.
+async fn taken(sender: &mut Sender, ports: &Ports) {
+    for _ in 0..20 {
+        if sender.send(&adt("A1", "P1")).await == "AA" {
+            return;
+        }
+        *sender = Sender::connect(ports, 2575).await;
+    }
+    panic!("the message is not taken");
+}
+
 async fn told(ports: &Ports, root: &Path, expected: &[&str]) {
     until(ports, 120, "notices", || notes(root).len() >= expected.len()).await;
     assert_eq!(notes(root), expected);
@@ -51,7 +63,7 @@ async fn a_destination_that_is_down_is_told_once_and_its_return_once() {
                  when = \"queue.messages > 0\"\nnotify = [\"desk\"]\n";
     let engine = start(with(dir.path(), &[("adt", &text)], rules), &ports).await;
     let mut sender = Sender::connect(&ports, 2575).await;
-    assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
+    taken(&mut sender, &ports).await;
     ports.clock.sleep(Duration::from_secs(25)).await;
     assert!(notes(dir.path()).is_empty(), "not long enough");
     told(&ports, dir.path(), &["opened down adt/ehr W7101"]).await;
@@ -87,7 +99,7 @@ async fn a_channel_that_should_speak_and_is_silent_is_told() {
     assert!(notes(dir.path()).is_empty());
     told(&ports, dir.path(), &["opened silent-adt adt -"]).await;
     let mut sender = Sender::connect(&ports, 2575).await;
-    assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
+    taken(&mut sender, &ports).await;
     told(&ports, dir.path(), &["opened silent-adt adt -", "ended silent-adt adt -"]).await;
     engine.stop("test").await.unwrap();
 }
@@ -100,7 +112,7 @@ async fn the_audit_chain_is_walked_and_counted() {
     let text = channel("adt", 2575, &[("ehr", 6000)]);
     let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
     let mut sender = Sender::connect(&ports, 2575).await;
-    assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
+    taken(&mut sender, &ports).await;
     let shown = |line: &str| engine.registry().text().lines().any(|known| known.starts_with(line));
     until(&ports, 600, "walked", || shown("weir_audit_chain_valid 1")).await;
     for line in [
