@@ -39,13 +39,16 @@ const WALK: Duration = Duration::from_secs(24 * 3600);
 /// Longest time a reload waits for couriers that get other credentials.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
+/// A channel and a destination of it.
+type Place = (Arc<str>, Arc<str>);
+
 /// What is remembered between looks.
 #[derive(Default)]
 pub(crate) struct Vitals {
     /// 0 not known yet, 1 holds, 2 broken.
     chain: AtomicU8,
     /// Digests of the credentials that couriers run with.
-    credentials: Mutex<HashMap<(Arc<str>, Arc<str>), [u8; 32]>>,
+    credentials: Mutex<HashMap<Place, [u8; 32]>>,
 }
 
 /// Counters of audit records, one an action.
