@@ -167,7 +167,13 @@ pub(super) fn begins_segment(bytes: &[u8], separator: u8) -> bool {
 #[inline]
 pub(super) fn find(bytes: &[u8], from: usize, mark: u8, charset: Charset) -> Option<usize> {
     let rest = bytes.get(from..)?;
-    if charset.may_hide(rest) {
+    if charset.hides_delimiters() {
+        // Looks no further than the mark: a look at all of the rest for each part of a long
+        // segment would take time like its square.
+        let at = memchr(mark, rest)?;
+        if !charset.may_hide(&rest[..at]) {
+            return Some(from + at);
+        }
         return find_wide(bytes, from, mark, charset);
     }
     // Most parts end within a block, which costs less than a call of `memchr`.

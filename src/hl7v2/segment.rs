@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::message::Base;
 use super::path::{Path, Pick};
-use super::scan::{self, SegmentId};
+use super::scan::{self, Parts, SegmentId};
 use super::value::{Level, Value};
 
 /// One segment of a message: a view, cheap to copy. `Debug` shows the name only.
@@ -97,7 +97,15 @@ impl<'m> Segment<'m> {
     /// Fields from 1 in order.
     pub fn fields(&self) -> impl Iterator<Item = Value<'m>> + use<'m> {
         let segment = *self;
-        (1..=self.field_count()).filter_map(move |n| segment.field(n))
+        let is_header = self.id.is_header();
+        let separator = if is_header { self.field(1) } else { None };
+        let parts = Parts::new(self.raw, Some(self.base.delimiters.field), self.base.charset);
+        // One walk: asking for each by its number would begin anew at the first.
+        separator.into_iter().chain(parts.skip(1).enumerate().filter_map(move |(at, range)| {
+            let level = if is_header && at == 0 { Level::Verbatim } else { Level::Field };
+            let raw = segment.raw.get(range.clone())?;
+            Some(Value::new(segment.base, raw, segment.offset(range.start), level))
+        }))
     }
 
     /// A value for a field that is not there.

@@ -13,6 +13,10 @@ use super::{FILE_BYTES_MAX, Table};
 use crate::fault::codes::{W1001, W1002, W1003, W1005};
 use crate::fault::{Fault, FilePlace, Problems};
 
+/// Most mistakes of syntax that are told of one file: nobody reads more, and a file that is
+/// no TOML has one at every byte.
+const MISTAKES_MAX: usize = 100;
+
 /// One file of settings: its path as the user would type it and its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFile {
@@ -85,9 +89,12 @@ impl Document {
         errors.sort_by_key(|error| error.span().map(|span| span.start));
         let mut unsure: Vec<Range<usize>> = Vec::new();
         let mut told: Option<(u32, bool)> = None;
-        for error in errors {
+        for (number, error) in errors.into_iter().enumerate() {
             let span = error.span().unwrap_or(0..0);
             mistakes.push(span.clone());
+            if number >= MISTAKES_MAX {
+                continue;
+            }
             let at = place(span.clone());
             if error.message() == "duplicate key" {
                 problems.error(Fault::new(W1002).at(at));
@@ -105,7 +112,7 @@ impl Document {
                 problems.error(Fault::new(W1001).at(at).because(error.message().to_owned()));
             }
         }
-        for (what, span) in scanned.newer {
+        for (what, span) in scanned.newer.into_iter().take(MISTAKES_MAX) {
             problems.error(Fault::new(W1003).at(place(span)).because(what));
         }
         let root = Node::root(table.get_ref());

@@ -1,8 +1,4 @@
-//! Any bytes as a FHIR document.
+//! See `targets::fhir_json`.
 #![no_main]
 
-#[path = "../../it/properties/fhir.rs"]
-#[allow(dead_code, missing_docs, clippy::unwrap_used)]
-mod fhir;
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fhir::json_survives(bytes));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| weir_fuzz::targets::fhir_json(data));

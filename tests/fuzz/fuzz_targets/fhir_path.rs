@@ -1,8 +1,4 @@
-//! Any text as a FHIRPath.
+//! See `targets::fhir_path`.
 #![no_main]
 
-#[path = "../../it/properties/fhir.rs"]
-#[allow(dead_code, missing_docs, clippy::unwrap_used)]
-mod fhir;
-
-libfuzzer_sys::fuzz_target!(|text: &str| fhir::path_survives(text));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| weir_fuzz::targets::fhir_path(data));

@@ -2,4 +2,6 @@
 //! the fuzzer.
 
 mod fhir;
+mod fuzz;
 mod hl7v2;
+mod targets;

@@ -1,0 +1,4 @@
+//! See `targets::escapes`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| weir_fuzz::targets::escapes(data));

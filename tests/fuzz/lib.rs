@@ -1,0 +1,9 @@
+//! The properties of the test suite, for the fuzzer.
+#![allow(dead_code, missing_docs, clippy::unwrap_used)]
+
+#[path = "../it/properties/fhir.rs"]
+pub mod fhir;
+#[path = "../it/properties/hl7v2.rs"]
+pub mod hl7v2;
+#[path = "../it/properties/targets.rs"]
+pub mod targets;
