@@ -64,6 +64,8 @@ pub enum Format {
     Json,
     /// One JSON document a line
     Jsonl,
+    /// A page, from `view`
+    Html,
 }
 
 /// When to color.
@@ -198,11 +200,34 @@ pub struct ExplainArgs {
 /// `weir view`.
 #[derive(Args, Debug)]
 pub struct ViewArgs {
-    /// Message file; `-` for standard input
-    pub file: PathBuf,
-    /// Only this path
+    /// Message files, batches too; `-` for standard input, `id:ID` for a message that the
+    /// server keeps (needs --reason; its values are masked without --reveal)
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Only the values at this path
     #[arg(long, value_name = "PATH")]
     pub path: Option<String>,
+    /// Show the bytes of each segment above its parts
+    #[arg(long)]
+    pub raw: bool,
+    /// Show the byte range of each part
+    #[arg(long)]
+    pub offsets: bool,
+    /// Write one page of HTML to this file; `-o html` writes it to standard output
+    #[arg(long, value_name = "PAGE")]
+    pub html: Option<PathBuf>,
+    /// Leave values out, for pictures and tickets
+    #[arg(long)]
+    pub mask: bool,
+    /// Show the values of a message that the server keeps
+    #[arg(long)]
+    pub reveal: bool,
+    /// What the look at a stored message is for
+    #[arg(long, value_name = "CODE", default_value = "HOPERAT")]
+    pub purpose: String,
+    /// What of a stored message: as it came, or as it leaves for this destination
+    #[arg(long, value_name = "DESTINATION")]
+    pub of: Option<String>,
 }
 
 /// `weir schema`.

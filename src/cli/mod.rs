@@ -44,7 +44,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command};
+use args::{Cli, Command, Format};
 pub use exit::Exit;
 use exit::Stop;
 use shell::Shell;
@@ -81,6 +81,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(command: Command, shell: &mut Shell) -> Result<Exit, Stop> {
+    if shell.format == Format::Html && !matches!(command, Command::View(_)) {
+        let text = "only `weir view` writes `-o html`: use text, json or jsonl".to_owned();
+        return Err(Stop::Said(Exit::Usage, text));
+    }
     match command {
         Command::Init(args) => init::run(&args, shell),
         Command::Demo(args) => demo::run(&args, shell),

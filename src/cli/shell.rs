@@ -98,6 +98,11 @@ impl Shell {
         self.out.write_all(bytes).map_err(Stop::io)
     }
 
+    /// Where results go, for writers that write on their own.
+    pub fn out(&mut self) -> &mut dyn Write {
+        &mut self.out
+    }
+
     /// Writes a JSON result: on many lines for `json`, on one for `jsonl`.
     pub fn json(&mut self, value: &Value) -> Result<(), Stop> {
         let text = match self.format {

@@ -1,40 +1,193 @@
-//! `weir view`: a message as a tree.
+//! `weir view`: messages as trees, as JSON or as a page.
 
 use std::io::Read;
+use std::path::Path as FilePath;
 
 use bytes::Bytes;
+use serde_json::Value as Json;
 
-use super::args::ViewArgs;
+use super::args::{Format, ViewArgs};
+use super::client::{Server, escaped};
 use super::exit::{Exit, Stop};
 use super::shell::{Shell, Tone};
-use super::{read_file, shown};
-use crate::fault::Fault;
+use super::{block_on, read_file, shown};
+use crate::fault::{Fault, Place, Problem, Severity};
 use crate::fhir::{Doc, Node, NodeKind};
-use crate::hl7v2::{Message, Path};
+use crate::hl7v2::{self, Message, Path, batch};
 use crate::mapping::ValuePath;
 use crate::message::Content;
 use crate::tool::outline;
+use crate::tool::view::{self, Look, MASK};
+
+/// What the files held, and how the command ends.
+#[derive(Default)]
+struct Sum {
+    shown: usize,
+    found: bool,
+    refused: bool,
+}
 
 pub fn run(args: &ViewArgs, shell: &mut Shell) -> Result<Exit, Stop> {
-    let bytes = if args.file.as_os_str() == "-" {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).map_err(Stop::io)?;
-        bytes
-    } else {
-        read_file(&args.file)?
+    let mut inputs = Vec::new();
+    for file in &args.files {
+        inputs.push(read(file, args, shell)?);
+    }
+    let look = Look {
+        values: !args.mask && inputs.iter().all(|input| input.reveal),
+        raw: args.raw,
+        offsets: args.offsets || shell.verbose,
+        color: shell.color,
     };
-    let content = parse(Bytes::from(bytes)).map_err(|fault| {
-        let fault = fault.at(crate::fault::Place::file(shown(&args.file)));
-        Stop::Fault(fault, Exit::No)
-    })?;
-    if let Some(path) = &args.path {
-        return at_path(&content, path, shell);
+    if let Some(page) = &args.html {
+        let mut out = std::io::BufWriter::new(std::fs::File::create(page).map_err(|error| {
+            Stop::Said(Exit::No, format!("cannot write `{}`: {error}", shown(page)))
+        })?);
+        return html(&inputs, look, shell, &mut out);
     }
-    match &content {
-        Content::Hl7(message) => tree(message, shell),
-        Content::Fhir(doc) => document(doc, shell),
-        Content::Raw(_) => Ok(Exit::No),
+    if shell.format == Format::Html {
+        let mut page = Vec::new();
+        let exit = html(&inputs, look, shell, &mut page)?;
+        shell.raw(&page)?;
+        return Ok(exit);
     }
+    let mut sum = Sum::default();
+    let several = inputs.len() > 1 || inputs.iter().any(|input| pieces(input).len() > 1);
+    let list = several && shell.format == Format::Json && args.path.is_none();
+    if list {
+        shell.raw(b"{\"schema\":\"weir.view.v1\",\"messages\":[")?;
+    }
+    for input in &inputs {
+        one_input(input, args, look, (several, list), &mut sum, shell)?;
+    }
+    if list {
+        shell.line("]}")?;
+    }
+    Ok(match (&args.path, &sum) {
+        (_, Sum { refused: true, .. }) => Exit::No,
+        (Some(_), Sum { found: false, .. }) => Exit::NotFound,
+        _ => Exit::Done,
+    })
+}
+
+/// One file, standard input, or a message of a server.
+struct Input {
+    name: String,
+    bytes: Bytes,
+    /// Whether its values may be shown.
+    reveal: bool,
+}
+
+fn read(file: &FilePath, args: &ViewArgs, shell: &mut Shell) -> Result<Input, Stop> {
+    if let Some(id) = file.to_str().and_then(|name| name.strip_prefix("id:")) {
+        return stored(id, args, shell);
+    }
+    let mut bytes = Vec::new();
+    if file.as_os_str() == "-" {
+        std::io::stdin().read_to_end(&mut bytes).map_err(Stop::io)?;
+    } else {
+        bytes = read_file(file)?;
+    }
+    Ok(Input { name: shown(file), bytes: Bytes::from(bytes), reveal: true })
+}
+
+/// A message that a server keeps. The look is audited there before anything is shown.
+fn stored(id: &str, args: &ViewArgs, shell: &Shell) -> Result<Input, Stop> {
+    let reason = shell.reason_needed("a look at a stored message")?;
+    let query = format!(
+        "which={}&purpose={}&reason={}",
+        escaped(args.of.as_deref().unwrap_or("original")),
+        escaped(&args.purpose),
+        escaped(&reason)
+    );
+    let server = Server::find(shell)?;
+    let path = format!("/api/v1/messages/{}/content?{query}", escaped(id));
+    let answer = block_on(server.get(&path))?;
+    let bytes = match (answer["text"].as_str(), answer["base64"].as_str()) {
+        (Some(text), _) => text.as_bytes().to_vec(),
+        (None, Some(text)) => {
+            use base64::Engine as _;
+            base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default()
+        }
+        (None, None) => Vec::new(),
+    };
+    Ok(Input { name: format!("id:{id}"), bytes: Bytes::from(bytes), reveal: args.reveal })
+}
+
+/// The messages of an input: one, or those of a batch.
+fn pieces(input: &Input) -> Vec<Bytes> {
+    let bytes = &input.bytes;
+    let one = || vec![bytes.clone()];
+    let headers = memchr::memmem::find_iter(bytes, b"MSH").take(2).count();
+    if headers < 2 && !hl7v2::is_batch(bytes) {
+        return one();
+    }
+    match Message::parse(bytes.clone()) {
+        Ok(message) if message.header_count() < 2 => one(),
+        _ => batch::split(bytes)
+            .map(|batch| batch.messages)
+            .ok()
+            .filter(|m| !m.is_empty())
+            .map_or_else(one, |m| m),
+    }
+}
+
+fn one_input(
+    input: &Input,
+    args: &ViewArgs,
+    look: Look,
+    (several, list): (bool, bool),
+    sum: &mut Sum,
+    shell: &mut Shell,
+) -> Result<(), Stop> {
+    let pieces = pieces(input);
+    let count = pieces.len();
+    if hl7v2::is_batch(&input.bytes)
+        && let Ok(batch) = batch::split(&input.bytes)
+    {
+        tell(&input.name, batch.warnings, Severity::Warning, shell);
+    }
+    for (at, bytes) in pieces.into_iter().enumerate() {
+        let content = match parse(bytes) {
+            Ok(content) => content,
+            Err(fault) => {
+                tell(&input.name, vec![fault], Severity::Error, shell);
+                sum.refused = true;
+                continue;
+            }
+        };
+        if several && shell.is_text() {
+            let gap = if sum.shown > 0 { "\n" } else { "" };
+            let number =
+                if count > 1 { format!(" message {} of {count}", at + 1) } else { String::new() };
+            let head = shell.paint(Tone::Strong, format!("{}{number}", input.name));
+            shell.line(format!("{gap}{head}"))?;
+        }
+        if list && sum.shown > 0 {
+            shell.raw(b",\n")?;
+        }
+        sum.shown += 1;
+        if let Some(path) = &args.path {
+            sum.found |= at_path(&content, path, look, shell)?;
+            continue;
+        }
+        match &content {
+            Content::Hl7(message) => tree(message, look, list, shell)?,
+            Content::Fhir(doc) => document(doc, look, shell)?,
+            Content::Raw(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn tell(name: &str, faults: Vec<Fault>, severity: Severity, shell: &mut Shell) {
+    let problems: Vec<Problem> = faults
+        .into_iter()
+        .map(|fault| {
+            let place = Place { path: fault.place().path.clone(), ..Place::file(name) };
+            Problem { severity, fault: fault.at(place) }
+        })
+        .collect();
+    shell.problems(problems.iter(), |_| None);
 }
 
 /// Parses HL7 v2, or FHIR JSON where the first byte says so.
@@ -46,50 +199,70 @@ pub fn parse(bytes: Bytes) -> Result<Content, Fault> {
     Message::parse(bytes).map(Content::Hl7)
 }
 
-fn at_path(content: &Content, path: &str, shell: &mut Shell) -> Result<Exit, Stop> {
+fn at_path(content: &Content, path: &str, look: Look, shell: &mut Shell) -> Result<bool, Stop> {
     let values = match content {
         Content::Hl7(message) => outline::values(message, &Path::parse(path)?),
         _ => ValuePath::parse(path)?.read_all(content),
     };
+    let shown = |value: &String| if look.values { value.clone() } else { MASK.to_owned() };
+    let values: Vec<String> = values.iter().map(|value| shown(value.reveal())).collect();
     if shell.is_text() {
         for value in &values {
-            shell.line(value.reveal())?;
+            shell.line(view::visible(value))?;
         }
     } else {
-        let values: Vec<&String> = values.iter().map(|v| v.reveal()).collect();
-        shell.json(&serde_json::json!({
-            "schema": "weir.view.v1", "path": path, "values": values,
-        }))?;
+        let answer =
+            serde_json::json!({ "schema": "weir.view.v1", "path": path, "values": values });
+        shell.json(&answer)?;
     }
-    Ok(if values.is_empty() { Exit::NotFound } else { Exit::Done })
+    Ok(!values.is_empty())
 }
 
-fn tree(message: &Message, shell: &mut Shell) -> Result<Exit, Stop> {
-    let branches = outline::outline(message);
-    if !shell.is_text() {
-        shell.json(&outline::to_json(&branches, true))?;
-        return Ok(Exit::Done);
-    }
-    for branch in &branches {
-        let head = shell.paint(Tone::Strong, &branch.segment);
-        shell.line(format!("{head}  {}", shell.paint(Tone::Dim, &branch.name)))?;
-        let width = branch.leaves.iter().map(|l| l.path.len()).max().unwrap_or(0);
-        let names = branch.leaves.iter().map(|l| l.name.chars().count()).max().unwrap_or(0);
-        for leaf in &branch.leaves {
-            let name = format!("{:<names$}", leaf.name);
-            let value = leaf.value.reveal().replace(['\r', '\n'], " / ");
-            let name = shell.paint(Tone::Dim, name);
-            shell.line(format!("  {:<width$}  {name}  {value}", leaf.path))?;
+fn tree(message: &Message, look: Look, list: bool, shell: &mut Shell) -> Result<(), Stop> {
+    match shell.format {
+        Format::Text => view::text(message, look, shell.out()).map_err(Stop::io),
+        _ => {
+            view::json(message, look, shell.out()).map_err(Stop::io)?;
+            if list { Ok(()) } else { shell.line("") }
         }
     }
-    Ok(Exit::Done)
 }
 
-fn document(doc: &Doc, shell: &mut Shell) -> Result<Exit, Stop> {
+/// Writes every HL7 v2 message of the inputs as one page.
+fn html(
+    inputs: &[Input],
+    look: Look,
+    shell: &mut Shell,
+    out: &mut dyn std::io::Write,
+) -> Result<Exit, Stop> {
+    let mut refused = false;
+    let title = inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(", ");
+    let pieces = inputs
+        .iter()
+        .flat_map(|input| pieces(input).into_iter().map(|bytes| (input.name.as_str(), bytes)));
+    let mut messages = pieces.filter_map(|(name, bytes)| match Message::parse(bytes) {
+        Ok(message) => Some(message),
+        Err(fault) => {
+            refused = true;
+            tell(name, vec![fault], Severity::Error, shell);
+            None
+        }
+    });
+    view::html(&title, &mut messages, look, out).map_err(Stop::io)?;
+    drop(messages);
+    out.flush().map_err(Stop::io)?;
+    Ok(if refused { Exit::No } else { Exit::Done })
+}
+
+fn document(doc: &Doc, look: Look, shell: &mut Shell) -> Result<(), Stop> {
     if !shell.is_text() {
-        shell.raw(&doc.to_json())?;
-        shell.line("")?;
-        return Ok(Exit::Done);
+        if look.values {
+            shell.raw(&doc.to_json())?;
+        } else {
+            let answer = serde_json::json!({ "schema": "weir.view.v1", "values": Json::Null });
+            shell.json(&answer)?;
+        }
+        return shell.line("");
     }
     let mut stack = vec![doc.root()];
     while let Some(node) = stack.pop() {
@@ -106,9 +279,10 @@ fn document(doc: &Doc, shell: &mut Shell) -> Result<Exit, Stop> {
             }
             _ => {
                 let value = node.text().unwrap_or_default();
+                let value = if look.values { view::visible(&value) } else { MASK.into() };
                 shell.line(format!("{}  {value}", shell.paint(Tone::Dim, node.path())))?;
             }
         }
     }
-    Ok(Exit::Done)
+    Ok(())
 }

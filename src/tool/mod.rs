@@ -1,5 +1,5 @@
 //! Tools behind the commands that need no server: an MLLP client, a sandbox receiver, a FHIR
-//! receiver for demonstrations, load, and the outline of a message.
+//! receiver for demonstrations, load, the outline and the view of a message.
 //!
 //! Nothing here prints: results are values, shown by `cli`.
 
@@ -11,3 +11,4 @@ pub mod receiver;
 pub mod rehearsal;
 pub mod sandbox;
 pub mod testing;
+pub mod view;

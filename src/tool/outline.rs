@@ -2,8 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
+use super::view::{self, Item};
 use crate::base::Phi;
-use crate::hl7v2::{Message, Path, Segment, Value, tables};
+use crate::hl7v2::{Message, Path};
 
 /// One leaf of a message.
 #[derive(Clone, Debug)]
@@ -32,89 +33,29 @@ pub struct Branch {
 /// Makes the outline of a whole message.
 #[must_use]
 pub fn outline(message: &Message) -> Vec<Branch> {
-    let (version, _) = tables::version(&message.header().version());
-    let mut counts = std::collections::BTreeMap::<String, usize>::new();
-    let totals = message.segments().fold(counts.clone(), |mut totals, segment| {
-        *totals.entry(segment.id().to_owned()).or_default() += 1;
-        totals
+    let mut branches: Vec<Branch> = Vec::new();
+    let _ = view::walk(message, &mut |item| {
+        match item {
+            Item::Group { .. } => {}
+            Item::Segment { label, name, .. } => branches.push(Branch {
+                segment: (*label).to_owned(),
+                name: (*name).to_owned(),
+                leaves: Vec::new(),
+            }),
+            Item::Leaf(leaf) => {
+                if let Some(branch) = branches.last_mut() {
+                    branch.leaves.push(Leaf {
+                        path: leaf.path.to_owned(),
+                        name: leaf.name.to_owned(),
+                        datatype: leaf.datatype.to_owned(),
+                        value: Phi::new(leaf.text.clone().into_owned()),
+                    });
+                }
+            }
+        }
+        Ok(())
     });
-    message
-        .segments()
-        .map(|segment| {
-            let count = counts.entry(segment.id().to_owned()).or_default();
-            *count += 1;
-            let repeats = totals.get(segment.id()).is_some_and(|total| *total > 1);
-            let label = match repeats {
-                true => format!("{}[{count}]", segment.id()),
-                false => segment.id().to_owned(),
-            };
-            branch(version, &segment, label)
-        })
-        .collect()
-}
-
-fn branch(version: &tables::Version, segment: &Segment<'_>, label: String) -> Branch {
-    let known = version.segment(segment.id());
-    let mut leaves = Vec::new();
-    for number in 1..=segment.field_count() {
-        let Some(field) = segment.field(number).filter(|f| !f.is_empty()) else { continue };
-        let def = known.and_then(|s| s.field(number));
-        let base = Leaf {
-            path: format!("{label}-{number}"),
-            name: def.map_or_else(|| "not in this version".to_owned(), |d| d.name.to_string()),
-            datatype: def.map_or_else(String::new, |d| d.datatype.to_string()),
-            value: Phi::default(),
-        };
-        let separators = matches!(segment.id(), "MSH" | "FHS" | "BHS") && number <= 2;
-        if separators {
-            leaves.push(Leaf { value: Phi::new(lossy(field.raw())), ..base });
-            continue;
-        }
-        let repetitions: Vec<Value<'_>> = field.repetitions().collect();
-        for (at, repetition) in repetitions.iter().enumerate() {
-            let mut of = base.clone();
-            if repetitions.len() > 1 {
-                of.path = format!("{}[{}]", base.path, at + 1);
-            }
-            parts(version, *repetition, &of, &mut leaves);
-        }
-    }
-    let name = known.map_or_else(|| "site segment".to_owned(), |s| s.name.to_string());
-    Branch { segment: label, name, leaves }
-}
-
-fn parts(version: &tables::Version, value: Value<'_>, of: &Leaf, leaves: &mut Vec<Leaf>) {
-    let components: Vec<Value<'_>> = value.components().collect();
-    let kinds = version.datatype(&of.datatype);
-    for (at, component) in components.iter().enumerate().filter(|(_, c)| !c.is_empty()) {
-        let known = kinds.and_then(|k| k.components.get(at));
-        let mut leaf = of.clone();
-        if components.len() > 1 || known.is_some() {
-            leaf.path = format!("{}.{}", of.path, at + 1);
-        }
-        if let Some(known) = known {
-            leaf.name = format!("{}, {}", of.name, known.name);
-            leaf.datatype = known.datatype.to_string();
-        }
-        let subs: Vec<Value<'_>> = component.subcomponents().collect();
-        if subs.len() > 1 {
-            for (at, sub) in subs.iter().enumerate().filter(|(_, s)| !s.is_empty()) {
-                let path = format!("{}.{}", leaf.path, at + 1);
-                leaves.push(Leaf {
-                    path,
-                    value: Phi::new(sub.text().into_owned()),
-                    ..leaf.clone()
-                });
-            }
-        } else {
-            leaf.value = Phi::new(component.text().into_owned());
-            leaves.push(leaf);
-        }
-    }
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    branches
 }
 
 /// The values at one path, in order.

@@ -205,6 +205,13 @@ impl Version {
         NAMES.iter().position(|name| *name == self.name).unwrap_or(DEFAULT)
     }
 
+    /// The ID of a data type as the tables hold it.
+    #[must_use]
+    pub fn datatype_id(&self, id: &str) -> Option<&'static str> {
+        let at = self.datatypes.binary_search_by(|(known, _)| (*known).cmp(id)).ok()?;
+        self.datatypes.get(at).map(|(known, _)| *known)
+    }
+
     /// Finds a message structure, such as `ADT_A01`.
     #[must_use]
     pub fn structure(&self, id: &str) -> Option<&'static StructureDef> {

@@ -1,6 +1,7 @@
 //! The command line as its users meet it: exit codes, JSON, closed pipes, no color.
 
 mod service;
+mod view;
 
 use std::io::Read;
 use std::process::Stdio;

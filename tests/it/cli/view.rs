@@ -1,0 +1,84 @@
+//! `weir view` as its users meet it.
+
+use std::io::Write;
+use std::process::Stdio;
+
+use super::super::support::site::{Site, weir};
+use super::exit;
+
+const ADT: &str = "MSH|^~\\&|A|B|C|D|20260101||ADT^A01^ADT_A01|1|P|2.5.1\rEVN||2026\r\
+    PID|1||7^^^H||Doe^Jane\rPV1|1|I\r";
+
+fn site() -> Site {
+    let site = Site::new();
+    site.file("a.hl7", ADT);
+    site.file("two.hl7", &format!("{ADT}{}", ADT.replace("|1|P", "|2|P")));
+    site.file("batch.hl7", &format!("BHS|^~\\&|\r{ADT}BTS|2\r"));
+    site.file("bad.hl7", "hello");
+    site.file("patient.json", "{\"resourceType\":\"Patient\",\"id\":\"p\"}");
+    site
+}
+
+#[test]
+fn files_batches_and_standard_input_are_shown() {
+    let site = site();
+    let (out, _) = exit(&site, &["view", "a.hl7"], 0);
+    assert!(out.contains("PID-5.1  FN  Patient Name, Family Name"), "{out}");
+    let (out, _) = exit(&site, &["view", "a.hl7", "two.hl7"], 0);
+    for head in ["a.hl7\n", "two.hl7 message 1 of 2", "two.hl7 message 2 of 2"] {
+        assert!(out.contains(head), "{head}: {out}");
+    }
+    let (out, err) = exit(&site, &["view", "batch.hl7"], 0);
+    assert!(out.contains("Doe") && err.contains("W2051"), "{out}{err}");
+    let (out, err) = exit(&site, &["view", "bad.hl7", "a.hl7"], 1);
+    assert!(out.contains("Doe") && err.contains("W2002") && err.contains("bad.hl7"), "{err}");
+    let (out, _) = exit(&site, &["view", "two.hl7", "a.hl7", "--path", "MSH-10"], 0);
+    assert_eq!(out.lines().filter(|line| ["1", "2"].contains(line)).count(), 3, "{out}");
+    exit(&site, &["view"], 2);
+
+    let mut child = weir(site.root(), &["view", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(ADT.as_bytes()).unwrap();
+    let out = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert!(out.contains("Doe") && !out.contains('\x1b'), "{out}");
+}
+
+#[test]
+fn json_is_one_document_and_jsonl_one_a_line() {
+    let site = site();
+    let one = site.json(&["view", "a.hl7"]);
+    assert_eq!((&one["schema"], &one["structure"]), (&"weir.view.v1".into(), &"ADT_A01".into()));
+    let several = site.json(&["view", "a.hl7", "two.hl7"]);
+    assert_eq!(several["messages"].as_array().unwrap().len(), 3);
+    let lines = site.ok(&["view", "a.hl7", "two.hl7", "-o", "jsonl"]);
+    for line in lines.lines() {
+        let one: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(one["type"], "ADT^A01^ADT_A01");
+    }
+    assert_eq!(lines.lines().count(), 3);
+    assert_eq!(site.json(&["view", "patient.json"])["id"], "p");
+}
+
+#[test]
+fn a_page_is_written_and_masks_hide_values() {
+    let site = site();
+    let page = site.ok(&["view", "two.hl7", "-o", "html"]);
+    assert_eq!(page.matches("<h1>").count(), 2);
+    assert!(page.contains("Doe") && !page.contains("<script"));
+    site.ok(&["view", "a.hl7", "--html", "page.html", "--mask"]);
+    let page = std::fs::read_to_string(site.root().join("page.html")).unwrap();
+    assert!(page.ends_with("</body></html>\n") && !page.contains("Doe"));
+    for format in ["text", "json", "jsonl", "html"] {
+        let out = site.ok(&["view", "a.hl7", "--mask", "--raw", "-o", format]);
+        assert!(!out.contains("Doe"), "{format}: {out}");
+    }
+    let out = site.ok(&["view", "a.hl7", "--mask", "--path", "PID-5"]);
+    assert_eq!(out, "****\n");
+    let out = site.ok(&["view", "patient.json", "--mask"]);
+    assert!(out.contains("****") && !out.contains("\"p\""), "{out}");
+    exit(&site, &["errors", "-o", "html"], 2);
+    exit(&site, &["view", "id:01J", "--reveal"], 4);
+}
