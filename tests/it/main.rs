@@ -14,6 +14,7 @@ mod hl7v2;
 mod index;
 mod kill;
 mod mapping;
+mod nasty;
 mod peers;
 mod properties;
 mod readme;

@@ -150,6 +150,28 @@ impl Running {
         }
     }
 
+    /// Bytes of memory the server holds now.
+    pub fn memory(&self) -> usize {
+        self.status("VmRSS:")
+    }
+
+    /// Most bytes of memory it held since [`Running::forget_peak`].
+    pub fn peak(&self) -> usize {
+        self.status("VmHWM:")
+    }
+
+    /// Measures the peak anew.
+    pub fn forget_peak(&self) {
+        let _ = fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5");
+    }
+
+    fn status(&self, name: &str) -> usize {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let text = text.unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0 kB");
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap_or(0) << 10
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
