@@ -74,6 +74,10 @@ fn unpacked(channel: &Channel, arrival: &source::Arrival) -> Option<Vec<source::
         return None;
     }
     let batch = hl7v2::batch::split(&arrival.bytes).ok()?;
+    if batch.messages.is_empty() {
+        // The sender waits for an answer: that there is nothing to take is one.
+        return None;
+    }
     let parent = channel.core.new_id(channel.core.now());
     // Each part is told from the others, so that none counts as a repetition of another.
     let part = |(number, bytes): (u64, bytes::Bytes)| source::Arrival {
