@@ -127,7 +127,7 @@ fn pieces(input: &Input) -> Vec<Bytes> {
             .map(|batch| batch.messages)
             .ok()
             .filter(|m| !m.is_empty())
-            .map_or_else(one, |m| m),
+            .unwrap_or_else(one),
     }
 }
 
