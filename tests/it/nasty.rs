@@ -131,9 +131,6 @@ impl Lab {
         self.is_alive(name);
         let took = self.running.peak().saturating_sub(begin);
         let most = MEMORY_BASE + MEMORY_FACTOR * case.wire.len();
-        if std::env::var_os("WEIR_SHOW").is_some() {
-            println!("{name}: {} bytes, {took} bytes of memory", case.wire.len());
-        }
         assert!(took <= most, "{name}: {took} bytes of memory for {} sent", case.wire.len());
     }
 }
