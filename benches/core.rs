@@ -5,6 +5,7 @@
 
 mod fhir;
 mod mapping;
+mod privacy;
 
 use bytes::{Bytes, BytesMut};
 use divan::counter::BytesCount;

@@ -18,7 +18,7 @@ use crate::fault::codes::{W1010, W1011, W1043, W1046, W1047, W1048, W1049, W1050
 use crate::fault::{Fault, FilePlace, Problems};
 use crate::mapping::{Mapping, ValuePath};
 use crate::message::{ContentKind, Revision};
-use crate::seal::{How, Keyring};
+use crate::seal::{How, Keyring, SealRule};
 use crate::settings::{Document, SecretRef, Spanned, Table};
 use crate::source::{self, SourceKind, SourcePlan};
 
@@ -299,7 +299,7 @@ impl<'t> Maker<'t> {
                 good &= self.check_key(&mut table, key);
             }
             // A path only tells the form; what it protects is checked per destination.
-            let hl7 = at.as_ref().map(|at| ValuePath::parse(&at.value).is_ok_and(|p| p.is_hl7()));
+            let hl7 = at.as_ref().map(|at| SealRule::is_hl7(&at.value));
             let place = at.as_ref().map(|at| table.place(&at.span));
             table.finish();
             if let (true, Some(at), Some(how), Some(hl7), Some(place)) = (good, at, how, hl7, place)

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::fault::codes::{W3006, W3020};
 use crate::fault::{Fault, Place};
-use crate::fhir::{Doc, FhirPath, NodeId, NodeKind, requests};
+use crate::fhir::requests::{self, Secrets};
+use crate::fhir::{Doc, FhirPath, NodeId, NodeKind};
 use crate::hl7v2::{Message, Path};
 use crate::message::Content;
 
@@ -95,11 +96,13 @@ fn redact_fhir(mut doc: Doc, paths: &[AnyPath]) -> Result<Doc, Fault> {
             .iter()
             .map(crate::fhir::Node::id)
             .collect();
-        let texts = requests::texts(&doc, &found);
-        for id in found {
+        let secrets = Secrets::of(&doc, &found, |_, _| None);
+        let echoes: Vec<NodeId> =
+            secrets.echoes(&doc, &found).into_iter().map(|(id, _)| id).collect();
+        for id in found.into_iter().chain(echoes) {
             remove(&mut doc, id).map_err(|_| bad())?;
         }
-        requests::close(&mut doc, &texts).map_err(|_| bad())?;
+        requests::close(&mut doc, &secrets).map_err(|_| bad())?;
         if !path.try_select(doc.root()).map_err(|_| bad())?.is_empty() {
             return Err(bad());
         }
@@ -182,6 +185,26 @@ mod tests {
         check("Patient.name.given[1]", &["Al", "_given"], &["Jo"]);
         check("Patient.name.given", &["Jo", "name"], &["male"]);
         check("Patient.photo", &[], &["Jo"]);
+    }
+
+    #[test]
+    fn what_repeats_it_goes_with_it() {
+        let bundle = r#"{"resourceType":"Bundle","entry":[
+            {"resource":{"resourceType":"Patient","text":{"status":"generated","div":"<p>hi</p>"},
+              "identifier":[{"value":"740021"}],"name":[{"family":"Doe"}]},
+             "request":{"method":"PUT","url":"Patient?identifier=740021"}},
+            {"resource":{"resourceType":"Encounter","status":"planned",
+              "text":{"status":"generated","div":"<p>of 740021</p>"},
+              "subject":{"identifier":{"value":"740021"}}}}]}"#;
+        let parsed = |text: &'static str| {
+            Content::Fhir(Doc::parse_json(Bytes::from_static(text.as_bytes())).unwrap())
+        };
+        let out = run(parsed(bundle), &["Patient.identifier.value"]).unwrap();
+        assert!(!out.contains("740021") && !out.contains("div") && out.contains("Doe"), "{out}");
+        let by_id = r#"{"resourceType":"Bundle","entry":[{"fullUrl":"http://x/Patient/740021",
+            "resource":{"resourceType":"Patient","identifier":[{"value":"740021"}]}}]}"#;
+        let fault = run(parsed(by_id), &["Patient.identifier.value"]).unwrap_err();
+        assert_eq!(fault.code(), W3020);
     }
 
     #[test]

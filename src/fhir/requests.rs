@@ -1,80 +1,288 @@
-//! Requests of Bundle entries repeat values: `PUT Patient?identifier=..`, `ifNoneExist`.
+//! What repeats a protected value in the rest of a document: requests of Bundle entries
+//! (`PUT Patient?identifier=..`, `ifNoneExist`), addresses, references, narratives.
 //!
-//! What is sealed or taken out of a resource must not leave in the search that finds it. A
-//! conditional create or update that names a protected value becomes a plain create; any
-//! other conditional request cannot be kept apart from the value, and is a fault.
+//! What is sealed or taken out of a resource must not leave beside it. A conditional create
+//! or update that names a protected value becomes a plain create; a narrative that may
+//! repeat it goes; an address or reference with the value in it takes the token that stands
+//! for it. What cannot be kept apart from the value is a fault.
 
 use zeroize::Zeroizing;
 
-use super::{Doc, Node, NodeId};
+use super::{Doc, Node, NodeId, NodeKind};
 use crate::fault::codes::W2704;
 use crate::fault::{Fault, Place};
 
-/// What has to change in one entry.
-enum Change {
-    /// `ifNoneExist` goes.
-    Unconditional(NodeId),
-    /// `PUT Type?search` becomes `POST Type`.
-    Create { method: NodeId, url: NodeId, kind: String },
+/// Shortest text looked for in addresses and narratives: shorter ones stand everywhere.
+const STRONG_CHARS_MIN: usize = 3;
+
+/// Members whose texts are of a vocabulary or address, and tell of nobody.
+const WEAK: &[&str] = &[
+    "code",
+    "contentType",
+    "display",
+    "language",
+    "reference",
+    "resourceType",
+    "status",
+    "system",
+    "type",
+    "unit",
+    "url",
+    "use",
+];
+
+/// One protected text.
+struct Secret {
+    text: Zeroizing<String>,
+    /// Whether it is looked for in addresses and narratives, too.
+    strong: bool,
+    /// Which of the protected nodes it stood in, as they were given.
+    of: usize,
+    /// Whether it is the value of an Identifier.
+    identifier: bool,
+    /// What stands for it now.
+    token: Option<String>,
 }
 
-/// The texts within nodes, to be looked for after the nodes were sealed or taken out.
-#[must_use]
-pub fn texts(doc: &Doc, ids: &[NodeId]) -> Vec<Zeroizing<String>> {
-    let mut found = Vec::new();
-    let mut open: Vec<Node<'_>> = ids.iter().filter_map(|id| doc.node(*id)).collect();
-    while let Some(node) = open.pop() {
-        open.extend(node.members().map(|(_, child)| child).chain(node.items()));
-        let text = node.text().filter(|text| !text.is_empty());
-        found.extend(text.map(|text| Zeroizing::new(text.into_owned())));
+/// Texts that are protected in a document, to be looked for in the rest of it.
+#[derive(Default)]
+pub struct Secrets {
+    all: Vec<Secret>,
+    /// Resources that hold one.
+    resources: Vec<NodeId>,
+}
+
+/// Whether a node is the value of an Identifier, by the name of what holds it.
+fn is_identifier_value(node: &Node<'_>) -> bool {
+    let ends = |name: &str| name == "identifier" || name.ends_with("Identifier");
+    let holder = node.parent().filter(|_| node.name() == Some("value"));
+    let named = holder.and_then(|holder| holder.name().or_else(|| holder.parent()?.name()));
+    named.is_some_and(ends)
+}
+
+impl Secrets {
+    /// The texts within nodes, before these are sealed or taken out. `token` gives what will
+    /// stand for the text of the node with that place in `ids`, where something will.
+    #[must_use]
+    pub fn of(
+        doc: &Doc,
+        ids: &[NodeId],
+        mut token: impl FnMut(usize, &str) -> Option<String>,
+    ) -> Self {
+        let mut secrets = Self::default();
+        for (of, id) in ids.iter().enumerate() {
+            let mut open: Vec<Node<'_>> = doc.node(*id).into_iter().collect();
+            while let Some(node) = open.pop() {
+                open.extend(node.children());
+                let Some(text) = node.text().filter(|text| !text.is_empty()) else { continue };
+                let weak = node.name().is_some_and(|name| WEAK.contains(&name));
+                let long = text.chars().count() >= STRONG_CHARS_MIN;
+                secrets.all.push(Secret {
+                    strong: node.kind() == NodeKind::String && long && !weak,
+                    of,
+                    identifier: is_identifier_value(&node),
+                    token: token(of, &text),
+                    text: Zeroizing::new(text.into_owned()),
+                });
+            }
+            let mut at = doc.node(*id);
+            while let Some(node) = at {
+                let class = node.resource_type();
+                let own = class.is_some_and(|class| !matches!(&*class, "Bundle" | "Parameters"));
+                if own && !secrets.resources.contains(&node.id()) {
+                    secrets.resources.push(node.id());
+                }
+                at = node.parent();
+            }
+        }
+        secrets
     }
-    found
+
+    /// Identifiers elsewhere in the document with a value that is protected: the node, and
+    /// which of the protected nodes it repeats.
+    #[must_use]
+    pub fn echoes(&self, doc: &Doc, known: &[NodeId]) -> Vec<(NodeId, usize)> {
+        let mut found = Vec::new();
+        if self.all.iter().any(|secret| secret.identifier) {
+            let mut open = vec![doc.root()];
+            while let Some(node) = open.pop() {
+                open.extend(node.children());
+                if !is_identifier_value(&node) || known.contains(&node.id()) {
+                    continue;
+                }
+                let Some(text) = node.string() else { continue };
+                let same = |s: &&Secret| s.identifier && s.text.trim() == text.trim();
+                found.extend(self.all.iter().find(same).map(|secret| (node.id(), secret.of)));
+            }
+        }
+        found
+    }
 }
 
-/// Takes texts that were protected in resources out of the requests of a Bundle.
+/// What has to change.
+enum Change {
+    Remove(NodeId),
+    Set(NodeId, String),
+    /// `PUT Type?search` becomes `POST Type`.
+    Create {
+        method: NodeId,
+        url: NodeId,
+        kind: String,
+    },
+}
+
+/// Takes texts that were protected out of the rest of a document; gives the paths of
+/// narratives that went.
 ///
 /// # Errors
-/// `W2704` for a conditional request that names a secret and is neither create nor update.
-pub fn close(doc: &mut Doc, secrets: &[Zeroizing<String>]) -> Result<(), Fault> {
-    if secrets.is_empty() {
-        return Ok(());
+/// `W2704` for a conditional request or reference that names a secret and is neither create
+/// nor update, and for an address, id or reference that holds one for which no token
+/// stands.
+pub fn close(doc: &mut Doc, secrets: &Secrets) -> Result<Vec<String>, Fault> {
+    if secrets.all.is_empty() {
+        return Ok(Vec::new());
     }
-    let mut changes = Vec::new();
-    let entries = doc.root().get("entry");
-    for entry in entries.iter().flat_map(Node::items) {
-        if let Some(request) = entry.get("request") {
-            look(request, secrets, &mut changes)?;
-        }
-    }
+    let (mut changes, mut gone) = (Vec::new(), Vec::new());
+    let inside = secrets.resources.contains(&doc.root().id());
+    walk(doc.root(), inside, secrets, &mut changes)?;
     for change in changes {
         match change {
-            Change::Unconditional(id) => doc.remove(id)?,
+            Change::Remove(id) => {
+                let node = doc.node(id);
+                let div = node.as_ref().is_some_and(|node| node.kind() == NodeKind::Object);
+                gone.extend(node.filter(|_| div).map(|node| node.path()));
+                doc.remove_with_empty(id)?;
+            }
+            Change::Set(id, text) => doc.set_string(id, &text)?,
             Change::Create { method, url, kind } => {
                 doc.set_string(method, "POST")?;
                 doc.set_string(url, &kind)?;
             }
         }
     }
+    Ok(gone)
+}
+
+/// Looks at every object. Recursion is bounded by the depth of documents.
+fn walk(
+    node: Node<'_>,
+    inside: bool,
+    secrets: &Secrets,
+    changes: &mut Vec<Change>,
+) -> Result<(), Fault> {
+    let is_resource = node.get("resourceType").is_some();
+    for (name, member) in node.members() {
+        match name {
+            "request" if member.get("method").is_some() => look(member, secrets, changes)?,
+            "fullUrl" | "reference" => address(&member, secrets, changes)?,
+            "id" if is_resource => address(&member, secrets, changes)?,
+            "div" if inside || tells(&member, secrets) => {
+                changes.push(Change::Remove(node.id()));
+            }
+            _ => {}
+        }
+    }
+    for child in node.children() {
+        let inside = inside || secrets.resources.contains(&child.id());
+        walk(child, inside, secrets, changes)?;
+    }
     Ok(())
 }
 
-fn look(
-    request: Node<'_>,
-    secrets: &[Zeroizing<String>],
-    changes: &mut Vec<Change>,
-) -> Result<(), Fault> {
+/// Whether a narrative holds a secret, as it is or with the entities of XHTML.
+fn tells(div: &Node<'_>, secrets: &Secrets) -> bool {
+    let Some(text) = div.string() else { return false };
+    let plain = Zeroizing::new(plain_text(&text));
+    secrets.all.iter().any(|s| s.strong && (text.contains(&**s.text) || plain.contains(&**s.text)))
+}
+
+/// The text of XHTML without tags, its entities replaced.
+fn plain_text(html: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(html.len()), html);
+    while let Some(at) = rest.find(['<', '&']) {
+        out.push_str(rest.get(..at).unwrap_or_default());
+        rest = rest.get(at..).unwrap_or_default();
+        let end = if rest.starts_with('<') { '>' } else { ';' };
+        let Some((inner, after)) = rest.get(1..).and_then(|inner| inner.split_once(end)) else {
+            break;
+        };
+        if end == ';' {
+            let number = match inner.strip_prefix('#') {
+                Some(hex) if hex.starts_with(['x', 'X']) => {
+                    u32::from_str_radix(hex.get(1..).unwrap_or_default(), 16).ok()
+                }
+                Some(digits) => digits.parse().ok(),
+                None => None,
+            };
+            out.extend(number.and_then(char::from_u32).or(match inner {
+                "amp" => Some('&'),
+                "lt" => Some('<'),
+                "gt" => Some('>'),
+                "quot" => Some('"'),
+                "apos" => Some('\''),
+                "nbsp" => Some(' '),
+                _ => None,
+            }));
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// An address, reference or id: parts of its path that are a secret take its token.
+fn address(node: &Node<'_>, secrets: &Secrets, changes: &mut Vec<Change>) -> Result<(), Fault> {
+    let Some(text) = node.string() else { return Ok(()) };
+    if text.contains('?') && names(node, secrets, true) {
+        return Err(Fault::new(W2704).at(Place::path(node.path())));
+    }
+    if let Some(changed) = rewritten(&text, secrets, node)? {
+        changes.push(Change::Set(node.id(), changed));
+    }
+    Ok(())
+}
+
+/// The address with tokens in the place of secrets; none where it holds none.
+fn rewritten(text: &str, secrets: &Secrets, node: &Node<'_>) -> Result<Option<String>, Fault> {
+    let (path, search) = match text.split_once('?') {
+        Some((path, _)) => (path, text.get(path.len()..).unwrap_or_default()),
+        None => (text, ""),
+    };
+    let (mut out, mut changed) = (String::with_capacity(text.len()), false);
+    for part in path.split_inclusive(['/', ':', '#', '|']) {
+        let word = part.trim_end_matches(['/', ':', '#', '|']);
+        let plain = Zeroizing::new(decoded(word));
+        let same = |s: &&Secret| s.strong && s.text.trim().as_bytes() == plain.as_slice();
+        match secrets.all.iter().find(same).map(|secret| &secret.token) {
+            None => out.push_str(part),
+            Some(Some(token)) => {
+                changed = true;
+                out.push_str(token);
+                out.push_str(part.get(word.len()..).unwrap_or_default());
+            }
+            Some(None) => return Err(Fault::new(W2704).at(Place::path(node.path()))),
+        }
+    }
+    out.push_str(search);
+    Ok(changed.then_some(out))
+}
+
+fn look(request: Node<'_>, secrets: &Secrets, changes: &mut Vec<Change>) -> Result<(), Fault> {
     if let Some(search) = request.get("ifNoneExist")
         && names(&search, secrets, false)
     {
-        changes.push(Change::Unconditional(search.id()));
+        changes.push(Change::Remove(search.id()));
     }
-    let Some(url) = request.get("url").filter(|url| names(url, secrets, true)) else {
-        return Ok(());
-    };
-    let method = request.get("method");
+    let Some(url) = request.get("url") else { return Ok(()) };
     let text = url.string().unwrap_or_default();
-    let kind = text.split('?').next().unwrap_or_default().to_owned();
-    match method {
+    let path = rewritten(&text, secrets, &url)?;
+    if !names(&url, secrets, true) {
+        changes.extend(path.map(|path| Change::Set(url.id(), path)));
+        return Ok(());
+    }
+    let kind = path.as_deref().unwrap_or(&text);
+    let kind = kind.split('?').next().unwrap_or_default().to_owned();
+    match request.get("method") {
         Some(method) if method.string().as_deref() == Some("PUT") => {
             changes.push(Change::Create { method: method.id(), url: url.id(), kind });
             Ok(())
@@ -84,17 +292,19 @@ fn look(
 }
 
 /// Whether a text names a secret, as it is or percent-encoded; in a URL only after its `?`.
-fn names(node: &Node<'_>, secrets: &[Zeroizing<String>], in_url: bool) -> bool {
+fn names(node: &Node<'_>, secrets: &Secrets, in_url: bool) -> bool {
     let Some(text) = node.string() else { return false };
     let search = match in_url {
         true => text.split_once('?').map_or("", |(_, search)| search),
         false => &text,
     };
+    if search.is_empty() {
+        return false;
+    }
     let search = Zeroizing::new(decoded(search));
     let plain = Zeroizing::new(unescaped(&search));
-    secrets.iter().any(|secret| {
-        let secret = secret.as_bytes();
-        let within = |text: &[u8]| text.windows(secret.len()).any(|part| part == secret);
+    secrets.all.iter().any(|secret| {
+        let within = |text: &[u8]| memchr::memmem::find(text, secret.text.as_bytes()).is_some();
         within(&search) || within(&plain)
     })
 }
@@ -139,10 +349,19 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
+    fn secret(text: &str, token: Option<&str>) -> Secrets {
+        let text = Zeroizing::new(text.to_owned());
+        let token = token.map(str::to_owned);
+        Secrets {
+            all: vec![Secret { text, strong: true, of: 0, identifier: true, token }],
+            resources: Vec::new(),
+        }
+    }
+
     fn closed(request: &str) -> Result<String, Fault> {
         let json = format!(r#"{{"resourceType":"Bundle","entry":[{{"request":{request}}}]}}"#);
         let mut doc = Doc::parse_json(Bytes::from(json)).unwrap();
-        close(&mut doc, &[Zeroizing::new("900 44".to_owned())])?;
+        close(&mut doc, &secret("900 44", None))?;
         Ok(String::from_utf8_lossy(&doc.to_json()).into_owned())
     }
 
@@ -171,14 +390,16 @@ mod tests {
         );
         let other = r#"{"method":"PUT","url":"Patient?identifier=mr|740021"}"#;
         check(other, other);
+        let no_url = r#"{"method":"POST"}"#;
+        check(no_url, no_url);
     }
 
     #[test]
     fn escapes_of_searches_hide_nothing() {
         let json = r#"{"resourceType":"Bundle","entry":[{"request":
-            {"method":"PUT","url":"Patient?identifier=mr|74%5C%2C00%5C%2421"}}]}"#;
+            {"method":"PUT","url":"Patient?identifier=mr|74%5C%2C00%5C%2421%ZZ"}}]}"#;
         let mut doc = Doc::parse_json(Bytes::from(json)).unwrap();
-        close(&mut doc, &[Zeroizing::new("74,00$21".to_owned())]).unwrap();
+        close(&mut doc, &secret("74,00$21", None)).unwrap();
         assert!(!String::from_utf8_lossy(&doc.to_json()).contains("74"));
     }
 
@@ -186,5 +407,65 @@ mod tests {
     fn what_cannot_be_closed_is_not_sent() {
         let request = r#"{"method":"DELETE","url":"Patient?identifier=ssn|900 44"}"#;
         assert_eq!(closed(request).unwrap_err().code(), W2704);
+        let request = r#"{"method":"PUT","url":"Patient/900%2044"}"#;
+        assert_eq!(closed(request).unwrap_err().code(), W2704);
+    }
+
+    #[test]
+    fn addresses_and_references_take_the_token_or_are_not_sent() {
+        let check = |json: &str, expected: Option<&str>| {
+            let run = |token| {
+                let mut doc = Doc::parse_json(Bytes::from(json.to_owned())).unwrap();
+                close(&mut doc, &secret("A1B2", token)).map_err(|fault| fault.code())?;
+                Ok(String::from_utf8_lossy(&doc.to_json()).into_owned())
+            };
+            assert_eq!(run(None), Err(W2704), "{json}");
+            let expected = expected.map(str::to_owned).ok_or(W2704);
+            assert_eq!(run(Some("TOKEN")), expected, "{json}");
+        };
+        check(
+            r#"{"fullUrl":"https://x.org/Patient/A1B2"}"#,
+            Some(r#"{"fullUrl":"https://x.org/Patient/TOKEN"}"#),
+        );
+        check(r#"{"fullUrl":"urn:x:A1B2"}"#, Some(r#"{"fullUrl":"urn:x:TOKEN"}"#));
+        check(
+            r#"{"reference":"Patient/A1B2/_history/1"}"#,
+            Some(r#"{"reference":"Patient/TOKEN/_history/1"}"#),
+        );
+        check(
+            r#"{"resourceType":"Patient","id":"A1B2"}"#,
+            Some(r#"{"resourceType":"Patient","id":"TOKEN"}"#),
+        );
+        check(
+            r#"{"request":{"method":"PUT","url":"Patient/A1B2?x=1"}}"#,
+            Some(r#"{"request":{"method":"PUT","url":"Patient/TOKEN?x=1"}}"#),
+        );
+        check(r#"{"reference":"Patient?identifier=mr|A1B2"}"#, None);
+    }
+
+    #[test]
+    fn other_texts_stay() {
+        for json in [
+            r#"{"reference":"Patient/A1B22","fullUrl":"urn:uuid:1","x":{"id":"A1B2"}}"#,
+            r#"{"reference":1,"text":{"div":"<div>A1-B2</div>"}}"#,
+            r#"{"text":{"div":1}}"#,
+        ] {
+            let mut doc = Doc::parse_json(Bytes::from(json)).unwrap();
+            assert!(close(&mut doc, &secret("A1B2", None)).unwrap().is_empty());
+            assert_eq!(doc.to_json(), json.as_bytes());
+        }
+    }
+
+    #[test]
+    fn narratives_are_read_as_text() {
+        let check = |html: &str, expected: &str| assert_eq!(plain_text(html), expected, "{html}");
+        check("<div>O&#39;Br<b>ien</b> &amp; &#x41;&nbsp;&zz;</div>", "O'Brien & A ");
+        check("&lt;&gt;&quot;&apos;", "<>\"'");
+        check("a < b", "a < b");
+        check("", "");
+        let json = r#"{"text":{"div":"<div>O&#39;Brien</div>"},"x":1}"#;
+        let mut doc = Doc::parse_json(Bytes::from(json)).unwrap();
+        assert_eq!(close(&mut doc, &secret("O'Brien", None)).unwrap().len(), 1);
+        assert_eq!(doc.to_json().as_ref(), br#"{"x":1}"#);
     }
 }

@@ -14,7 +14,8 @@ use super::rule::{At, How, SealRule};
 use super::value::{Letters, NO_ENTRY, Opener, Spot};
 use crate::fault::codes::{W5011, W5013, W5020};
 use crate::fault::{Fault, Place};
-use crate::fhir::{Doc, Node, NodeId, NodeKind, requests};
+use crate::fhir::requests::{self, Secrets};
+use crate::fhir::{Doc, Node, NodeId, NodeKind};
 
 /// The extension that holds a sealed value as `valueString`.
 pub const SEALED_URL: &str = "urn:weir:sealed";
@@ -28,6 +29,8 @@ const ABSENT_URL: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-re
 const VALUE_ONLY: u8 = b'j';
 /// First byte of a plain text: the JSON of the value and of its twin, as an array of two.
 const WITH_TWIN: u8 = b'p';
+/// First byte of a plain text: the JSON of a twin that has no value beside it.
+const TWIN_ONLY: u8 = b't';
 
 /// Where a primitive stands, as edits need it.
 struct Home {
@@ -82,7 +85,8 @@ fn spot(doc: &Doc, shown: String) -> Spot {
     }
 }
 
-/// Primitives within a node, itself included; types and names of resources are left alone.
+/// Primitives within a node, itself included, and twins of primitives that have no value;
+/// types and names of resources are left alone.
 fn primitives(node: Node<'_>, out: &mut Vec<NodeId>) {
     match node.kind() {
         NodeKind::Null => {}
@@ -92,11 +96,90 @@ fn primitives(node: Node<'_>, out: &mut Vec<NodeId>) {
             }
         }
         NodeKind::Object | NodeKind::Array => {
-            let twin = |child: &Node<'_>| child.name().is_some_and(|name| name.starts_with('_'));
-            let children = node.members().map(|(_, child)| child).chain(node.items());
-            children.filter(|child| !twin(child)).for_each(|child| primitives(child, out));
+            for child in node.children() {
+                match child.name().and_then(|name| name.strip_prefix('_')) {
+                    None => primitives(child, out),
+                    Some(name) => lone_twins(child, node.get(name), out),
+                }
+            }
         }
     }
+}
+
+/// Twins without a value: they may say what the value would have said.
+fn lone_twins(twin: Node<'_>, value: Option<Node<'_>>, out: &mut Vec<NodeId>) {
+    let lone = |twin: &Node<'_>| twin.kind() == NodeKind::Object && sealed_text(*twin).is_none();
+    match value {
+        None => out.extend(twin.each().filter(lone).map(|twin| twin.id())),
+        Some(value) => {
+            let missing = |(value, _): &(Node<'_>, Node<'_>)| value.kind() == NodeKind::Null;
+            let pairs = value.items().zip(twin.items()).filter(missing);
+            out.extend(pairs.map(|(_, twin)| twin).filter(lone).map(|twin| twin.id()));
+        }
+    }
+}
+
+/// Twins without a value of the element that a path would find if it had one.
+fn lone_at(rule: &SealRule, doc: &Doc, out: &mut Vec<NodeId>) -> Result<(), Fault> {
+    let At::Fhir { within: Some((parent, name)), .. } = &rule.at else { return Ok(()) };
+    // `deceased` stands for `deceasedBoolean` as well.
+    let named = |member: &str| {
+        member.strip_prefix(name.as_str()).is_some_and(|rest| {
+            rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_uppercase())
+        })
+    };
+    for object in parent.try_select(doc.root())? {
+        for (member, twin) in object.members() {
+            let own = member.strip_prefix('_').filter(|member| named(member));
+            if let Some(own) = own {
+                lone_twins(twin, object.get(own), out);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a node is a twin.
+fn is_twin(node: &Node<'_>) -> bool {
+    let named = |node: &Node<'_>| node.name().is_some_and(|name| name.starts_with('_'));
+    named(node) || node.parent().is_some_and(|list| node.name().is_none() && named(&list))
+}
+
+/// Seals or takes out a twin that has no value.
+fn protect_twin(
+    rule: &SealRule,
+    tools: &mut Tools<'_>,
+    doc: &mut Doc,
+    id: NodeId,
+) -> Result<String, Fault> {
+    let bug = || Fault::new(W5013).at(Place::path(rule.source()));
+    let node = doc.node(id).ok_or_else(bug)?;
+    let own = home(node).ok_or_else(bug)?;
+    let name = own.name.strip_prefix('_').unwrap_or(&own.name).to_owned();
+    let home = Home { name, ..own };
+    let shown = path_of(node, &home);
+    if rule.how != How::Seal {
+        match home.item {
+            None => doc.remove(id)?,
+            Some(_) => doc.set_json(id, "null")?,
+        }
+        remove_idle_twins(doc, &home)?;
+        return Ok(shown);
+    }
+    let json = json_of(node);
+    let plain = Zeroizing::new([&[TWIN_ONLY][..], &json].concat());
+    let sealed = tools.seal(rule, &plain, &spot(doc, shown.clone()), Letters::Base64)?;
+    doc.set_json(id, &sealed_twin(&sealed))?;
+    Ok(shown)
+}
+
+/// The twin that holds a sealed value.
+fn sealed_twin(sealed: &str) -> String {
+    let twin = json!({"extension": [
+        {"url": SEALED_URL, "valueString": sealed},
+        {"url": ABSENT_URL, "valueCode": "masked"},
+    ]});
+    twin.to_string()
 }
 
 /// Takes a node and its twin out, with what is empty without them.
@@ -167,15 +250,11 @@ fn seal_node(
         }
     }
     let sealed = tools.seal(rule, &plain, &spot, Letters::Base64)?;
-    let twin = json!({"extension": [
-        {"url": SEALED_URL, "valueString": sealed},
-        {"url": ABSENT_URL, "valueCode": "masked"},
-    ]});
     match home.item {
         None => doc.remove(id)?,
         Some(_) => doc.set_json(id, "null")?,
     }
-    set_twin(doc, &home, &twin.to_string())?;
+    set_twin(doc, &home, &sealed_twin(&sealed))?;
     Ok(spot.shown)
 }
 
@@ -209,45 +288,76 @@ pub(super) fn apply(
     tools: &mut Tools<'_>,
     mut doc: Doc,
 ) -> Result<(Doc, Vec<String>), Fault> {
-    let mut dropped: Vec<NodeId> = Vec::new();
-    let mut kept: Vec<(&SealRule, NodeId)> = Vec::new();
-    for rule in rules {
-        let At::Fhir(path) = &rule.at else { return Err(misfit(Some(rule))) };
-        let mut nodes = Vec::new();
-        for node in path.try_select(doc.root())? {
-            match rule.how {
-                How::Drop => dropped.push(node.id()),
-                How::Seal | How::Token => primitives(node, &mut nodes),
-            }
-        }
-        for id in nodes {
-            if !kept.iter().any(|(_, other)| *other == id) {
-                kept.push((rule, id));
-            }
-        }
+    let Targets { mut dropped, mut kept } = targets(rules, &doc)?;
+    let protected: Vec<(&SealRule, NodeId)> = dropped.iter().chain(&kept).copied().collect();
+    let ids: Vec<NodeId> = protected.iter().map(|(_, id)| *id).collect();
+    let secrets = Secrets::of(&doc, &ids, |of, text| {
+        let (rule, _) = protected.get(of)?;
+        (rule.how == How::Token).then(|| tools.token(rule, text).ok())?
+    });
+    for (id, of) in secrets.echoes(&doc, &ids) {
+        let Some((rule, _)) = protected.get(of) else { continue };
+        if rule.how == How::Drop { dropped.push((*rule, id)) } else { kept.push((*rule, id)) }
     }
     let mut touched: Vec<String> = Vec::new();
-    for id in &dropped {
+    for (_, id) in &dropped {
         touched.extend(doc.node(*id).map(|node| node.path()));
     }
-    let protected: Vec<NodeId> =
-        dropped.iter().copied().chain(kept.iter().map(|(_, id)| *id)).collect();
-    let secrets = requests::texts(&doc, &protected);
-    for id in dropped {
-        drop_node(&mut doc, id)?;
+    for (rule, id) in dropped {
+        match doc.node(id).is_some_and(|node| is_twin(&node)) {
+            true => drop(protect_twin(rule, tools, &mut doc, id)?),
+            false => drop_node(&mut doc, id)?,
+        }
     }
     for (rule, id) in kept {
-        if doc.node(id).is_none() {
-            continue;
-        }
+        let Some(node) = doc.node(id) else { continue };
         touched.push(match rule.how {
+            _ if is_twin(&node) => protect_twin(rule, tools, &mut doc, id)?,
             How::Token => token_node(rule, tools, &mut doc, id)?,
             How::Seal | How::Drop => seal_node(rule, tools, &mut doc, id)?,
         });
     }
-    requests::close(&mut doc, &secrets)
+    let gone = requests::close(&mut doc, &secrets)
         .map_err(|fault| Fault::new(W5013).at(fault.place().clone()))?;
+    touched.extend(gone);
     Ok((doc, touched))
+}
+
+/// What rules protect in a document.
+struct Targets<'r> {
+    dropped: Vec<(&'r SealRule, NodeId)>,
+    /// Sealed or replaced.
+    kept: Vec<(&'r SealRule, NodeId)>,
+}
+
+fn targets<'r>(rules: &'r [SealRule], doc: &Doc) -> Result<Targets<'r>, Fault> {
+    let (mut dropped, mut kept) = (Vec::new(), Vec::<(&SealRule, NodeId)>::new());
+    let mut known = std::collections::HashSet::new();
+    // Most documents have no twins, and need no second look for those without a value.
+    let twins = memchr::memmem::find(&doc.root().json(), b"\"_").is_some();
+    for rule in rules {
+        let At::Fhir { path, .. } = &rule.at else { return Err(misfit(Some(rule))) };
+        let mut nodes = Vec::new();
+        for node in path.try_select(doc.root())? {
+            match rule.how {
+                How::Drop => dropped.push((rule, node.id())),
+                // A path finds the twin of a primitive that has no value.
+                How::Seal | How::Token if is_twin(&node) => nodes.push(node.id()),
+                How::Seal | How::Token => primitives(node, &mut nodes),
+            }
+        }
+        if twins {
+            lone_at(rule, doc, &mut nodes)?;
+        }
+        for id in nodes {
+            if rule.how == How::Drop {
+                dropped.push((rule, id));
+            } else if known.insert(id) {
+                kept.push((rule, id));
+            }
+        }
+    }
+    Ok(Targets { dropped, kept })
 }
 
 /// A sealed value found on a twin.
@@ -302,6 +412,9 @@ fn restore(doc: &mut Doc, found: &Found, plain: &[u8]) -> Result<(), Fault> {
     let bad = || damaged(found);
     let (kind, json) = plain.split_first().ok_or_else(bad)?;
     let text = std::str::from_utf8(json).map_err(|_| bad())?;
+    if *kind == TWIN_ONLY {
+        return doc.set_json(found.twin, text);
+    }
     let (value, twin) = if *kind == WITH_TWIN {
         let pair = Doc::parse_json(bytes::Bytes::copy_from_slice(json)).map_err(|_| bad())?;
         let mut items = pair.root().items();

@@ -6,7 +6,7 @@
 use zeroize::Zeroizing;
 
 use super::apply::{Tools, misfit};
-use super::rule::{At, How, SealRule, is_typed};
+use super::rule::{At, How, Only, SealRule, is_typed};
 use super::value::{Letters, MARK, NO_ENTRY, Opener, Spot};
 use crate::fault::codes::W5011;
 use crate::fault::{Fault, Place};
@@ -73,9 +73,14 @@ struct Target<'r> {
 fn targets<'r>(rules: &'r [SealRule], message: &Message) -> Result<Vec<Target<'r>>, Fault> {
     let mut all: Vec<Target<'r>> = Vec::new();
     for rule in rules {
-        let At::Hl7(path) = &rule.at else { return Err(misfit(Some(rule))) };
+        let At::Hl7(path, only) = &rule.at else { return Err(misfit(Some(rule))) };
         for path in message.places(path) {
             let numbers = Numbers::of(&path);
+            if let Some(only) = only
+                && !is_of(message, path.segment(), &numbers, only)?
+            {
+                continue;
+            }
             let covered =
                 |t: &Target<'_>| t.path.segment() == path.segment() && t.numbers.covers(&numbers);
             if !all.iter().any(covered) {
@@ -85,6 +90,15 @@ fn targets<'r>(rules: &'r [SealRule], message: &Message) -> Result<Vec<Target<'r
         }
     }
     Ok(all)
+}
+
+/// Whether the repetition that a place stands in is one that a rule covers.
+fn is_of(message: &Message, segment: &str, numbers: &Numbers, only: &Only) -> Result<bool, Fault> {
+    let repetition = Path::to_field(segment, numbers.field)?
+        .in_occurrence(numbers.segment)
+        .in_repetition(numbers.repetition);
+    let found = message.read(&repetition).and_then(|value| value.component(only.component));
+    Ok(found.is_some_and(|found| found.text().trim() == only.value))
 }
 
 /// Letters for sealed values in a message with these delimiters.

@@ -1,6 +1,6 @@
 //! One `[[encrypt]]` rule, checked when it is read.
 
-use crate::fault::codes::{W5010, W5011, W5014};
+use crate::fault::codes::{W5010, W5011, W5014, W5015};
 use crate::fault::{Fault, Place};
 use crate::fhir::{FhirPath, tables};
 use crate::hl7v2;
@@ -33,8 +33,52 @@ impl How {
 /// The path of a rule in the form that leaves.
 #[derive(Clone)]
 pub(super) enum At {
-    Hl7(hl7v2::Path),
-    Fhir(FhirPath),
+    Hl7(hl7v2::Path, Option<Only>),
+    Fhir {
+        path: FhirPath,
+        /// The path without its last step, and that step, where it is a name: what a
+        /// primitive without value keeps stands beside it.
+        within: Option<(FhirPath, String)>,
+    },
+}
+
+/// Repetitions that a rule covers: `PID-3[5='SS'].1` those whose component 5 is `SS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Only {
+    pub component: usize,
+    pub value: String,
+}
+
+/// Parts a path of HL7 v2 from its condition: `PID-3[5='SS'].1` is `PID-3.1` where
+/// component 5 of the repetition is `SS`.
+fn conditional(text: &str) -> Result<(std::borrow::Cow<'_, str>, Option<Only>), Fault> {
+    let (Some(open), Some(close)) =
+        (text.find("['").or_else(|| condition_at(text)), text.rfind(']'))
+    else {
+        return Ok((text.into(), None));
+    };
+    let bad = || {
+        let cause = "a condition is a component and a value, as in `PID-3[5='SS'].1`";
+        Fault::new(W5010).at(Place::path(text)).because(cause)
+    };
+    let inner = text.get(open + 1..close).ok_or_else(bad)?;
+    let (component, value) = inner.split_once('=').ok_or_else(bad)?;
+    let component = component.trim().trim_start_matches('.').parse().map_err(|_| bad())?;
+    let value = value.trim();
+    let quoted = value.strip_prefix('\'').and_then(|v| v.strip_suffix('\''));
+    let value =
+        quoted.filter(|value| !value.is_empty() && !value.contains('\'')).ok_or_else(bad)?;
+    if component == 0 || !text.get(..open).is_some_and(|before| before.contains('-')) {
+        return Err(bad());
+    }
+    let base: String = [text.get(..open), text.get(close + 1..)].into_iter().flatten().collect();
+    Ok((base.into(), Some(Only { component, value: value.to_owned() })))
+}
+
+/// Where a bracket with a comparison in it opens.
+fn condition_at(text: &str) -> Option<usize> {
+    let equals = text.find('=')?;
+    text.get(..equals)?.rfind('[')
 }
 
 /// One `[[encrypt]]` rule, checked: where, how and with which key.
@@ -82,7 +126,12 @@ pub(super) fn is_typed(kind: &str) -> bool {
 }
 
 fn check_hl7(text: &str, how: How) -> Result<At, Fault> {
-    let path = hl7v2::Path::parse(text)?;
+    let (base, only) = conditional(text)?;
+    let path = hl7v2::Path::parse(&base)?;
+    if only.is_some() && path.repetition() != hl7v2::Pick::Open {
+        let cause = "a condition stands in the place of a repetition";
+        return Err(refused(text, cause));
+    }
     let Some(field) = path.field() else {
         return Err(refused(text, "a whole segment cannot be sealed, name its fields"));
     };
@@ -93,7 +142,7 @@ fn check_hl7(text: &str, how: How) -> Result<At, Fault> {
         Some(kind) if how != How::Drop && is_typed(kind) => {
             Err(Fault::new(W5011).at(Place::path(text)).because(format!("its data type is {kind}")))
         }
-        _ => Ok(At::Hl7(path)),
+        _ => Ok(At::Hl7(path, only)),
     }
 }
 
@@ -120,6 +169,44 @@ fn element_at(text: &str) -> Option<(&'static tables::Element, &'static str)> {
     tables::walk(&plain_steps(text)?.join("."))
 }
 
+/// A path without its last step, and that step, where it is a name.
+fn within(text: &str) -> Option<(FhirPath, String)> {
+    let (parent, name) = text.rsplit_once('.')?;
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric());
+    let parent = FhirPath::parse(parent).ok().filter(|_| plain)?;
+    Some((parent, name.to_owned()))
+}
+
+/// A comparison in a `where` of a path that may find several values, which is never equal to
+/// one: `identifier.where(type.coding.code = 'SS')` with its two parts.
+///
+/// Source: FHIRPath 2.0.0 §6.1.1 (equality of collections).
+fn plural_comparison(text: &str) -> Option<(&str, &str)> {
+    let mut from = 0;
+    while let Some(at) = text.get(from..)?.find(".where(").map(|at| from + at) {
+        from = at + ".where(".len();
+        let inner = text.get(from..)?;
+        let end = inner.find([')', '(']).unwrap_or(inner.len());
+        let Some((left, right)) = inner.get(..end)?.split_once('=') else { continue };
+        let left = left.trim().trim_end_matches(['!', '~']).trim_end();
+        let base = plain_steps(text.get(..at)?).map(|steps| steps.join("."));
+        let Some(base) = base.filter(|_| left.chars().all(is_path_char)) else { continue };
+        let steps: Vec<&str> = left.split('.').collect();
+        let many = |count: &usize| {
+            let part = steps.get(..*count).unwrap_or_default().join(".");
+            tables::walk(&format!("{base}.{part}")).is_some_and(|(element, _)| element.max != 1)
+        };
+        if (1..=steps.len()).any(|count| many(&count)) {
+            return Some((left, right.trim()));
+        }
+    }
+    None
+}
+
+fn is_path_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '.'
+}
+
 fn check_fhir(text: &str, how: How) -> Result<At, Fault> {
     let path = FhirPath::parse(text)?;
     if let Err(error) = path.check(None) {
@@ -138,7 +225,7 @@ fn check_fhir(text: &str, how: How) -> Result<At, Fault> {
         Some(kind) if how == How::Token => {
             Err(Fault::new(W5011).at(Place::path(text)).because(format!("its type is {kind}")))
         }
-        _ => Ok(At::Fhir(path)),
+        _ => Ok(At::Fhir { path, within: within(text) }),
     }
 }
 
@@ -186,14 +273,30 @@ impl SealRule {
         self.how != How::Drop
     }
 
-    /// What is likely not as meant: `W5014` when it drops an element that must be there.
+    /// Whether a path is one of HL7 v2, a condition in it or not.
     #[must_use]
-    pub fn warnings(&self) -> Vec<Fault> {
-        self.warning().into_iter().collect()
+    pub fn is_hl7(at: &str) -> bool {
+        conditional(at).is_ok_and(|(base, _)| hl7v2::Path::parse(&base).is_ok())
     }
 
-    fn warning(&self) -> Option<Fault> {
-        let fhir = self.how == How::Drop && matches!(self.at, At::Fhir(_));
+    /// What is likely not as meant: `W5014` when it drops an element that must be there,
+    /// `W5015` when it compares what may have several values.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Fault> {
+        self.dropping().into_iter().chain(self.comparing()).collect()
+    }
+
+    fn comparing(&self) -> Option<Fault> {
+        let fhir = matches!(self.at, At::Fhir { .. });
+        let (left, right) = plural_comparison(&self.text).filter(|_| fhir)?;
+        let (first, last) = left.rsplit_once('.').unwrap_or(("$this", left));
+        let cause = format!("`{left}` may have several values, and several never equal {right}");
+        let remedy = format!("Write `{first}.where({last} = {right}).exists()` there.");
+        Some(Fault::new(W5015).at(Place::path(self.text.as_str())).because(cause).remedy(remedy))
+    }
+
+    fn dropping(&self) -> Option<Fault> {
+        let fhir = self.how == How::Drop && matches!(self.at, At::Fhir { .. });
         let (element, _) = element_at(&self.text).filter(|(el, _)| fhir && el.min > 0)?;
         let cause = format!("{} has at least {}", element.path, element.min);
         Some(Fault::new(W5014).at(Place::path(self.text.as_str())).because(cause))
@@ -258,10 +361,49 @@ mod tests {
     }
 
     #[test]
+    fn conditions_choose_repetitions() {
+        let check = |at: &str, expected: Result<(), Code>| {
+            assert_eq!(parse(at, How::Seal, ContentKind::Hl7).map(|_| ()), expected, "{at}");
+            assert_eq!(SealRule::is_hl7(at), expected.is_ok(), "{at}");
+        };
+        check("PID-3[5='SS'].1", Ok(()));
+        check("PID-3[.5 = 'SS']", Ok(()));
+        for bad in [
+            "PID-3['SS'].1",
+            "PID-3[5=SS]",
+            "PID-3[0='S']",
+            "PID[5='SS']-3",
+            "PID-3[x='S']",
+            "PID-3[5='']",
+        ] {
+            check(bad, Err(W5010));
+        }
+        assert_eq!(parse("PID-3[2][5='SS']", How::Seal, ContentKind::Hl7).err(), Some(W5010));
+        assert!(SealRule::is_hl7("PID-3[2].1") && !SealRule::is_hl7("Patient.name"));
+    }
+
+    #[test]
+    fn comparing_what_may_be_many_warns() {
+        let check = |at: &str, expected: Option<&str>| {
+            let rule = parse(at, How::Seal, ContentKind::FhirJson).unwrap();
+            let warnings = rule.warnings();
+            let found = warnings.first().map(|fault| fault.help().to_owned());
+            assert_eq!(found.as_deref(), expected, "{at}");
+        };
+        check(
+            "Patient.identifier.where(type.coding.code = 'SS').value",
+            Some("Write `type.coding.where(code = 'SS').exists()` there."),
+        );
+        check("Patient.identifier.where(type.coding.where(code = 'SS').exists()).value", None);
+        check("Patient.identifier.where(system = 'urn:x').value", None);
+        check("Patient.identifier.value", None);
+    }
+
+    #[test]
     fn dropping_what_must_be_there_warns() {
         let check = |at: &str, how, expected: bool| {
             let rule = parse(at, how, ContentKind::FhirJson).unwrap();
-            assert_eq!(rule.warning().is_some(), expected, "{at}");
+            assert_eq!(!rule.warnings().is_empty(), expected, "{at}");
         };
         check("Observation.code", How::Drop, true);
         check("Observation.status", How::Drop, true);
@@ -272,7 +414,7 @@ mod tests {
         check("Bundle.entry.resource", How::Drop, false);
         check("identifier.value", How::Drop, false);
         let rule = parse("PID-3", How::Drop, ContentKind::Hl7).unwrap();
-        assert!(rule.warning().is_none() && !rule.needs_key());
+        assert!(rule.warnings().is_empty() && !rule.needs_key());
         assert_eq!(format!("{rule:?}"), "drop PID-3");
         let rule = parse("PID-3", How::Token, ContentKind::Hl7).unwrap();
         assert_eq!((rule.key(), rule.source(), rule.how()), ("patient-ids", "PID-3", How::Token));

@@ -280,6 +280,92 @@ fn fhir_drops_take_what_is_empty_without_them() {
 }
 
 #[test]
+fn conditions_choose_repetitions_of_hl7() {
+    let check = |at: &str, expected: &[&str]| {
+        let (out, paths) = sealed(&hl7(ADT), &[(at, SEAL)]).unwrap();
+        assert_eq!(paths, expected, "{at}");
+        assert_eq!(text(&opened(&out).unwrap()), ADT);
+    };
+    check("PID-3[5='SS'].1", &["PID[1]-3[2].1"]);
+    check("PID-3[5='MR'].1", &["PID[1]-3[1].1"]);
+    check("PID-3[5='XX'].1", &[]);
+    check("PID-3[5='SS']", &["PID[1]-3[2]"]);
+}
+
+/// A Bundle that says one identifier in many places.
+const ECHOES: &str = r#"{"resourceType":"Bundle","type":"transaction","entry":[
+    {"fullUrl":"https://x.org/Patient/A900-44","resource":{"resourceType":"Patient","id":"A900-44",
+      "text":{"status":"generated","div":"<div>no name</div>"},
+      "identifier":[{"system":"urn:mr","value":"A900-44"}],
+      "name":[{"_family":{"extension":[{"url":"urn:x","valueString":"Doe"}]},
+        "given":["Jo",null],"_given":[null,{"extension":[{"url":"urn:x","valueString":"Al"}]}]}]},
+     "request":{"method":"PUT","url":"Patient/A900-44"}},
+    {"resource":{"resourceType":"Encounter","status":"planned",
+      "text":{"status":"generated","div":"<div>of A900&#45;44</div>"},
+      "subject":{"reference":"Patient/A900-44","identifier":{"value":"A900-44"}}},
+     "request":{"method":"POST","url":"Encounter"}}]}"#;
+
+#[test]
+fn a_token_stands_wherever_the_value_did() {
+    let list = [("Patient.identifier.value", How::Token)];
+    let (out, paths) = sealed(&fhir(ECHOES), &list).unwrap();
+    let shown = text(&out);
+    assert!(!shown.contains("A900") && !shown.contains("div"), "{shown}");
+    let bundle = json(&out);
+    let token = bundle["entry"][0]["resource"]["identifier"][0]["value"].as_str().unwrap();
+    assert_eq!(bundle["entry"][0]["fullUrl"], format!("https://x.org/Patient/{token}"));
+    assert_eq!(bundle["entry"][0]["request"]["url"], format!("Patient/{token}"));
+    assert_eq!(bundle["entry"][0]["resource"]["id"], token);
+    let subject = &bundle["entry"][1]["resource"]["subject"];
+    assert_eq!(subject["reference"], format!("Patient/{token}"));
+    assert_eq!(subject["identifier"]["value"], token);
+    assert!(paths.iter().any(|path| path.contains("subject.identifier")), "{paths:?}");
+}
+
+#[test]
+fn a_sealed_value_that_is_an_address_is_not_sent() {
+    for how in [SEAL, How::Drop] {
+        let fault = sealed(&fhir(ECHOES), &[("Patient.identifier.value", how)]).unwrap_err();
+        assert_eq!(fault.code(), crate::fault::codes::W5013, "{how:?}");
+    }
+    // Where no address has it, what repeats it is sealed or goes with it.
+    let plain = ECHOES.replace("/A900-44", "/1").replace(r#""id":"A900-44""#, r#""id":"1""#);
+    for how in [SEAL, How::Drop] {
+        let (out, _) = sealed(&fhir(&plain), &[("Patient.identifier.value", how)]).unwrap();
+        assert!(!text(&out).contains("900"), "{how:?} {}", text(&out));
+    }
+}
+
+#[test]
+fn what_stands_beside_a_missing_value_is_protected_too() {
+    let plain = ECHOES.replace("A900-44", "1");
+    for at in ["Patient.name", "Patient.name.family", "Patient.name.given"] {
+        let (out, _) = sealed(&fhir(&plain), &[(at, SEAL)]).unwrap();
+        let gone = match at {
+            "Patient.name" => &["Doe", "Al", "Jo"][..],
+            "Patient.name.family" => &["Doe"],
+            _ => &["Al", "Jo"],
+        };
+        for text_gone in gone {
+            assert!(!text(&out).contains(&format!("\"{text_gone}\"")), "{at} {}", text(&out));
+        }
+        let (back, expected) = (json(&opened(&out).unwrap()), json(&fhir(&plain)));
+        let name = "/entry/0/resource/name";
+        assert_eq!(back.pointer(name), expected.pointer(name), "{at}");
+        for how in [How::Drop, How::Token] {
+            let (out, _) = sealed(&fhir(&plain), &[(at, how)]).unwrap();
+            for text_gone in gone {
+                assert!(
+                    !text(&out).contains(&format!("\"{text_gone}\"")),
+                    "{how:?} {}",
+                    text(&out)
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn fhir_tokens_stand_as_strings() {
     let list = [("Patient.identifier.value", How::Token), ("Patient.name.given", How::Token)];
     let (out, paths) = sealed(&fhir(BUNDLE), &list).unwrap();

@@ -25,6 +25,9 @@ codes! {
     W5014 Operator "an encrypt rule drops an element that must be there",
         "Receivers that check the structure will refuse the resource.",
         "Use `as = \"seal\"` or `as = \"token\"` for it.";
+    W5015 Operator "an encrypt rule compares what may have several values",
+        "Several values are never equal to one, so an identifier with two codings would leave in the clear.",
+        "Compare each value by itself, as in `type.coding.where(code = 'SS').exists()`.";
     W5020 Permanent "a sealed value is cut short or damaged",
         "What it holds is lost in this copy.",
         "Take the message from the sender's or weir's own copy, where it is whole.";
