@@ -13,7 +13,7 @@ pub const CHARSET_FINDINGS_MAX: usize = 20;
 
 impl Message {
     /// What is wrong with the character set that MSH-18 names, worst first; at most
-    /// [`CHARSET_FINDINGS_MAX`].
+    /// `CHARSET_FINDINGS_MAX`.
     ///
     /// `W2061` a set that is not known, `W2060` bytes that mean nothing in the set, by
     /// field, `W2062` a set that takes any bytes, or one of wider characters, where the

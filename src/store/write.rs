@@ -303,7 +303,7 @@ impl Store {
 
     /// What kept deliveries from being sent since this was last asked: messages whose
     /// bodies could not be read, each with its place and cause. The latest of them, at most
-    /// [`TROUBLES_MAX`].
+    /// [`super::TROUBLES_MAX`].
     #[must_use]
     pub fn troubles(&self) -> Vec<(MessageId, Fault)> {
         self.shared().take_troubles()
