@@ -2,7 +2,7 @@
 //! path, its name in the version, its data type, its place in the bytes and its meaning.
 //!
 //! [`walk`] tells them one after the other and keeps none, so that a message of a million
-//! parts takes no more memory than one of ten; [`text`], [`json`] and [`html`] write them
+//! parts takes no more memory than one of ten; [`text()`], [`json()`] and [`html()`] write them
 //! down. Values are patient data: nothing here is `Debug`, and writers leave values out
 //! unless [`Look::values`] says otherwise.
 
