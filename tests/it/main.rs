@@ -9,6 +9,7 @@ mod cli;
 mod consent_corpus;
 mod engine;
 mod fhir_corpus;
+mod fhir_validation;
 mod fhirpath_suite;
 mod hl7v2;
 mod index;

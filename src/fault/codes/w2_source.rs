@@ -298,4 +298,34 @@ codes! {
     W2740 Permanent "a FHIR resource cannot be read as the type expected",
         "weir itself has to understand this resource, and its structure is not that of R4.",
         "Correct the element shown.";
+    W2750 Permanent "an invariant does not hold",
+        "R4 states rules between elements that a receiver relies on as on the elements.",
+        "Change the resource so that the rule shown holds.";
+    W2751 Permanent "a reference cannot be resolved",
+        "The receiver has nothing but this document to look in, and the target is not there.",
+        "Send the target along, or point to it where it is.";
+    W2752 Permanent "a Bundle breaks a rule of its kind",
+        "Entries are found by their `fullUrl` and handled by their `request`.",
+        "Correct the entry shown.";
+    W2753 Permanent "a narrative is not the XHTML that R4 allows",
+        "A receiver shows the narrative to people, and refuses what could do more than that.",
+        "Write the narrative as XHTML with the elements and attributes that R4 lists.";
+    W2754 Permanent "an extension does not stand where it may",
+        "The definition of the extension says on which elements it has a meaning.",
+        "Move the extension to an element that its definition names, or load its definition.";
+    W2755 Permanent "a code is not one of those recommended",
+        "With an extensible binding, a code of the value set has to be used where one fits.",
+        "Use a code of the value set shown when one says the same.";
+    W2756 Permanent "the answers do not fit their questionnaire",
+        "Who evaluates the answers reads them by the questionnaire.",
+        "Correct the answer shown, or name the questionnaire that was answered.";
+    W2757 Permanent "a resource does not fit a profile",
+        "The resource claims a profile, or the channel asks for one.",
+        "Correct the element shown as the profile has it.";
+    W2758 Permanent "an attachment does not fit what it says of itself",
+        "A receiver that trusts the stated size or type handles the data wrongly.",
+        "Correct the statement, or leave it out.";
+    W2759 Permanent "a text looks as if it held markup",
+        "A receiver may show the text in a browser, where markup acts.",
+        "Leave the markup out of the text.";
 }

@@ -170,6 +170,11 @@ impl Doc {
         }
     }
 
+    /// The text as it was read, without edits.
+    pub(in crate::fhir) fn original(&self) -> &[u8] {
+        &self.0.text
+    }
+
     /// The outermost node.
     #[must_use]
     pub fn root(&self) -> Node<'_> {

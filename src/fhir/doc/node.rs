@@ -207,6 +207,12 @@ impl<'d> Node<'d> {
         out
     }
 
+    /// First byte in the text as it was read; nothing for edits.
+    pub(in crate::fhir) fn offset(&self) -> Option<usize> {
+        let start = self.raw.start as usize;
+        (start < self.tree.text.len()).then_some(start)
+    }
+
     /// Line and column in the text as it was read, both from 1; nothing for edits.
     #[must_use]
     pub fn line_column(&self) -> Option<(u32, u32)> {

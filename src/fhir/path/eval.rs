@@ -12,6 +12,7 @@ use super::quantity::Quantity;
 use super::value::{Item, UCUM, matched};
 use super::{Context, STEPS_MAX, convert, types};
 use crate::fhir::doc::{Node, NodeKind};
+use crate::fhir::tables;
 
 /// Why a run ended early.
 #[derive(Debug)]
@@ -436,6 +437,9 @@ fn collect<'d>(node: Node<'d>, name: &str, out: &mut Vec<Item<'d>>) {
     if twin {
         let alone = members(node, &format!("_{name}"));
         out.extend(alone.into_iter().map(Item::Node));
+        return;
+    }
+    if !tables::is_choice(name) {
         return;
     }
     let choice = |child: &Node<'d>| child.name().is_some_and(|n| types::choice(n, name).is_some());

@@ -29,9 +29,10 @@ pub fn type_of(node: Node<'_>) -> Option<&'static str> {
     found
 }
 
-/// The type that the name of a choice member ends in: `valueQuantity` of `value`.
+/// The type that the name of a choice member ends in: `valueQuantity` of `value`, but
+/// nothing for `responseCode`, which is no choice of `response`.
 pub(super) fn choice(member: &str, name: &str) -> Option<&'static str> {
-    let suffix = member.strip_prefix(name)?;
+    let suffix = member.strip_prefix(name).filter(|_| tables::is_choice(name))?;
     let first = suffix.chars().next().filter(char::is_ascii_uppercase)?;
     tables::type_name(suffix).or_else(|| {
         let rest = suffix.chars().skip(1);
@@ -67,5 +68,6 @@ mod tests {
         assert_eq!(choice("valueDateTime", "value"), Some("dateTime"));
         assert_eq!(choice("valueSet", "value"), None);
         assert_eq!(choice("values", "value"), None);
+        assert_eq!(choice("responseCode", "response"), None);
     }
 }

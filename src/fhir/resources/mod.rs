@@ -28,6 +28,7 @@ pub use consent::{
 pub use datatypes::{
     Attachment, CodeableConcept, Coding, HumanName, Identifier, Meta, Period, Reference,
 };
+pub(in crate::fhir) use outcome::outcome_of;
 pub use outcome::{Issue, IssueSeverity, OUTCOME_SYSTEM, issues, outcome};
 pub use patient::Patient;
 

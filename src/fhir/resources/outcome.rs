@@ -71,25 +71,36 @@ pub fn issues(node: Node<'_>) -> Vec<Issue> {
 /// Makes an OperationOutcome that tells of faults: code, place, sentence and remedy.
 #[must_use]
 pub fn outcome(faults: &[Fault]) -> Doc {
+    outcome_of(faults.iter().map(|fault| {
+        let fatal = fault.class() == Class::Bug;
+        let severity = if fatal { IssueSeverity::Fatal } else { IssueSeverity::Error };
+        (severity, issue_type(fault), fault.clone())
+    }))
+}
+
+/// Makes one from faults whose severity and issue type are known.
+pub(in crate::fhir) fn outcome_of(
+    issues: impl Iterator<Item = (IssueSeverity, &'static str, Fault)>,
+) -> Doc {
+    let mut none = true;
     let mut out = Builder::new();
     out.start_object().member("resourceType", "OperationOutcome");
     out.name("issue").start_array();
-    for fault in faults {
+    for (severity, issue_type, fault) in issues {
+        none = false;
         out.start_object();
-        let fatal = fault.class() == Class::Bug;
-        let severity = if fatal { IssueSeverity::Fatal } else { IssueSeverity::Error };
-        out.member("severity", severity.code()).member("code", issue_type(fault));
+        out.member("severity", severity.code()).member("code", issue_type);
         out.name("details").start_object().name("coding").start_array().start_object();
         out.member("system", OUTCOME_SYSTEM).member("code", fault.code().as_str());
         out.end_object().end_array().member("text", fault.code().row().phrase).end_object();
-        out.member("diagnostics", &sentence(fault));
+        out.member("diagnostics", &sentence(&fault));
         let path = fault.place().path.as_deref().filter(|path| is_expression(path));
         if let Some(path) = path {
             out.name("expression").start_array().string(path).end_array();
         }
         out.end_object();
     }
-    if faults.is_empty() {
+    if none {
         out.start_object();
         out.member("severity", "information").member("code", "informational");
         out.member("diagnostics", "All OK.").end_object();

@@ -1,4 +1,4 @@
-//! Codes of the value sets that required bindings name.
+//! Codes of the value sets that required bindings name, and of the shorter extensible ones.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -41,7 +41,7 @@ fn set(url: &str) -> Option<&'static [Coded]> {
     sets().get(url.strip_prefix(VALUE_SET).unwrap_or(url)).map(Vec::as_slice)
 }
 
-/// System and code of each entry of a value set with a required binding, by its URL; none
+/// System and code of each entry of a value set with a binding, by its URL; none
 /// when the set takes its codes from an outside code system and cannot be listed here.
 #[must_use]
 pub fn codes(value_set: &str) -> Option<Vec<(&'static str, &'static str)>> {
@@ -52,6 +52,14 @@ pub fn codes(value_set: &str) -> Option<Vec<(&'static str, &'static str)>> {
 #[must_use]
 pub fn has_code(value_set: &str, code: &str) -> Option<bool> {
     set(value_set).map(|codes| codes.iter().any(|coded| coded.code == code))
+}
+
+/// Whether a value set holds a code of a system, or of any when none is given; none when it
+/// cannot be listed.
+#[must_use]
+pub fn has_coding(value_set: &str, system: Option<&str>, code: &str) -> Option<bool> {
+    let fits = |coded: &Coded| coded.code == code && system.is_none_or(|s| s == coded.system);
+    set(value_set).map(|codes| codes.iter().any(fits))
 }
 
 /// The system of a code of a value set.
@@ -81,7 +89,9 @@ mod tests {
         assert_eq!(system(gender, "male"), Some("http://hl7.org/fhir/administrative-gender"));
         assert_eq!(display(gender, "male"), Some("Male"));
         assert_eq!(has_code("http://hl7.org/fhir/ValueSet/mimetypes", "text/plain"), None);
-        assert_eq!(sets().len(), 220);
+        assert_eq!(sets().len(), 290);
+        assert_eq!(has_coding("observation-interpretation", None, "H"), Some(true));
+        assert_eq!(has_coding(gender, Some("urn:x"), "male"), Some(false));
         // `=` is both the mark of a system and a code of its own.
         assert_eq!(has_code("questionnaire-enable-operator", "="), Some(true));
     }

@@ -30,6 +30,10 @@ pub(super) struct Tables {
 
 /// A type or nested element: what may stand in it.
 pub(in crate::fhir) struct Container {
+    /// Name of the type, or path of the nested element.
+    pub path: &'static str,
+    /// Its place among all.
+    pub number: u32,
     /// Children in the order of the specification.
     pub elements: &'static [Element],
     /// JSON names, one for each type of a choice, sorted.
@@ -158,12 +162,16 @@ impl Loader {
             types: types.map_or(&[], |types| self.list(types)),
             targets: &[],
             required_binding: None,
+            extensible_binding: None,
+            is_simple: false,
             content_ref: None,
         };
         for mark in words {
             match mark.split_at_checked(1) {
                 Some((">", targets)) => element.targets = self.list(targets),
                 Some(("!", set)) => element.required_binding = Some(set_url(set)),
+                Some(("?", set)) => element.extensible_binding = Some(set_url(set)),
+                Some(("~", profile)) => element.is_simple = profile == "SimpleQuantity",
                 Some(("#", path)) => element.content_ref = Some(path),
                 _ => {}
             }
@@ -219,10 +227,14 @@ impl Loader {
     fn tables(self) -> Tables {
         let numbered = (0..).zip(&self.containers);
         let by_path: HashMap<_, u32> = numbered.map(|(n, (path, _))| (*path, n)).collect();
-        let containers = self
-            .containers
-            .iter()
-            .map(|(_, elements)| Container { elements, entries: entries(elements, &by_path) })
+        let containers = (0..)
+            .zip(&self.containers)
+            .map(|(number, (path, elements))| Container {
+                path,
+                number,
+                elements,
+                entries: entries(elements, &by_path),
+            })
             .collect();
         Tables { types: self.types, containers, by_path }
     }

@@ -7,13 +7,15 @@
 
 mod codes;
 mod extensions;
+mod invariants;
 mod load;
 mod primitive;
 
 use std::sync::OnceLock;
 
-pub use codes::{codes, display, has_code, system};
+pub use codes::{codes, display, has_code, has_coding, system};
 pub use extensions::{Extension, ExtensionPart, extension, extension_by_url, extensions};
+pub use invariants::{Invariant, invariants};
 pub(super) use load::{Container, Entry, Inside};
 pub use primitive::Primitive;
 
@@ -35,6 +37,10 @@ pub struct Element {
     pub targets: &'static [&'static str],
     /// URL of the value set that its codes must come from.
     pub required_binding: Option<&'static str>,
+    /// URL of the value set that its codes should come from when one of it fits.
+    pub extensible_binding: Option<&'static str>,
+    /// Whether a Quantity in it is a SimpleQuantity, which has no comparator.
+    pub is_simple: bool,
     /// Path of the element whose definition it shares: `Bundle.link`.
     pub content_ref: Option<&'static str>,
 }
@@ -126,6 +132,16 @@ pub fn walk(path: &str) -> Option<(&'static Element, &'static str)> {
     found
 }
 
+/// Whether some element with a choice of types has this name: `value`, `deceased`.
+#[must_use]
+pub fn is_choice(name: &str) -> bool {
+    static NAMES: OnceLock<std::collections::HashSet<&'static str>> = OnceLock::new();
+    let elements = || tables().containers.iter().flat_map(|container| container.elements);
+    let names =
+        NAMES.get_or_init(|| elements().filter(|e| e.is_choice()).map(Element::name).collect());
+    names.contains(name)
+}
+
 /// Whether it names a resource that can stand by itself.
 #[must_use]
 pub fn is_resource(name: &str) -> bool {
@@ -180,6 +196,10 @@ pub fn resources() -> impl Iterator<Item = &'static str> {
 
 pub(super) fn container(path: &str) -> Option<&'static Container> {
     tables().container(path)
+}
+
+pub(super) fn container_count() -> usize {
+    tables().containers.len()
 }
 
 pub(super) fn container_at(index: u32) -> Option<&'static Container> {
