@@ -9,10 +9,13 @@
 //! whole resource again at each place (`ref-1`, `dom-3`, `ctm-1`) are therefore functions
 //! here; the others run as the FHIRPath that R4 publishes, compiled once.
 
+mod answers;
 mod bundle;
 mod coded;
+mod enabled;
 mod extension;
 mod findings;
+mod knowledge;
 mod narrative;
 mod reference;
 mod rules;
@@ -21,22 +24,30 @@ mod walk;
 use super::doc::Doc;
 
 pub use findings::{FINDINGS_MAX, Finding, WARNINGS_MAX, outcome};
+pub use knowledge::{KNOWLEDGE_MAX, Knowledge};
 
 /// What is checked beside the structure.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'k> {
     /// Invariants, references, Bundles, narratives and places of extensions too.
     pub rules: bool,
     /// Whether extensions that R4 does not define are errors.
     pub refuse_unknown_extensions: bool,
     /// Whether texts that look like markup are errors.
     pub refuse_markup: bool,
+    /// Questionnaires, value sets and profiles to check against.
+    pub knowledge: Option<&'k Knowledge>,
 }
 
-impl Default for Options {
+impl Default for Options<'_> {
     /// All rules; extensions of sites and markup in texts are let through.
     fn default() -> Self {
-        Self { rules: true, refuse_unknown_extensions: false, refuse_markup: false }
+        Self {
+            rules: true,
+            refuse_unknown_extensions: false,
+            refuse_markup: false,
+            knowledge: None,
+        }
     }
 }
 
@@ -54,8 +65,8 @@ pub fn structure(doc: &Doc) -> Vec<Finding> {
 /// At most [`FINDINGS_MAX`] errors and [`WARNINGS_MAX`] lesser findings, in the order of the document but for rules about a
 /// whole element, which come after what stands in it. It is valid when none is an error.
 #[must_use]
-pub fn resource(doc: &Doc, options: &Options) -> Vec<Finding> {
-    let mut check = walk::Check::new(doc.root(), options);
+pub fn resource(doc: &Doc, options: &Options<'_>) -> Vec<Finding> {
+    let mut check = walk::Check::new(options);
     check.resource(doc.root());
     check.findings.finish(doc)
 }

@@ -22,8 +22,7 @@ pub(super) const ELEMENTS_MAX: usize = 128;
 
 /// One check of one document.
 pub(super) struct Check<'d, 'o> {
-    pub root: Node<'d>,
-    pub options: &'o Options,
+    pub options: &'o Options<'o>,
     pub findings: Findings,
     /// The resources around the place of the walk, without those contained in others.
     pub holders: Vec<Holder<'d>>,
@@ -39,9 +38,9 @@ struct Seen {
 }
 
 impl<'d, 'o> Check<'d, 'o> {
-    pub fn new(root: Node<'d>, options: &'o Options) -> Self {
+    pub fn new(options: &'o Options<'o>) -> Self {
         let (holders, bundles) = (Vec::new(), Vec::new());
-        Self { root, options, findings: Findings::default(), holders, bundles }
+        Self { options, findings: Findings::default(), holders, bundles }
     }
 
     pub fn full(&self) -> bool {
@@ -103,6 +102,9 @@ impl<'d, 'o> Check<'d, 'o> {
                 self.bundle(node);
             }
             self.bundles.pop();
+        }
+        if container.path == "QuestionnaireResponse" && self.options.rules {
+            self.answers(node);
         }
         self.leave(node, contained);
     }

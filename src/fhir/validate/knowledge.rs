@@ -1,0 +1,113 @@
+//! What a check knows beside R4: questionnaires, value sets and profiles that were loaded.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::fhir::doc::{Doc, Node};
+use crate::fhir::tables;
+
+/// Most resources of one set: packages of profiles hold a few hundred.
+pub const KNOWLEDGE_MAX: usize = 10_000;
+
+/// Resources that others name by their canonical URL.
+#[derive(Clone, Default)]
+pub struct Knowledge {
+    docs: HashMap<String, Doc>,
+}
+
+impl Knowledge {
+    /// Adds a resource under its `url`, and again under `url|version`. One without `url`
+    /// changes nothing, nor does one too many.
+    ///
+    /// The first of a URL stays, so that what a site loads first goes before packages.
+    pub fn add(&mut self, doc: Doc) {
+        if self.docs.len() >= KNOWLEDGE_MAX {
+            return;
+        }
+        let root = doc.root();
+        let text = |name: &str| root.get(name).and_then(|value| value.string());
+        let Some(url) = text("url").map(std::borrow::Cow::into_owned) else { return };
+        if let Some(version) = text("version") {
+            self.docs.entry(format!("{url}|{version}")).or_insert_with(|| doc.clone());
+        }
+        self.docs.entry(url).or_insert(doc);
+    }
+
+    /// The resource of a type that a canonical means, its version first.
+    pub(super) fn find(&self, canonical: &str, ty: &str) -> Option<Node<'_>> {
+        let plain = || canonical.split('|').next().and_then(|url| self.docs.get(url));
+        let doc = self.docs.get(canonical).or_else(plain)?;
+        Some(doc.root()).filter(|root| root.resource_type().as_deref() == Some(ty))
+    }
+}
+
+/// Shows how much is known; definitions of sites may name patients.
+impl fmt::Debug for Knowledge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Knowledge({} resources)", self.docs.len())
+    }
+}
+
+/// Codes of a value set that lists all it holds.
+pub(super) struct Listed {
+    codes: Vec<(Option<String>, String)>,
+}
+
+impl Listed {
+    /// Reads an expansion, or a definition that enumerates its codes; none when it takes
+    /// codes from elsewhere.
+    pub fn of(set: Node<'_>) -> Option<Self> {
+        let mut codes = Vec::new();
+        if let Some(all) = set.get("expansion").and_then(|e| e.get("contains")) {
+            expanded(all, &mut codes);
+            return Some(Self { codes });
+        }
+        let compose = set.get("compose").filter(|c| c.get("exclude").is_none())?;
+        for include in compose.get("include")?.items() {
+            if include.get("filter").is_some() || include.get("valueSet").is_some() {
+                return None;
+            }
+            let system = include.get("system").and_then(|s| s.string()).map(|s| s.into_owned());
+            for concept in include.get("concept")?.items() {
+                let code = concept.get("code").and_then(|c| c.string())?;
+                codes.push((system.clone(), code.into_owned()));
+            }
+        }
+        Some(Self { codes })
+    }
+
+    /// Whether it holds a code; of any system when none is given.
+    pub fn has(&self, system: Option<&str>, code: &str) -> bool {
+        let same = |known: &Option<String>| match (known.as_deref(), system) {
+            (Some(known), Some(system)) => known == system,
+            _ => true,
+        };
+        self.codes.iter().any(|(known, c)| c == code && same(known))
+    }
+}
+
+fn expanded(all: Node<'_>, out: &mut Vec<(Option<String>, String)>) {
+    for item in all.items() {
+        let text = |name: &str| item.get(name).and_then(|v| v.string()).map(|v| v.into_owned());
+        if let Some(code) = text("code") {
+            out.push((text("system"), code));
+        }
+        if let Some(inner) = item.get("contains") {
+            expanded(inner, out);
+        }
+    }
+}
+
+/// Whether a value set holds a code: one that is loaded, else one of R4; none when that
+/// cannot be told.
+pub(super) fn in_value_set(
+    knowledge: Option<&Knowledge>,
+    set: &str,
+    system: Option<&str>,
+    code: &str,
+) -> Option<bool> {
+    match knowledge.and_then(|known| known.find(set, "ValueSet")) {
+        Some(found) => Listed::of(found).map(|listed| listed.has(system, code)),
+        None => tables::has_coding(set, system, code),
+    }
+}
