@@ -5,6 +5,7 @@
 
 mod doc;
 mod path;
+mod profiles;
 pub mod requests;
 pub mod resources;
 pub mod systems;

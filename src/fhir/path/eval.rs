@@ -399,7 +399,7 @@ pub(super) fn members<'d>(node: Node<'d>, name: &str) -> Vec<Node<'d>> {
 
 /// A member by its name in FHIRPath: also `value` for `valueQuantity`, and the extensions
 /// and id of a primitive.
-pub(super) fn find<'d>(node: Node<'d>, name: &str) -> Vec<Node<'d>> {
+pub(in crate::fhir) fn find<'d>(node: Node<'d>, name: &str) -> Vec<Node<'d>> {
     let mut out = Vec::new();
     collect(node, name, &mut out);
     out.into_iter().filter_map(Item::node).collect()

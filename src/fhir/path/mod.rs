@@ -37,6 +37,7 @@ use crate::fault::codes::{W2710, W2711, W2712};
 use crate::fault::{Fault, Place};
 
 pub use ast::functions;
+pub(super) use eval::find;
 pub(super) use parse::nearest;
 pub use types::type_of;
 

@@ -7,11 +7,13 @@ use std::collections::HashSet;
 
 use super::enabled;
 use super::knowledge::{Knowledge, Listed, in_value_set};
+use super::reference::named;
 use super::walk::Check;
 use crate::fault::codes::W2756;
 use crate::fhir::doc::Node;
 use crate::fhir::path::{Context, FhirPath};
 use crate::fhir::resources::IssueSeverity;
+use crate::fhir::tables;
 
 const EXTENSION: &str = "http://hl7.org/fhir/StructureDefinition/";
 const SDC: &str = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-";
@@ -204,6 +206,12 @@ impl<'d> Check<'d, '_> {
         };
         if !fits {
             return self.at(value, W2756, format!("the answer to a `{kind}` has another type"));
+        }
+        if ty == "Reference"
+            && let Some(literal) = text(value, "reference")
+            && named(&literal).is_some_and(|(_, name, _)| !tables::is_resource(name))
+        {
+            self.at(value, W2756, "the answer names no type of resource of R4");
         }
         self.limits(definition, value, ty);
         let open = kind == "open-choice" && ty == "String";

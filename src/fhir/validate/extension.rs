@@ -15,6 +15,16 @@ pub(super) struct Place<'d> {
 }
 
 impl<'d> Check<'d, '_> {
+    /// Whether a definition of an extension is loaded.
+    ///
+    /// Under the address of the core specification later versions define more; they count
+    /// as defined, for which places and values are not known here.
+    fn is_defined(&self, url: &str) -> bool {
+        let known = self.options.knowledge;
+        url.starts_with("http://hl7.org/fhir/StructureDefinition/")
+            || known.is_some_and(|known| known.find(url, "StructureDefinition").is_some())
+    }
+
     /// Form and value of one extension.
     pub fn extension(&mut self, node: Node<'d>) {
         let value = node.members().find(|(name, _)| is_value(name));
@@ -92,7 +102,7 @@ impl<'d> Check<'d, '_> {
                         self.at(node, W2754, what);
                     }
                 }
-                None if self.options.refuse_unknown_extensions && !nested => {
+                None if self.options.refuse_unknown_extensions && !self.is_defined(&url) => {
                     self.at(node, W2754, "R4 does not define this extension");
                 }
                 None => {}

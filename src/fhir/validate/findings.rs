@@ -87,6 +87,10 @@ impl Findings {
         self.errors >= FINDINGS_MAX
     }
 
+    pub fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
     /// Whether another finding is kept; asked before its path is written out, which costs.
     pub fn takes(&self, severity: IssueSeverity) -> bool {
         if severity >= IssueSeverity::Error {

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use crate::fhir::doc::{Doc, Node};
+use crate::fhir::profiles::{self, Profile};
 use crate::fhir::tables;
 
 /// Most resources of one set: packages of profiles hold a few hundred.
@@ -13,6 +15,11 @@ pub const KNOWLEDGE_MAX: usize = 10_000;
 #[derive(Clone, Default)]
 pub struct Knowledge {
     docs: HashMap<String, Doc>,
+    packaged: HashMap<String, Profile>,
+    /// Types of resources and the profile that a guide asks of all of them.
+    globals: Vec<(String, String)>,
+    /// Profiles with their bases, made when first asked.
+    profiles: OnceLock<HashMap<String, Arc<Profile>>>,
 }
 
 impl Knowledge {
@@ -26,11 +33,50 @@ impl Knowledge {
         }
         let root = doc.root();
         let text = |name: &str| root.get(name).and_then(|value| value.string());
+        for global in root.get("global").into_iter().flat_map(Node::each) {
+            let part =
+                |name: &str| global.get(name).and_then(|v| v.string()).map(|v| v.into_owned());
+            self.globals.extend(part("type").zip(part("profile")));
+        }
         let Some(url) = text("url").map(std::borrow::Cow::into_owned) else { return };
         if let Some(version) = text("version") {
             self.docs.entry(format!("{url}|{version}")).or_insert_with(|| doc.clone());
         }
         self.docs.entry(url).or_insert(doc);
+        self.profiles.take();
+    }
+
+    /// Adds the profiles of a package: one JSON object a line. How many it has.
+    pub fn add_package(&mut self, text: &str) -> usize {
+        let mut count = 0;
+        for profile in profiles::rows(text).take(KNOWLEDGE_MAX) {
+            count += 1;
+            self.packaged.entry(profile.url.clone()).or_insert(profile);
+        }
+        self.profiles.take();
+        count
+    }
+
+    /// Profiles that loaded guides ask of every resource of a type.
+    ///
+    /// Source: FHIR R4 implementationguide-definitions.html#ImplementationGuide.global.
+    pub(super) fn globals(&self, ty: &str) -> impl Iterator<Item = &str> {
+        let fits = move |(known, _): &&(String, String)| known == ty;
+        self.globals.iter().filter(fits).map(|(_, profile)| profile.as_str())
+    }
+
+    /// The profile of a URL, whose version is passed over.
+    pub(super) fn profile(&self, url: &str) -> Option<&Profile> {
+        let all = self.profiles.get_or_init(|| {
+            let mut all = self.packaged.clone();
+            for doc in self.docs.values() {
+                if let Some(profile) = profiles::definition(doc.root()) {
+                    all.insert(profile.url.clone(), profile);
+                }
+            }
+            profiles::complete(&all)
+        });
+        all.get(url.split('|').next().unwrap_or(url)).map(Arc::as_ref)
     }
 
     /// The resource of a type that a canonical means, its version first.

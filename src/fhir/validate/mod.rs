@@ -12,6 +12,7 @@
 mod answers;
 mod bundle;
 mod coded;
+mod conform;
 mod enabled;
 mod extension;
 mod findings;

@@ -25,11 +25,11 @@ pub(super) struct Holder<'d> {
     /// The contained resource that the walk is in.
     inside: Option<Node<'d>>,
     /// `fullUrl` of its entry.
-    pub full_url: Option<Cow<'d, str>>,
+    full_url: Option<Cow<'d, str>>,
 }
 
 /// Whether a resource stands in `contained`.
-fn is_contained(node: Node<'_>) -> bool {
+pub(super) fn is_contained(node: Node<'_>) -> bool {
     node.parent().is_some_and(|parent| {
         parent.name() == Some("contained") || node.name() == Some("contained")
     })

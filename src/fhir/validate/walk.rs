@@ -11,7 +11,7 @@ use crate::fault::codes::{
     W2720, W2721, W2722, W2723, W2724, W2725, W2726, W2727, W2730, W2731, W2732, W2750, W2753,
     W2759,
 };
-use crate::fhir::doc::{Node, NodeKind, shown};
+use crate::fhir::doc::{Node, NodeId, NodeKind, shown};
 use crate::fhir::path::nearest;
 use crate::fhir::resources::IssueSeverity;
 use crate::fhir::tables::{self, Container, Element, Entry, Inside, Primitive};
@@ -28,6 +28,9 @@ pub(super) struct Check<'d, 'o> {
     pub holders: Vec<Holder<'d>>,
     /// The Bundles around it.
     pub bundles: Vec<Entries<'d>>,
+    /// Values and profiles that are being checked, so that circles end.
+    pub conforming: Vec<(NodeId, String)>,
+    pub profile_steps: usize,
 }
 
 /// Which members of an object were seen, by number of element and of JSON name.
@@ -39,8 +42,14 @@ struct Seen {
 
 impl<'d, 'o> Check<'d, 'o> {
     pub fn new(options: &'o Options<'o>) -> Self {
-        let (holders, bundles) = (Vec::new(), Vec::new());
-        Self { options, findings: Findings::default(), holders, bundles }
+        Self {
+            options,
+            findings: Findings::default(),
+            holders: Vec::new(),
+            bundles: Vec::new(),
+            conforming: Vec::new(),
+            profile_steps: 0,
+        }
     }
 
     pub fn full(&self) -> bool {
@@ -97,6 +106,9 @@ impl<'d, 'o> Check<'d, 'o> {
             self.bundles.push(Entries::of(node));
         }
         self.object(node, container, None);
+        if self.options.rules {
+            self.claimed(node);
+        }
         if bundle {
             if self.options.rules {
                 self.bundle(node);

@@ -1,0 +1,177 @@
+//! Profiles as facts: what a definition asks for beyond R4, as a tree of elements.
+//!
+//! Read from StructureDefinitions and from rows of packages; both give the same tree. A
+//! profile on another is laid over it, so that a check sees one tree. Not here: the check.
+
+mod package;
+mod read;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::doc::Doc;
+use super::path::FhirPath;
+
+pub(in crate::fhir) use package::rows;
+pub(in crate::fhir) use read::definition;
+
+/// Most profiles laid over each other.
+const BASES_MAX: usize = 16;
+
+/// A profile, before or after its base is laid under it.
+#[derive(Clone, Debug)]
+pub(in crate::fhir) struct Profile {
+    pub url: String,
+    /// The type it is about.
+    pub ty: String,
+    /// The profile it builds on; R4's own definitions are none here.
+    pub base: Option<String>,
+    pub root: Branch,
+}
+
+/// A type a value may have, with profiles of it.
+#[derive(Clone, Debug)]
+pub(in crate::fhir) struct TypeFact {
+    pub code: String,
+    pub profiles: Vec<String>,
+}
+
+/// How values of an element are told apart.
+#[derive(Clone, Debug, Default)]
+pub(in crate::fhir) struct Slicing {
+    /// Kind (`value`, `pattern`, `type`, `exists`, `profile`) and path.
+    pub discriminators: Vec<(String, String)>,
+    pub closed: bool,
+}
+
+/// A rule of a profile.
+#[derive(Clone, Debug)]
+pub(in crate::fhir) struct Constraint {
+    pub key: String,
+    pub is_error: bool,
+    pub human: String,
+    pub path: FhirPath,
+}
+
+/// What a profile says of an element, and of those within it.
+#[derive(Clone, Debug, Default)]
+pub(in crate::fhir) struct Branch {
+    /// Name without `[x]`.
+    pub name: String,
+    pub slice: Option<String>,
+    /// Whether it is about the whole resource or value of the profile.
+    pub is_root: bool,
+    pub min: Option<usize>,
+    /// None when nothing is said; `usize::MAX` for `*`.
+    pub max: Option<usize>,
+    pub types: Vec<TypeFact>,
+    /// Profiles of the targets of references.
+    pub targets: Vec<String>,
+    /// `{"fixed": value}` and `{"pattern": value}`.
+    pub fixed: Option<Doc>,
+    pub pattern: Option<Doc>,
+    /// Value set of a required binding.
+    pub binding: Option<String>,
+    pub max_length: Option<usize>,
+    pub slicing: Option<Slicing>,
+    pub constraints: Vec<Arc<Constraint>>,
+    pub children: Vec<Branch>,
+    pub slices: Vec<Branch>,
+}
+
+impl Branch {
+    pub fn child(&self, name: &str) -> Option<&Branch> {
+        self.children.iter().find(|child| child.name == name)
+    }
+
+    /// The branch of an element id such as `Patient.identifier:mrn.system`, made if needed.
+    fn at(&mut self, id: &str) -> &mut Branch {
+        let mut at = self;
+        for step in id.split('.').skip(1) {
+            let (name, slice) = step.split_once(':').map_or((step, None), |(n, s)| (n, Some(s)));
+            let name = name.strip_suffix("[x]").unwrap_or(name);
+            at = place(
+                &mut at.children,
+                |child| child.name == name,
+                || Branch { name: name.to_owned(), ..Branch::default() },
+            );
+            if let Some(slice) = slice {
+                let (name, known) = (at.name.clone(), Some(slice.to_owned()));
+                at = place(
+                    &mut at.slices,
+                    |s| s.slice.as_deref() == Some(slice),
+                    || Branch { name, slice: known, ..Branch::default() },
+                );
+            }
+        }
+        at
+    }
+
+    /// Lays what another profile says over this.
+    fn lay(&mut self, over: &Branch) {
+        fn put<T: Clone>(under: &mut Option<T>, over: &Option<T>) {
+            if over.is_some() {
+                under.clone_from(over);
+            }
+        }
+        put(&mut self.min, &over.min);
+        put(&mut self.max, &over.max);
+        put(&mut self.fixed, &over.fixed);
+        put(&mut self.pattern, &over.pattern);
+        put(&mut self.binding, &over.binding);
+        put(&mut self.max_length, &over.max_length);
+        put(&mut self.slicing, &over.slicing);
+        if !over.types.is_empty() {
+            self.types.clone_from(&over.types);
+        }
+        if !over.targets.is_empty() {
+            self.targets.clone_from(&over.targets);
+        }
+        self.constraints.extend(over.constraints.iter().cloned());
+        for child in &over.children {
+            let fresh = || Branch { name: child.name.clone(), ..Branch::default() };
+            place(&mut self.children, |known| known.name == child.name, fresh).lay(child);
+        }
+        for slice in &over.slices {
+            let fresh = || Branch {
+                name: slice.name.clone(),
+                slice: slice.slice.clone(),
+                ..Branch::default()
+            };
+            place(&mut self.slices, |known| known.slice == slice.slice, fresh).lay(slice);
+        }
+    }
+}
+
+/// The one that fits, or a fresh one at the end.
+fn place(
+    all: &mut Vec<Branch>,
+    fits: impl Fn(&Branch) -> bool,
+    fresh: impl FnOnce() -> Branch,
+) -> &mut Branch {
+    let at = all.iter().position(fits).unwrap_or_else(|| {
+        all.push(fresh());
+        all.len() - 1
+    });
+    #[expect(clippy::indexing_slicing, reason = "the place was found or made above")]
+    &mut all[at]
+}
+
+/// Profiles with their bases laid under them.
+pub(in crate::fhir) fn complete(all: &HashMap<String, Profile>) -> HashMap<String, Arc<Profile>> {
+    let whole = |profile: &Profile| {
+        let mut chain = vec![profile];
+        let mut at = profile;
+        while let Some(base) = at.base.as_deref().and_then(|url| all.get(url)) {
+            if chain.len() >= BASES_MAX {
+                break;
+            }
+            chain.push(base);
+            at = base;
+        }
+        let mut root = Branch { is_root: true, ..Branch::default() };
+        chain.iter().rev().for_each(|profile| root.lay(&profile.root));
+        Profile { root, ..profile.clone() }
+    };
+    all.iter().map(|(url, profile)| (url.clone(), Arc::new(whole(profile)))).collect()
+}
