@@ -175,7 +175,7 @@ pub fn text<'a>(raw: &'a [u8], delimiters: &Delimiters, charset: Charset) -> Cow
 
 /// Turns switches written as sequences of HL7 into those of ISO 2022, and tells the set to
 /// read the result with.
-fn switched<'a>(
+pub(super) fn switched<'a>(
     raw: &'a [u8],
     delimiters: &Delimiters,
     charset: Charset,

@@ -16,7 +16,9 @@ mod declared;
 mod delimiters;
 mod edit;
 pub mod escape;
+mod form;
 mod header;
+pub mod json;
 mod marks;
 mod message;
 pub mod mllp;
@@ -28,6 +30,7 @@ pub mod structure;
 pub mod tables;
 mod tolerance;
 mod value;
+pub mod xml;
 
 pub use begin::is_batch;
 pub use charset::{Charset, Switching};

@@ -250,6 +250,11 @@ impl<'t> NodeRef<'t> {
         self.tree.nodes.get(self.at as usize)
     }
 
+    /// Whether both are the same group or segment of one tree.
+    pub(super) fn is(self, other: Self) -> bool {
+        self.at == other.at
+    }
+
     /// Group name or segment ID; empty for the root and for a line without a name.
     #[must_use]
     pub fn name(self) -> &'t str {

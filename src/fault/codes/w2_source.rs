@@ -91,6 +91,18 @@ codes! {
     W2062 Permanent "MSH-18 names another character set than the one in use",
         "Letters beyond ASCII are read as other letters, and nothing else would show it.",
         "Let the sender name in MSH-18 the set that it writes, or set `charset` of the source.";
+    W2070 Permanent "this is no message in HL7 v2 XML",
+        "Elements that are passed over would be values that nobody sees.",
+        "Send XML in the namespace `urn:hl7-org:v2xml`, named by structure and data types.";
+    W2071 Permanent "a message is nested too deeply or grows too large when it is read",
+        "Such a document serves to exhaust a reader; no message looks like it.",
+        "Let the sender write values at the places that the standard has for them.";
+    W2072 Permanent "XML declares a document type or an entity",
+        "Entities can name files and grow without end, so none are expanded.",
+        "Let the sender leave out `<!DOCTYPE` and write characters as such.";
+    W2073 Permanent "this is not the JSON form of an HL7 v2 message",
+        "A value that stands in no known place would be lost.",
+        "Take the form that `weir view -o json` writes; fields are lists of repetitions.";
     W2100 Permanent "segments do not stand in the order of the message structure",
         "Values may belong to another group than the sender means.",
         "Compare the message with the structure named in MSH-9.";

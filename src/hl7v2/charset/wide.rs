@@ -42,6 +42,18 @@ const BEGINS: &[(&[u8], Wide)] = &[
     (b"\0B\0H\0S", wide(Unit::Two, true, false)),
 ];
 
+/// Names of all forms.
+const NAMES: &[(&str, Wide)] = &[
+    ("utf-16le", wide(Unit::Two, false, false)),
+    ("utf-16be", wide(Unit::Two, true, false)),
+    ("utf-16le bom", wide(Unit::Two, false, true)),
+    ("utf-16be bom", wide(Unit::Two, true, true)),
+    ("utf-32le", wide(Unit::Four, false, false)),
+    ("utf-32be", wide(Unit::Four, true, false)),
+    ("utf-32le bom", wide(Unit::Four, false, true)),
+    ("utf-32be bom", wide(Unit::Four, true, true)),
+];
+
 impl Wide {
     /// Tells the form by the first bytes; `None` for text of single bytes.
     pub fn of(bytes: &[u8]) -> Option<Self> {
@@ -50,6 +62,16 @@ impl Wide {
             return None;
         }
         BEGINS.iter().find(|(begin, _)| bytes.starts_with(begin)).map(|(_, wide)| *wide)
+    }
+
+    /// Name of the form, with ` bom` where a byte order mark stands before it.
+    pub fn name(self) -> &'static str {
+        NAMES.iter().find(|(_, wide)| *wide == self).map_or("", |(name, _)| name)
+    }
+
+    /// The form of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, wide)| *wide)
     }
 
     /// Text of bytes; `None` where they are no text of this form.
@@ -137,6 +159,7 @@ mod tests {
                 prop_assert_eq!(Wide::of(&bytes), Some(*wide));
                 let decoded = wide.decode(&bytes);
                 prop_assert_eq!(decoded.as_deref(), Some(text.as_str()));
+                prop_assert_eq!(Wide::named(wide.name()), Some(*wide));
             }
         }
     }
