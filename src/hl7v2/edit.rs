@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::charset::Charset;
 use super::delimiters::Delimiters;
-use super::escape;
+use super::escape::{self, Unfit};
 use super::message::{Base, Message};
 use super::path::{Path, Pick};
 use super::scan::{self, SegmentId};
@@ -98,6 +98,127 @@ impl Message {
             return bad("the bytes hold a segment terminator");
         }
         self.put(path, raw, true)
+    }
+
+    /// Puts the null of HL7, `""`, at a place: the sender says that there is no value.
+    ///
+    /// # Errors
+    /// As [`Message::set`].
+    pub fn set_null(&mut self, path: &Path) -> Result<(), Fault> {
+        self.put(path, b"\"\"", true)
+    }
+
+    /// Puts text at a place as [`Message::set`], with a choice for characters that the
+    /// message's character set lacks.
+    ///
+    /// # Errors
+    /// As [`Message::set`].
+    pub fn set_with(&mut self, path: &Path, text: &str, unfit: Unfit) -> Result<(), Fault> {
+        let charset = self.base.text_charset();
+        let raw = escape::escape_with(text, &self.base.delimiters, charset, unfit)
+            .map_err(|fault| fault.at(path))?;
+        self.put(path, &raw, true)
+    }
+
+    /// Puts text before what stands at a place: that and what follows moves on by one.
+    ///
+    /// The path ends with the part that is to be new: `PID-3[2]` a repetition, `PID-5.2` a
+    /// component, `PID-5.1.2` a subcomponent, `ZB1-4` a field. Behind the last part this is
+    /// the same as [`Message::set`].
+    ///
+    /// # Errors
+    /// As [`Message::set`]; `W2031` also for a path that leaves open which place is meant.
+    pub fn insert(&mut self, path: &Path, text: &str) -> Result<(), Fault> {
+        let raw = escape::escape(text, &self.base.delimiters, self.base.text_charset())
+            .map_err(|fault| fault.at(path))?;
+        let Some((index, levels)) = self.part_at(path)? else {
+            return self.put(path, &raw, true);
+        };
+        let Some(segment) = self.segment(index) else { return Ok(()) };
+        let mut content = segment.raw().to_vec();
+        let (delimiters, charset) = (self.base.delimiters, self.base.charset);
+        let spot = locate(&content, &levels, &delimiters, charset).map_err(|f| f.at(path))?;
+        if !spot.fill.is_empty() {
+            return self.put(path, &raw, true);
+        }
+        let mark = levels.mark(&delimiters).ok_or_else(|| Fault::new(W2034).at(path))?;
+        let new: Vec<u8> = raw.into_iter().chain([mark]).collect();
+        content.splice(spot.range.start..spot.range.start, new);
+        self.replace(index, path, content);
+        Ok(())
+    }
+
+    /// Takes a part out: what follows moves up by one, and no delimiter stays behind.
+    ///
+    /// The path ends with the part that goes, as in [`Message::insert`]; a path to a
+    /// segment takes the segment out. What is not there stays so.
+    ///
+    /// # Errors
+    /// `W2031` for MSH-1, MSH-2 or a path that leaves open which place is meant, `W2033`
+    /// for MSH.
+    pub fn remove(&mut self, path: &Path) -> Result<(), Fault> {
+        if path.field().is_none() {
+            let place = self.places_of(path).next();
+            return place.map_or(Ok(()), |index| self.remove_segment(index));
+        }
+        let Some((index, levels)) = self.part_at(path)? else { return Ok(()) };
+        let Some(segment) = self.segment(index) else { return Ok(()) };
+        let mut content = segment.raw().to_vec();
+        let (delimiters, charset) = (self.base.delimiters, self.base.charset);
+        let spot = locate(&content, &levels, &delimiters, charset).map_err(|f| f.at(path))?;
+        if !spot.fill.is_empty() {
+            return Ok(());
+        }
+        let mark = levels.mark(&delimiters);
+        let Range { mut start, mut end } = spot.range;
+        let at = |n: Option<usize>| n.and_then(|n| content.get(n).copied());
+        if at(Some(end)).is_some() && at(Some(end)) == mark {
+            end += 1;
+        } else if at(start.checked_sub(1)).is_some() && at(start.checked_sub(1)) == mark {
+            start -= 1;
+        }
+        content.splice(start..end, []);
+        self.replace(index, path, content);
+        Ok(())
+    }
+
+    /// The segment that a path means, and the one part of it; `None` without the segment.
+    fn part_at(&self, path: &Path) -> Result<Option<(usize, Levels)>, Fault> {
+        let bad = |cause: &'static str| Err(Fault::new(W2031).at(path).because(cause));
+        let Some(field) = path.field() else { return bad("the path names no field") };
+        let is_header = path.id().is_header();
+        if is_header && field <= 2 {
+            return Err(Fault::new(W2031).at(path));
+        }
+        let is_open = path.occurrence() == Pick::All
+            || path.repetition() == Pick::All
+            || path.groups().iter().any(|group| group.pick == Pick::All);
+        if is_open {
+            return bad("the path means several places");
+        }
+        let below = path.component().is_some();
+        let levels = Levels {
+            part: if is_header { field - 1 } else { field },
+            repetition: match path.repetition() {
+                Pick::Nth(n) => n as usize,
+                Pick::Open | Pick::All => usize::from(below),
+            },
+            component: path.component().unwrap_or(0),
+            subcomponent: path.subcomponent().unwrap_or(0),
+        };
+        Ok(self.places_of(path).next().map(|index| (index, levels)))
+    }
+
+    /// Puts new content into the place of a segment.
+    fn replace(&mut self, index: usize, path: &Path, content: Vec<u8>) {
+        match self.overlay().pieces.get_mut(index) {
+            Some(Piece::Edited(edited)) => edited.content = content,
+            Some(piece @ Piece::Kept(_)) => {
+                let origin = if let Piece::Kept(at) = piece { Some(*at) } else { None };
+                *piece = Piece::Edited(Edited { content, id: path.id(), origin });
+            }
+            None => {}
+        }
     }
 
     /// Empties a place; what is not there stays so. Paths mean what they mean in
@@ -260,15 +381,7 @@ impl Message {
                 content.splice(spot.range, new);
             }
         }
-        let piece = self.overlay().pieces.get_mut(index);
-        match piece {
-            Some(Piece::Edited(edited)) => edited.content = content,
-            Some(piece @ Piece::Kept(_)) => {
-                let origin = if let Piece::Kept(at) = piece { Some(*at) } else { None };
-                *piece = Piece::Edited(Edited { content, id: path.id(), origin });
-            }
-            None => {}
-        }
+        self.replace(index, path, content);
         Ok(())
     }
 }
@@ -280,6 +393,18 @@ struct Levels {
     repetition: usize,
     component: usize,
     subcomponent: usize,
+}
+
+impl Levels {
+    /// The delimiter between parts of the level that they end at.
+    fn mark(&self, delimiters: &Delimiters) -> Option<u8> {
+        match (self.repetition, self.component, self.subcomponent) {
+            (0, _, _) => Some(delimiters.field),
+            (_, 0, _) => Some(delimiters.repetition),
+            (_, _, 0) => Some(delimiters.component),
+            _ => delimiters.subcomponent,
+        }
+    }
 }
 
 /// Finds a place in a segment, and the delimiters that have to be put before it.
@@ -389,141 +514,4 @@ impl Base {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const TEXT: &str = "MSH|^~\\&|A|B\rPID|1||5^^^H~6||Doe^Jo\rNTE|1\rNTE|2||x\r";
-
-    fn message(text: &str) -> Message {
-        Message::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap()
-    }
-
-    fn path(text: &str) -> Path {
-        Path::parse(text).unwrap()
-    }
-
-    #[test]
-    fn sets_and_makes_what_is_missing() {
-        let check = |place: &str, value: &str, from: &str, to: &str| {
-            let mut edited = message(TEXT);
-            edited.set(&path(place), value).unwrap();
-            assert_eq!(
-                String::from_utf8(edited.write().to_vec()).unwrap(),
-                TEXT.replace(from, to),
-                "{place}"
-            );
-        };
-        check("PID-5.2", "Al", "Doe^Jo", "Doe^Al");
-        check("PID-5.3", "Q", "Doe^Jo", "Doe^Jo^Q");
-        check("PID-5[2].1", "Roe", "Doe^Jo", "Doe^Jo~Roe");
-        check("PID-5[3].2.2", "x", "Doe^Jo", "Doe^Jo~~^&x");
-        check("PID-3", "7", "5^^^H~6", "7");
-        check("PID-3.1", "7", "5^", "7^");
-        check("PID-3[2]", "7", "~6", "~7");
-        check("PID-3[*].1", "0", "5^^^H~6", "0^^^H~0");
-        check("PID-8", "F", "Doe^Jo", "Doe^Jo|||F");
-        check("NTE[2]-3", "a|b", "||x", r"||a\F\b");
-        check("NTE[*]-1", "9", "NTE|1\rNTE|2", "NTE|9\rNTE|9");
-        check("MSH-10", "77", "|A|B", "|A|B||||||77");
-        check("ZB1-2", "v", "||x\r", "||x\rZB1||v\r");
-        check("NTE[3]-1", "3", "||x\r", "||x\rNTE|3\r");
-        check("PID-5", "", "Doe^Jo", "");
-    }
-
-    #[test]
-    fn refuses_places_that_cannot_be_changed() {
-        let check = |place: &str, code: &str| {
-            let fault = message(TEXT).set(&path(place), "v").unwrap_err();
-            assert_eq!(fault.code().as_str(), code, "{place}");
-        };
-        check("MSH-1", "W2031");
-        check("MSH-2", "W2031");
-        check("PID", "W2031");
-        check("NTE[4]-1", "W2033");
-        check("PID-20000", "W2032");
-        for raw in ["a|b", "a\rb", "a\nb"] {
-            assert_eq!(
-                message(TEXT).set_raw(&path("PID-5"), raw.as_bytes()).unwrap_err().code(),
-                W2034
-            );
-        }
-    }
-
-    #[test]
-    fn clears_only_what_is_there() {
-        let check = |place: &str, all: bool, from: &str, to: &str| {
-            let mut edited = message(TEXT);
-            let path = path(place);
-            if all {
-                edited.clear_all(&path).unwrap()
-            } else {
-                edited.clear(&path).unwrap()
-            }
-            assert_eq!(
-                String::from_utf8(edited.write().to_vec()).unwrap(),
-                TEXT.replace(from, to),
-                "{place}"
-            );
-        };
-        check("PID-3", false, "5^^^H~6", "");
-        check("PID-3.1", false, "5^", "^");
-        check("PID-3.1", true, "5^^^H~6", "^^^H~");
-        check("PID-30", false, "", "");
-        check("NTE-1", true, "NTE|1\rNTE|2", "NTE|\rNTE|");
-        check("ZZ9-1", true, "", "");
-    }
-
-    #[test]
-    fn segments_come_and_go_with_the_terminator_of_the_message() {
-        for end in ["\r", "\n", "\r\n"] {
-            let text = ["MSH|^~\\&|A", "PID|1", "PV1|1"].join(end);
-            let mut edited = message(&text);
-            edited.insert_segment(2, b"ZB1|x").unwrap();
-            edited.insert_segment(9, b"ZB2|y").unwrap();
-            edited.remove_segment(1).unwrap();
-            let expected = ["MSH|^~\\&|A", "ZB1|x", "PV1|1", "ZB2|y", ""].join(end);
-            assert_eq!(edited.write(), expected.as_bytes());
-            assert_eq!(edited.segment(1).unwrap().id(), "ZB1");
-        }
-        let mut edited = message(TEXT);
-        assert!(edited.insert_segment(0, b"ZB1|x").is_err());
-        assert!(edited.insert_segment(1, b"x").is_err());
-        assert!(edited.remove_segment(0).is_err());
-        assert!(edited.remove_segment(9).is_err());
-    }
-
-    #[test]
-    fn unedited_messages_are_written_without_a_copy() {
-        let original = message(TEXT);
-        assert_eq!(original.write().as_ptr(), original.bytes().as_ptr());
-    }
-
-    #[test]
-    fn an_edit_of_a_clone_leaves_the_other_alone() {
-        let original = message(TEXT);
-        let mut first = original.clone();
-        first.set(&path("PID-5"), "X").unwrap();
-        let mut second = first.clone();
-        second.set(&path("PID-5"), "Y").unwrap();
-        assert_eq!(original.read(&path("PID-5.1")).unwrap().text(), "Doe");
-        assert_eq!(first.read(&path("PID-5")).unwrap().text(), "X");
-        assert_eq!(second.read(&path("PID-5")).unwrap().text(), "Y");
-        assert_eq!(second.read(&path("PID-5")).unwrap().range(), 0..0);
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_set_is_read(
-            field in 1usize..12, repetition in 1usize..4, component in 1usize..5,
-            subcomponent in 1usize..3, text in "\\PC{1,12}"
-        ) {
-            let place = path(&format!("PID-{field}[{repetition}].{component}.{subcomponent}"));
-            let mut edited = message(TEXT);
-            edited.set(&place, &text).unwrap();
-            let again = Message::parse(edited.write()).unwrap();
-            prop_assert_eq!(edited.read(&place).unwrap().text(), text.as_str());
-            prop_assert_eq!(again.read(&place).unwrap().text(), text.as_str());
-        }
-    }
-}
+mod tests;

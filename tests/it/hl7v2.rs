@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use weir::hl7v2::mllp::{Decoder, Event, Framing};
-use weir::hl7v2::{self, Message, batch};
+use weir::hl7v2::{self, Message, batch, json, xml};
 
 /// Frame limit of the listener that the malformed cases speak of.
 const LIMIT: usize = 64 << 20;
@@ -57,7 +57,15 @@ fn every_message_of_the_corpus_is_taken_or_refused_and_written_back() {
         let bytes = Bytes::from(std::fs::read(path).unwrap());
         let name = path.strip_prefix(&folder).unwrap().display().to_string();
         let messages = match batch::split(&bytes) {
-            Ok(batch) => batch.messages,
+            Ok(batch) => {
+                let read: Vec<Bytes> = batch::Reader::new(&bytes[..], LIMIT)
+                    .map(Result::unwrap)
+                    .filter(|part| part.fault.is_none())
+                    .map(|part| part.bytes)
+                    .collect();
+                assert_eq!(read, batch.messages, "{name}");
+                batch.messages
+            }
             Err(fault) => {
                 refused.push(format!("{name}: {fault}"));
                 continue;
@@ -69,6 +77,11 @@ fn every_message_of_the_corpus_is_taken_or_refused_and_written_back() {
                     taken += 1;
                     read_all(&parsed);
                     assert_eq!(parsed.write(), message, "{name}");
+                    let text = xml::write(&parsed).unwrap();
+                    assert_eq!(xml::read(text.as_bytes()).unwrap().write(), message, "{name}");
+                    let value = json::write(&parsed).unwrap();
+                    assert_eq!(json::read(&value).unwrap().write(), message, "{name}");
+                    let _ = parsed.charset_findings();
                     let mut edited = parsed.clone();
                     let place = hl7v2::Path::parse("MSH-10").unwrap();
                     edited.set(&place, "changed").unwrap();

@@ -82,6 +82,9 @@ codes! {
     W2051 Permanent "the count of the batch trailer differs from what is there",
         "Messages may be missing from the file.",
         "Compare the file with the sender's; BTS-1 counts messages and FTS-1 batches.";
+    W2052 Permanent "a message in fragments is not complete",
+        "Part of the message would be missing without anyone noticing.",
+        "Let the sender send all fragments in order, each with the pointer of the one before.";
     W2060 Permanent "bytes do not fit the declared character set",
         "Text is shown with a replacement character where a byte means nothing.",
         "Let the sender name in MSH-18 the character set that it writes.";

@@ -92,7 +92,11 @@ pub fn build_asking(
             out.text(&cut(&brief(fault), TEXT_MAX));
         }
     }
-    out.end()
+    // A sender of UTF-16 or UTF-32 reads no other.
+    match &message.base.wide {
+        None => out.end(),
+        Some((wide, _)) => Bytes::from(wide.encode(&String::from_utf8_lossy(&out.end()))),
+    }
 }
 
 /// Builds the answer to bytes that could not be parsed, from whatever of MSH can be read.
@@ -120,24 +124,40 @@ pub fn build_unparsed(
 }
 
 /// Segments under construction.
-struct Writer {
+pub(super) struct Writer {
     delimiters: Delimiters,
     out: Vec<u8>,
 }
 
 impl Writer {
+    /// Goes on behind what is written already.
+    pub fn new(delimiters: Delimiters, out: Vec<u8>) -> Self {
+        Self { delimiters, out }
+    }
+
+    /// MSH, FHS or BHS with the delimiters.
+    pub fn header(&mut self, id: &[u8; 3]) {
+        self.out.extend_from_slice(id);
+        self.out.push(self.delimiters.field);
+        self.out.extend_from_slice(&self.delimiters.encoding_characters());
+    }
+
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.out
+    }
+
     fn segment(&mut self, id: &str) {
         self.out.push(b'\r');
         self.out.extend_from_slice(id.as_bytes());
     }
 
-    fn field(&mut self, raw: &[u8]) {
+    pub fn field(&mut self, raw: &[u8]) {
         self.out.push(self.delimiters.field);
         self.out.extend_from_slice(raw);
     }
 
     /// A field of our own words: ASCII, so that it fits every character set.
-    fn text(&mut self, text: &str) {
+    pub fn text(&mut self, text: &str) {
         let plain: String = text.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
         match escape(&plain, &self.delimiters, Charset::Ascii) {
             Ok(raw) => self.field(&raw),
@@ -166,7 +186,7 @@ impl Writer {
 }
 
 /// MSH-7: with offset and milliseconds where the version knows them.
-fn moment(now: Timestamp, rank: u32) -> String {
+pub(super) fn moment(now: Timestamp, rank: u32) -> String {
     let text = now.to_jiff().to_string();
     let digits: String = text.chars().take(19).filter(char::is_ascii_digit).collect();
     if rank < tables::rank("2.3") {

@@ -4,11 +4,13 @@
 //! the parties and the control ID; MSA-2 is MSH-10 byte for byte.
 //! Source: HL7 v2.5.1 §2.9 and §2.15.
 
+mod batch;
 mod build;
 mod plan;
 mod read;
 mod table;
 
+pub use batch::build_batch;
 pub use build::{build, build_asking, build_unparsed};
 pub use plan::{Condition, Mode, Outcome, Plan, Stage, awaited, plan};
 pub use read::{Ack, AckError, read};

@@ -100,7 +100,7 @@ pub(super) async fn file(taking: &Taking<'_>, path: &Path) -> Result<Option<Repo
     splitter.finish(&mut parts);
     pass.take(&mut parts).await?;
     pass.drain().await?;
-    pass.close(splitter.miscount());
+    pass.close(&splitter.findings());
     Ok(Some(pass.report))
 }
 
@@ -178,14 +178,13 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    fn close(&mut self, miscount: Option<(u64, u64)>) {
+    fn close(&mut self, findings: &[Fault]) {
         let report = &mut self.report;
         if self.next == 0 {
             report.line(&format!("file: {}", Fault::new(W2405)));
         }
-        if let Some((promised, found)) = miscount {
-            report
-                .line(&format!("file: the trailer counts {promised} messages, {found} are there"));
+        for finding in findings {
+            report.line(&format!("file: {finding}"));
         }
         if report.untold > 0 {
             let more = format!("and {} more\n", report.untold);

@@ -1,15 +1,28 @@
 //! Files and frames with several messages: FHS, BHS, BTS and FTS, or no envelope.
 //!
+//! [`split`] divides what is in memory, [`Splitter`] and [`Reader`] what is read piece by
+//! piece, [`Joiner`] puts messages together that came in fragments.
+//!
 //! Invariant: each byte that belongs to a message is in exactly one slice of the result,
-//! and the slices share the memory of the input.
+//! and the slices of [`split`] share the memory of the input.
+
+mod envelope;
+mod join;
+mod stream;
+
+use std::ops::Range;
 
 use bytes::Bytes;
+
+pub use envelope::Envelope;
+pub use join::{FRAGMENTS_MAX, Joined, Joiner};
+pub use stream::{Part, REFUSED_BYTES, Reader, Splitter};
 
 use super::delimiters::Delimiters;
 use super::scan::{self, SegmentId};
 use super::tolerance::Tolerances;
-use crate::fault::codes::{W2001, W2002, W2050, W2051};
-use crate::fault::{Fault, Place};
+use crate::fault::Fault;
+use crate::fault::codes::{W2001, W2002, W2050};
 
 /// Most messages in one file: at some hundred bytes each the frame limit allows no more.
 pub const MESSAGES_MAX: usize = 1_000_000;
@@ -22,6 +35,10 @@ pub struct Batch {
     pub messages: Vec<Bytes>,
     /// FHS-11 or BHS-11 as it stands: the control ID of the outermost envelope.
     pub control_id: Option<Bytes>,
+    /// FHS without its terminator.
+    pub file_header: Option<Bytes>,
+    /// Each BHS without its terminator, and which of the messages stand in its batch.
+    pub batches: Vec<(Bytes, Range<usize>)>,
     /// Problems that lose no message, such as counts of trailers that differ (`W2051`).
     pub warnings: Vec<Fault>,
 }
@@ -29,7 +46,7 @@ pub struct Batch {
 /// Divides content into messages.
 ///
 /// Takes FHS/BHS/BTS/FTS envelopes, complete or not, and messages without any. Counts in
-/// BTS-1 and FTS-1 are compared with what is there.
+/// BTS-1 and FTS-1 are compared with what is there, and trailers that are missing are told.
 ///
 /// # Errors
 /// `W2001` when there is nothing, `W2002` when segments stand outside of any message,
@@ -55,31 +72,25 @@ pub fn split(bytes: &Bytes) -> Result<Batch, Fault> {
         state.take(bytes, id.as_str(), from, to)?;
     }
     state.close(bytes, bytes.len());
-    let State { mut batch, batches, .. } = state;
-    if batch.messages.is_empty() && batches == 0 && batch.control_id.is_none() {
+    let State { mut batch, envelope, .. } = state;
+    if batch.messages.is_empty() && !envelope.is_open_or_was() {
         return Err(Fault::new(W2050).because("it holds no message"));
     }
-    batch.warnings.dedup();
+    batch.warnings = envelope.finish();
     Ok(batch)
 }
 
-/// What has been seen of an envelope.
+/// What has been seen of a file or frame.
 #[derive(Default)]
 struct State {
     batch: Batch,
+    envelope: Envelope,
     /// Where the open message begins.
     open: Option<usize>,
-    /// Batches seen, for FTS-1.
-    batches: usize,
-    /// Messages of the open batch, for BTS-1.
-    in_batch: usize,
-    has_file: bool,
-    has_batch: bool,
 }
 
 impl State {
     fn take(&mut self, bytes: &Bytes, id: &str, from: usize, to: usize) -> Result<(), Fault> {
-        let raw = &bytes[from..to];
         match id {
             "MSH" => {
                 self.close(bytes, from);
@@ -87,43 +98,19 @@ impl State {
                     return Err(Fault::new(W2050).because("it holds more messages than allowed"));
                 }
                 self.open = Some(from);
-                self.in_batch += 1;
+                self.envelope.message();
             }
-            "FHS" | "BHS" => {
+            "FHS" | "BHS" | "BTS" | "FTS" => {
                 self.close(bytes, from);
-                if id == "BHS" {
-                    if self.has_batch {
-                        self.warn(W2050, "BHS", "the batch before it has no BTS");
-                    }
-                    self.has_batch = true;
-                    self.batches += 1;
-                    self.in_batch = 0;
-                } else {
-                    self.has_file = true;
+                self.envelope.segment(&bytes[from..to]);
+                let next = self.batch.messages.len();
+                match id {
+                    "FHS" => self.batch.file_header = Some(bytes.slice(from..to)),
+                    "BHS" => self.batch.batches.push((bytes.slice(from..to), next..next)),
+                    _ => {}
                 }
-                if self.batch.control_id.is_none() {
+                if id.ends_with("HS") && self.batch.control_id.is_none() {
                     self.batch.control_id = control_id(bytes, from, to);
-                }
-            }
-            "BTS" | "FTS" => {
-                self.close(bytes, from);
-                let is_batch = id == "BTS";
-                let (seen, opened) = if is_batch {
-                    (self.in_batch, self.has_batch)
-                } else {
-                    (self.batches.max(1), self.has_file)
-                };
-                if !opened {
-                    self.warn(W2050, id, "there is no header for this trailer");
-                }
-                if stated_count(raw).is_some_and(|stated| stated != seen) {
-                    self.warn(W2051, if is_batch { "BTS-1" } else { "FTS-1" }, "the counts differ");
-                }
-                if is_batch {
-                    self.has_batch = false;
-                    self.in_batch = 0;
-                } else {
-                    self.has_file = false;
                 }
             }
             _ if self.open.is_none() => {
@@ -138,19 +125,13 @@ impl State {
     fn close(&mut self, bytes: &Bytes, end: usize) {
         if let Some(start) = self.open.take() {
             self.batch.messages.push(bytes.slice(start..end));
+            if self.envelope.has_batch()
+                && let Some((_, messages)) = self.batch.batches.last_mut()
+            {
+                messages.end = self.batch.messages.len();
+            }
         }
     }
-
-    fn warn(&mut self, code: crate::fault::Code, path: &str, cause: &'static str) {
-        self.batch.warnings.push(Fault::new(code).at(Place::path(path)).because(cause));
-    }
-}
-
-/// BTS-1 or FTS-1, where it is a number.
-fn stated_count(trailer: &[u8]) -> Option<usize> {
-    let separator = *trailer.get(3)?;
-    let field = trailer[4..].split(|b| *b == separator).next()?;
-    std::str::from_utf8(field).ok()?.trim().parse().ok()
 }
 
 /// FHS-11 or BHS-11.
@@ -180,6 +161,9 @@ mod tests {
         check(&format!("FHS|^~\\&|\rBHS|^~\\&|\r{a}{b}BTS|2\rFTS|1\r"), &[a, b], &[]);
         check(&format!("BHS|^~\\&|\r{a}BTS|2\r"), &[a], &["W2051 BTS-1"]);
         check(&format!("FHS|^~\\&|\r{a}FTS|1\r"), &[a], &[]);
+        check(&format!("BHS|^~\\&|\r{a}"), &[a], &["W2050 BTS"]);
+        check(&format!("FHS|^~\\&|\rBHS|^~\\&|\r{a}BTS|1\r"), &[a], &["W2050 FTS"]);
+        check(&format!("FHS|^~\\&|\r{a}BTS|x\rFTS\r"), &[a], &["W2050 BTS"]);
         check(&format!("FHS|^~\\&|\r{a}FTS|3\r"), &[a], &["W2051 FTS-1"]);
         check(&format!("BHS|^~\\&|\r{a}BHS|^~\\&|\r{b}BTS|1\r"), &[a, b], &["W2050 BHS"]);
         check(&format!("{a}BTS|1\r"), &[a], &["W2050 BTS"]);
@@ -207,5 +191,8 @@ mod tests {
         let text = "FHS|^~\\&|A|B|C|D|2026||n||F7\rBHS|^~\\&|||||||||B7\rMSH|^~\\&|\r";
         let batch = split(&Bytes::from_static(text.as_bytes())).unwrap();
         assert_eq!(batch.control_id.as_deref(), Some(&b"F7"[..]));
+        assert_eq!(batch.file_header.as_deref(), Some(&b"FHS|^~\\&|A|B|C|D|2026||n||F7"[..]));
+        assert_eq!(batch.batches.len(), 1);
+        assert_eq!(batch.batches[0].1, 0..1);
     }
 }
