@@ -30,7 +30,7 @@ pub use alert::{
 };
 pub use breaker::{Breaker, BreakerPlan, BreakerState};
 pub use keys::{SearchName, search_hash_domain};
-pub use parse::{Parsed, parse};
+pub use parse::{Parsed, parse, parse_as};
 pub use prepare::remake;
 pub use process::{Arrival, Left, Processed, Surroundings, process, receive, reject, wreck};
 pub use redecide::{Redecision, redecide, same_decision};

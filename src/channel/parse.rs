@@ -37,6 +37,17 @@ impl Parsed {
     }
 }
 
+impl Parsed {
+    /// The first thing that is wrong with the character set that a message names.
+    #[must_use]
+    pub fn charset_fault(&self) -> Option<Fault> {
+        match &self.content {
+            Content::Hl7(message) => message.check_charset().err(),
+            Content::Fhir(_) | Content::Raw(_) => None,
+        }
+    }
+}
+
 /// Longest message type that is shown; the longest in the standards has 15 characters.
 const TYPE_BYTES_MAX: usize = 64;
 
@@ -45,8 +56,20 @@ const TYPE_BYTES_MAX: usize = 64;
 /// # Errors
 /// The fault of the parser, `W2..`.
 pub fn parse(kind: ContentKind, bytes: Bytes) -> Result<Parsed, Fault> {
+    parse_as(kind, bytes, None)
+}
+
+/// As [`parse`], HL7 v2 in this character set whatever MSH-18 says.
+///
+/// # Errors
+/// The fault of the parser, `W2..`.
+pub fn parse_as(
+    kind: ContentKind,
+    bytes: Bytes,
+    charset: Option<hl7v2::Charset>,
+) -> Result<Parsed, Fault> {
     match kind {
-        ContentKind::Hl7 => hl7v2::Message::parse(bytes).map(hl7),
+        ContentKind::Hl7 => hl7v2::Message::parse_as(bytes, charset).map(hl7),
         ContentKind::FhirJson => Doc::parse_json(bytes).map(fhir),
         ContentKind::Raw => Ok(Parsed {
             content: Content::Raw(bytes),

@@ -253,7 +253,8 @@ pub fn remake(
     record: &MessageRecord,
     around: &mut Surroundings<'_>,
 ) -> Result<(Fate, Vec<Leaf>), Fault> {
-    let parsed = super::parse(record.original.kind, record.original.bytes.clone())?;
+    let original = &record.original;
+    let parsed = super::parse_as(original.kind, original.bytes.clone(), rules.charset)?;
     let arrival = Arrival {
         id: record.id,
         received: record.received,

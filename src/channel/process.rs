@@ -112,7 +112,7 @@ fn run(
     let digest: [u8; 32] = Sha256::digest(&arrival.bytes).into();
     let stamp = (arrival.id, around.now);
     let begin = (around.monotonic)();
-    let parsed = match super::parse(rules.input, arrival.bytes.clone()) {
+    let parsed = match super::parse_as(rules.input, arrival.bytes.clone(), rules.charset) {
         Ok(parsed) => parsed,
         Err(fault) => {
             let fault = fault.at(Place::channel(rules.name.shared()));
@@ -133,8 +133,16 @@ fn run(
     let mut shared = Shared::new(&arrival, &parsed);
     shared.step(Stage::Parse, None, (around.monotonic)().saturating_sub(begin));
     let read_past = parsed.tolerances();
+    let mut notes = Vec::new();
     if !read_past.is_empty() {
-        shared.note(format!("read past: {read_past}"));
+        notes.push(format!("read past: {read_past}"));
+    }
+    // Who says which set is used does not ask what MSH-18 says.
+    if rules.charset.is_none() {
+        notes.extend(parsed.charset_fault().map(|fault| fault.line()));
+    }
+    if !notes.is_empty() {
+        shared.note(notes.join("; "));
     }
     let decided = stages(rules, &mut shared, around);
     record.trail = std::mem::take(&mut shared.trail);
@@ -364,6 +372,7 @@ mod tests {
             input,
             accept: Accept::default(),
             tolerance: Tolerances::USUAL,
+            charset: None,
             filter: None,
             consent: ConsentRules {
                 policy: None,
@@ -481,6 +490,23 @@ mod tests {
         assert_eq!(record.original.bytes, ADT);
         let Fate::Deliver(body) = &record.owed[0].fate else { panic!() };
         assert_eq!(body.bytes, ADT, "passed through byte for byte");
+    }
+
+    #[test]
+    fn a_wrong_character_set_is_noted_and_can_be_set() {
+        const TEXT: &[u8] = b"MSH|^~\\&|A|B|C|D|20260102||ADT^A08|C1|T|2.5.1||||||ASCII\r\
+            PID|1||5||M\xfcller\r";
+        let mut rules = rules(ContentKind::Hl7);
+        let note = |rules: &ChannelRules| {
+            let taken = run(rules, TEXT);
+            assert_eq!(taken.reply.code_text(), "AA");
+            taken.record.trail.steps[0].note.clone().unwrap_or_default().to_string()
+        };
+        let said = note(&rules);
+        assert!(said.starts_with("W2060") && said.contains("PID[1]-5[1]"), "{said}");
+        assert!(!said.contains("ller"));
+        rules.charset = Some(crate::hl7v2::Charset::named(b"windows-1252"));
+        assert_eq!(note(&rules), "");
     }
 
     #[test]

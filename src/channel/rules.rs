@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::RetryPlan;
 use crate::base::{ChannelName, DestinationName};
 use crate::consent::Policy;
-use crate::hl7v2::Tolerances;
+use crate::hl7v2::{Charset, Tolerances};
 use crate::mapping::{Condition, Mapping, ValuePath};
 use crate::message::{ContentKind, Revision};
 use crate::seal::SealRule;
@@ -28,6 +28,8 @@ pub struct ChannelRules {
     pub accept: Accept,
     /// Deviations of HL7 v2 messages that the channel reads past; others are refused.
     pub tolerance: Tolerances,
+    /// Character set of HL7 v2 messages; `None`: as MSH-18 says.
+    pub charset: Option<Charset>,
     /// Condition a message must meet to go anywhere.
     pub filter: Option<FilterRule>,
     /// `[consent]`.

@@ -174,6 +174,7 @@ impl<'t> Maker<'t> {
             input: input?,
             accept: Accept(source.common.accept.clone()),
             tolerance: source.common.tolerance,
+            charset: source.common.charset.set(),
             filter,
             consent: consent.rules,
             destinations: destinations

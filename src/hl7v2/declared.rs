@@ -29,6 +29,10 @@ impl Message {
             }
         }
         let charset = self.charset();
+        // Nearly all messages end here.
+        if self.bytes().is_ascii() && !matches!(charset, Charset::Iso2022(_) | Charset::Wide) {
+            return out;
+        }
         if let Some(cause) = self.mistaken(charset) {
             out.push(at_msh18(W2062).because(cause));
         }

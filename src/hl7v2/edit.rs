@@ -78,7 +78,7 @@ impl Message {
     /// `W2031` MSH-1 or MSH-2 or no field, `W2032` too far, `W2033` no such segment,
     /// `W2034` the text cannot be written.
     pub fn set(&mut self, path: &Path, text: &str) -> Result<(), Fault> {
-        let raw = escape::escape(text, &self.base.delimiters, self.base.text_charset())
+        let raw = escape::escape(text, &self.base.delimiters, self.base.write_charset())
             .map_err(|fault| fault.at(path))?;
         self.put(path, &raw, true)
     }
@@ -114,7 +114,7 @@ impl Message {
     /// # Errors
     /// As [`Message::set`].
     pub fn set_with(&mut self, path: &Path, text: &str, unfit: Unfit) -> Result<(), Fault> {
-        let charset = self.base.text_charset();
+        let charset = self.base.write_charset();
         let raw = escape::escape_with(text, &self.base.delimiters, charset, unfit)
             .map_err(|fault| fault.at(path))?;
         self.put(path, &raw, true)
@@ -129,7 +129,7 @@ impl Message {
     /// # Errors
     /// As [`Message::set`]; `W2031` also for a path that leaves open which place is meant.
     pub fn insert(&mut self, path: &Path, text: &str) -> Result<(), Fault> {
-        let raw = escape::escape(text, &self.base.delimiters, self.base.text_charset())
+        let raw = escape::escape(text, &self.base.delimiters, self.base.write_charset())
             .map_err(|fault| fault.at(path))?;
         let Some((index, levels)) = self.part_at(path)? else {
             return self.put(path, &raw, true);

@@ -8,7 +8,7 @@
 
 use std::borrow::Cow;
 
-use super::charset::{Charset, to_iso};
+use super::charset::{Charset, designator};
 use super::delimiters::Delimiters;
 use super::scan::find;
 use crate::fault::Fault;
@@ -27,8 +27,8 @@ const LAYOUT_MAX: usize = 200;
 pub(super) enum Piece<'a> {
     /// Text, a stray escape character included.
     Plain(&'a [u8]),
-    /// A delimiter, written as `\F\` and the like.
-    Mark(u8),
+    /// A delimiter, written as `\F\` and the like, and the letter it is written with.
+    Mark(u8, &'a [u8]),
     /// Pairs of hexadecimal digits: `\X0D\` without what surrounds them.
     Hex(&'a [u8]),
     /// A sequence that stands for no character of its own, by its name: `.br`, `H`, `Z1`.
@@ -98,7 +98,7 @@ fn meaning<'a>(name: &'a [u8], delimiters: &Delimiters) -> Option<Piece<'a>> {
         _ => None,
     };
     if let Some(mark) = mark {
-        return Some(Piece::Mark(mark));
+        return Some(Piece::Mark(mark, name));
     }
     if let [b'X', digits @ ..] = name
         && !digits.is_empty()
@@ -141,7 +141,7 @@ pub fn unescape<'a>(raw: &'a [u8], delimiters: &Delimiters, charset: Charset) ->
     for piece in Pieces::new(raw, delimiters, charset) {
         match piece {
             Piece::Plain(plain) => out.extend_from_slice(plain),
-            Piece::Mark(mark) => out.push(mark),
+            Piece::Mark(mark, _) => out.push(mark),
             Piece::Hex(digits) => out.extend(from_hex(digits)),
             Piece::Other(b".br" | b".BR") => out.push(b'\n'),
             Piece::Other(name) => {
@@ -180,11 +180,37 @@ pub(super) fn switched<'a>(
     delimiters: &Delimiters,
     charset: Charset,
 ) -> (Cow<'a, [u8]>, Charset) {
-    let Some(set) = charset.switching(raw) else { return (Cow::Borrowed(raw), charset) };
-    match delimiters.escape.and_then(|escape| to_iso(raw, escape)) {
-        None => (Cow::Borrowed(raw), charset),
-        Some(raw) => (Cow::Owned(raw), set),
+    let (Some(escape), Some(set)) = (delimiters.escape, charset.switching(raw)) else {
+        return (Cow::Borrowed(raw), charset);
+    };
+    let is_switch = |pair: &[u8]| pair[0] == escape && matches!(pair[1], b'C' | b'M');
+    if !raw.windows(2).any(is_switch) {
+        return (Cow::Borrowed(raw), charset);
     }
+    let mut out = Vec::with_capacity(raw.len());
+    let mut has_switch = false;
+    for piece in Pieces::new(raw, delimiters, charset) {
+        let name: &[u8] = match &piece {
+            Piece::Plain(plain) => {
+                out.extend_from_slice(plain);
+                continue;
+            }
+            Piece::Mark(_, name) | Piece::Hex(name) | Piece::Other(name) => name,
+        };
+        if let Some(designator) = designator(name) {
+            has_switch = true;
+            out.push(0x1b);
+            out.extend_from_slice(designator);
+            continue;
+        }
+        out.push(escape);
+        if matches!(piece, Piece::Hex(_)) {
+            out.push(b'X');
+        }
+        out.extend_from_slice(name);
+        out.push(escape);
+    }
+    if has_switch { (Cow::Owned(out), set) } else { (Cow::Borrowed(raw), charset) }
 }
 
 /// Text of a formatted value (FT) in lines: commands for lines and indents are carried out,
@@ -200,7 +226,7 @@ pub fn plain(raw: &[u8], delimiters: &Delimiters, charset: Charset) -> String {
     for piece in Pieces::new(&raw, delimiters, charset) {
         match piece {
             Piece::Plain(plain) => page.run.extend_from_slice(plain),
-            Piece::Mark(mark) => page.run.push(mark),
+            Piece::Mark(mark, _) => page.run.push(mark),
             Piece::Hex(digits) => page.run.extend(from_hex(digits)),
             Piece::Other(name) if page.command(name) => {}
             Piece::Other(name) => {
@@ -351,6 +377,10 @@ pub fn escape_with(
     charset: Charset,
     unfit: Unfit,
 ) -> Result<Vec<u8>, Fault> {
+    // Where ESC switches character sets, it cannot be text.
+    if matches!(charset, Charset::Iso2022(_)) && text.contains('\u{1b}') {
+        return Err(Fault::new(W2034).because("the text holds ESC, which switches sets here"));
+    }
     let mut out = Vec::with_capacity(text.len() + 8);
     let mut plain = 0;
     for (at, byte) in text.bytes().enumerate() {
@@ -485,6 +515,7 @@ mod tests {
         };
         check(Charset::Latin1, b"\\C2D42\\\xb1\\C2D41\\\xfc", "\u{105}\u{fc}");
         check(Charset::Ascii, b"\\M2442\\;3\\C2842\\\\F\\x", "\u{5c71}|x");
+        check(Charset::Ascii, b"\\E\\C2842\\E\\", "\\C2842\\");
         check(Charset::Utf8, b"\\M2842\\ \\C28\\\xc3\xbc", "\\M2842\\ \\C28\\\u{fc}");
         let set = Charset::declared(b"~ISO IR87", Some(b'~'));
         check(set, b"\x1b$B\\F\\T\x1b(B\\F\\", "\u{69ae}\u{6991}|");
@@ -549,7 +580,7 @@ mod tests {
                 let length: usize = pieces
                     .map(|piece| match piece {
                         Piece::Plain(plain) => plain.len(),
-                        Piece::Mark(_) => 3,
+                        Piece::Mark(..) => 3,
                         Piece::Hex(digits) => digits.len() + 3,
                         Piece::Other(name) => name.len() + 2,
                     })

@@ -56,6 +56,15 @@ impl Base {
             stated => stated,
         }
     }
+
+    /// The set to write text in: never more than the declared one takes, though more may
+    /// have been read past.
+    pub fn write_charset(&self) -> Charset {
+        match self.charset {
+            Charset::Ascii | Charset::Unknown => Charset::Ascii,
+            _ => self.text_charset(),
+        }
+    }
 }
 
 impl Message {

@@ -48,7 +48,7 @@ fn items(raw: &[u8], script: Script) -> Vec<Item> {
     for piece in Pieces::new(&raw, &script.delimiters, charset) {
         match piece {
             Piece::Plain(plain) => push_text(&charset.decode(plain), &mut out),
-            Piece::Mark(mark) => push_text(char::from(mark).encode_utf8(&mut [0; 4]), &mut out),
+            Piece::Mark(mark, _) => push_text(char::from(mark).encode_utf8(&mut [0; 4]), &mut out),
             Piece::Hex(digits) => {
                 out.push(Item::Escape(format!("X{}", String::from_utf8_lossy(digits))));
             }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::base::{ByteSize, limits};
 use crate::fault::{Fault, codes::W1021};
-use crate::hl7v2::{Tolerance, Tolerances};
+use crate::hl7v2::{self, Tolerance, Tolerances};
 use crate::ports::tls::{self, TlsServerPlan};
 use crate::settings::{IpNet, Key, KeyRow, Setting, Shape, Table, Value, Wrong, nearest};
 
@@ -60,6 +60,9 @@ impl Setting for Charset {
         match value.as_str().ok_or_else(Wrong::kind)? {
             "msh18" => Ok(Self::Msh18),
             "" => Err(Wrong::from("a character set has a name")),
+            name if Self::Always(name.into()).set() == Some(hl7v2::Charset::Unknown) => {
+                Err(Wrong::from("no character set of this name is known"))
+            }
             name => Ok(Self::Always(name.into())),
         }
     }
@@ -113,6 +116,17 @@ pub enum Charset {
     Msh18,
     /// Always this one, whatever MSH-18 says: its name in table 0211, or `utf-8`.
     Always(Arc<str>),
+}
+
+impl Charset {
+    /// The set; `None` where MSH-18 says it.
+    #[must_use]
+    pub fn set(&self) -> Option<hl7v2::Charset> {
+        match self {
+            Self::Msh18 => None,
+            Self::Always(name) => Some(hl7v2::Charset::declared(name.as_bytes(), Some(b'~'))),
+        }
+    }
 }
 
 /// The keys every kind of source has.

@@ -41,6 +41,7 @@ fn good_settings_become_plans() {
     assert_eq!(plan.common.tolerance, crate::hl7v2::Tolerances::USUAL);
     assert!(plan.common.tls.is_some() && plan.common.allow.len() == 1);
     assert_eq!(plan.common.charset, Charset::Always("8859/1".into()));
+    assert_eq!(plan.common.charset.set(), Some(crate::hl7v2::Charset::Latin1));
     assert_eq!(plan.listen(), Some(address));
     let SourceKind::Mllp(mllp) = plan.kind else { unreachable!() };
     assert_eq!(mllp.idle_timeout, Some(Duration::from_secs(3600)));
@@ -90,6 +91,7 @@ fn mistakes_are_told_with_their_lines_and_all_at_once() {
     check("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\nframe_timeout = \"0s\"\n", &["W1021:3"]);
     check("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\nmax_size = \"2 GiB\"\n", &["W1021:3"]);
     check("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\nmax_connections = 0\n", &["W1021:3"]);
+    check("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\ncharset = \"ebcdic\"\n", &["W1011:3"]);
     check("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\ndir = \"x\"\n", &["W1012:3"]);
     check("type = \"file\"\ndir = \"in\"\n", &["W1014:1"]);
     check("type = \"file\"\ndir = \"in\"\nthen = { move = \"in\" }\n", &["W1011:3"]);

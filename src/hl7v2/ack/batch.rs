@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_file_is_answered_by_a_file() {
         insta::assert_snapshot!(
-            answered("FHS#!@%$#LAB###E##2026####F7\rBHS#!@%$#LAB#######n##B1\rMSH#!@%$#L######ADT#1#P#2.3\rBTS#1\rBHS#!@%$#######\rBTS#0\rFTS#2\r"),
+            answered("FHS#!@%$#LAB###E#2026####F7\rBHS#!@%$#LAB######n##B1\rMSH#!@%$#L######ADT#1#P#2.3\rBTS#1\rBHS#!@%$#######\rBTS#0\rFTS#2\r"),
             @r"
         FHS#!@%$##E#LAB##20260102030405.678+0000####W1#F7
         BHS#!@%$###LAB##20260102030405.678+0000####W1.1#B1

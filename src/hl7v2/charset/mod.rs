@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use encoding_rs::Encoding;
 
 pub use switch::Switching;
-pub(super) use switch::to_iso;
+pub(super) use switch::designator;
 pub(super) use wide::Wide;
 
 /// Most repetitions of MSH-18 that are read: table 0211 has fewer sets to switch to.
@@ -165,8 +165,7 @@ impl Charset {
     #[must_use]
     pub fn may_hide(self, bytes: &[u8]) -> bool {
         match self {
-            // Switches are ASCII; a letter or ESC follows the escape character or is it.
-            Self::Iso2022(_) => memchr::memchr3(0x1b, b'C', b'M', bytes).is_some(),
+            Self::Iso2022(_) => memchr::memchr(0x1b, bytes).is_some(),
             _ => self.hides_delimiters() && !bytes.is_ascii(),
         }
     }
@@ -225,7 +224,7 @@ impl Charset {
     /// Bytes of a text, or `None` where the set lacks one of its characters.
     #[must_use]
     pub fn encode(self, text: &str) -> Option<Cow<'_, [u8]>> {
-        if text.is_ascii() {
+        if text.is_ascii() && !matches!(self, Self::Iso2022(_)) {
             return Some(Cow::Borrowed(text.as_bytes()));
         }
         match self {

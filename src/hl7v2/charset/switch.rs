@@ -2,10 +2,11 @@
 //! Japan do: MSH-18 names one set to begin with, and others that text may switch to.
 //!
 //! A sequence designates a set for bytes below 128 (G0) or above (G1). Each part of a
-//! message begins with the first set again. Source: HL7 v2.5.1 §2.7, ISO/IEC 2022.
+//! message begins with the first set again. Two-byte codes may look like delimiters; they
+//! are told apart behind switches written with ESC, not behind those of HL7 (`\M2442\`),
+//! which cannot be told from text before a message is divided. Source: HL7 v2.5.1 §2.7, ISO/IEC 2022.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::OnceLock;
 
 use encoding_rs::Encoding;
@@ -161,6 +162,9 @@ impl Switching {
     ///
     /// Ends with the set that it began with.
     pub(super) fn encode(self, text: &str) -> Option<Vec<u8>> {
+        if text.contains('\u{1b}') {
+            return None;
+        }
         let mut out = Vec::with_capacity(text.len() + 8);
         let (mut low, mut high) = (Form::Ascii, self.base.map(base_form));
         for c in text.chars() {
@@ -248,12 +252,12 @@ fn designated(bytes: &[u8]) -> Option<(&'static Set, usize)> {
 /// Bytes that belong together at a place: a run in a set whose codes below 128 may look
 /// like delimiters, with the sequences around it; else one.
 pub(super) fn width(bytes: &[u8]) -> usize {
-    let Some((set, mut at)) = switch_at(bytes) else { return 1 };
+    let Some((set, mut at)) = designated(bytes) else { return 1 };
     if !set.is_low || set.form == Form::Ascii {
         return at;
     }
     while at < bytes.len() {
-        match switch_at(bytes.get(at..).unwrap_or_default()) {
+        match designated(bytes.get(at..).unwrap_or_default()) {
             Some((set, length)) => {
                 at += length;
                 if set.is_low && set.form == Form::Ascii {
@@ -266,52 +270,20 @@ pub(super) fn width(bytes: &[u8]) -> usize {
     bytes.len()
 }
 
-/// A switch at the begin of bytes, as ESC or as an escape sequence of HL7.
-fn switch_at(bytes: &[u8]) -> Option<(&'static Set, usize)> {
-    designated(bytes).or_else(|| {
-        let (set, range) = hl7_switch(bytes, *bytes.first()?)?;
-        Some((set, range.end))
-    })
-}
-
-/// A switch written as `\C2842\` or `\M2442\` at the begin of bytes.
-fn hl7_switch(bytes: &[u8], escape: u8) -> Option<(&'static Set, Range<usize>)> {
-    if bytes.first() != Some(&escape) || !matches!(bytes.get(1), Some(b'C' | b'M')) {
+/// What follows ESC for a switch that HL7 writes as `\C2842\` or `\M2442\`, by its name
+/// between the escape characters; `None` for sets that are not known here.
+pub(in crate::hl7v2) fn designator(name: &[u8]) -> Option<&'static [u8]> {
+    let (kind, digits) = name.split_first()?;
+    if !matches!(kind, b'C' | b'M') || !matches!(digits.len(), 4 | 6) {
         return None;
     }
-    let length = [4, 6].into_iter().find(|n| bytes.get(2 + n) == Some(&escape))?;
-    let digits = std::str::from_utf8(bytes.get(2..2 + length)?).ok()?;
-    let code = u32::from_str_radix(digits, 16).ok()?.to_be_bytes();
-    let designator = code.get(4 - length / 2..)?;
-    let is_double = bytes.get(1) == Some(&b'M');
-    let set = SETS.iter().find(|set| {
-        set.designator == designator && set.designator.starts_with(b"$") == is_double
-    })?;
-    Some((set, 0..length + 3))
-}
-
-/// Replaces switches of HL7, such as `\M2442\`, by those of ISO 2022; `None` without any.
-///
-/// Those of sets that are not known here stay as they came.
-pub(in crate::hl7v2) fn to_iso(raw: &[u8], escape: u8) -> Option<Vec<u8>> {
-    let mut out: Option<Vec<u8>> = None;
-    let (mut at, mut from) = (0, 0);
-    while let Some(found) = memchr::memchr(escape, raw.get(at..)?) {
-        let open = at + found;
-        let Some((set, range)) = raw.get(open..).and_then(|rest| hl7_switch(rest, escape)) else {
-            at = open + 1;
-            continue;
-        };
-        let out = out.get_or_insert_with(|| Vec::with_capacity(raw.len()));
-        out.extend_from_slice(raw.get(from..open)?);
-        designate(set.designator, out);
-        at = open + range.end;
-        from = at;
-    }
-    if let Some(out) = &mut out {
-        out.extend_from_slice(raw.get(from..)?);
-    }
-    out
+    let code = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?.to_be_bytes();
+    let wanted = code.get(4 - digits.len() / 2..)?;
+    let is_double = *kind == b'M';
+    let found = SETS
+        .iter()
+        .find(|set| set.designator == wanted && set.designator.starts_with(b"$") == is_double);
+    found.map(|set| set.designator)
 }
 
 impl Form {
@@ -467,20 +439,25 @@ mod tests {
         check(b"\x1b$B|^~\\", 7);
         check(b"\x1b(B|", 3);
         check(b"\x1b-A\xfc", 3);
-        check(b"\\M2442\\|^\\C2842\\|", 16);
-        check(b"\\F\\", 1);
+        check(b"\\M2442\\|", 1);
         check(b"\x1b", 1);
     }
 
     #[test]
     fn switches_of_hl7_are_those_of_iso_2022() {
-        let check = |raw: &str, expected: Option<&[u8]>| {
-            assert_eq!(to_iso(raw.as_bytes(), b'\\').as_deref(), expected, "{raw}");
+        let check = |name: &str, expected: Option<&str>| {
+            let found =
+                designator(name.as_bytes()).map(|found| std::str::from_utf8(found).unwrap());
+            assert_eq!(found, expected, "{name}");
         };
-        check(r"a\M2442\;3\C2842\b", Some(b"a\x1b$B;3\x1b(Bb"));
-        check(r"\M242844\0!\C2842\", Some(b"\x1b$(D0!\x1b(B"));
-        check(r"\C2D41\x\F\", Some(b"\x1b-Ax\\F\\"));
-        check(r"\M2842", None);
-        check(r"\C9999\ \M24\ \.br\", None);
+        check("M2442", Some("$B"));
+        check("C2842", Some("(B"));
+        check("M242844", Some("$(D"));
+        check("C2D41", Some("-A"));
+        check("M2842", None);
+        check("C9999", None);
+        check("M24", None);
+        check("X2442", None);
+        check("", None);
     }
 }

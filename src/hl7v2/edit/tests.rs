@@ -1,3 +1,5 @@
+//! Tests of edits: what is set, cleared, put between and taken out.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Tests of the XML encoding, both ways.
+
 use bytes::Bytes;
 use proptest::prelude::*;
 
