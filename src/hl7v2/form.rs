@@ -89,11 +89,7 @@ fn is_utf8(bytes: std::borrow::Cow<'_, [u8]>) -> bool {
 
 impl Script {
     /// Fields of a segment by their numbers, each with its whole bytes. MSH-1 is left out.
-    pub fn fields<'a>(
-        self,
-        segment: &'a [u8],
-        id: SegmentId,
-    ) -> impl Iterator<Item = (usize, &'a [u8])> {
+    pub fn fields(self, segment: &[u8], id: SegmentId) -> impl Iterator<Item = (usize, &[u8])> {
         let first = if id.is_header() { 2 } else { 1 };
         let parts = Parts::new(segment, Some(self.delimiters.field), self.charset).skip(1);
         parts
@@ -102,7 +98,7 @@ impl Script {
     }
 
     /// Repetitions of a field.
-    pub fn repetitions<'a>(self, field: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    pub fn repetitions(self, field: &[u8]) -> impl Iterator<Item = &[u8]> {
         parts(field, Some(self.delimiters.repetition), self.charset)
     }
 
@@ -161,7 +157,7 @@ impl Script {
         canonical: impl Fn(&[u8]) -> Vec<u8>,
     ) -> Result<Vec<u8>, Fault> {
         if let Some(hint) = hint
-            && !hint.iter().any(|b| *b == b'\r')
+            && !hint.contains(&b'\r')
             && scan::find(&hint, 0, self.delimiters.field, self.charset).is_none()
             && canonical(&hint) == written
         {
@@ -171,11 +167,7 @@ impl Script {
     }
 }
 
-fn parts<'a>(
-    bytes: &'a [u8],
-    mark: Option<u8>,
-    charset: Charset,
-) -> impl Iterator<Item = &'a [u8]> {
+fn parts(bytes: &[u8], mark: Option<u8>, charset: Charset) -> impl Iterator<Item = &[u8]> {
     let get = move |range: Range<usize>| bytes.get(range).unwrap_or_default();
     Parts::new(bytes, mark, charset).map(get)
 }

@@ -100,7 +100,7 @@ codes! {
     W2071 Permanent "a message is nested too deeply or grows too large when it is read",
         "Such a document serves to exhaust a reader; no message looks like it.",
         "Let the sender write values at the places that the standard has for them.";
-    W2072 Permanent "XML declares a document type or an entity",
+    W2072 Permanent "a document type or an entity is declared in XML",
         "Entities can name files and grow without end, so none are expanded.",
         "Let the sender leave out `<!DOCTYPE` and write characters as such.";
     W2073 Permanent "this is not the JSON form of an HL7 v2 message",

@@ -113,6 +113,9 @@ impl Charset {
     /// text may switch to.
     #[must_use]
     pub fn declared(msh18: &[u8], repetition: Option<u8>) -> Self {
+        if let Some(set) = Self::usual(msh18) {
+            return set;
+        }
         let names: Vec<String> = match repetition {
             Some(mark) => msh18.split(|b| *b == mark).take(NAMES_MAX).map(reduced).collect(),
             None => vec![reduced(msh18)],
@@ -139,8 +142,23 @@ impl Charset {
 
     /// Whether a name in MSH-18 is one of a set known here.
     pub(super) fn knows(name: &[u8]) -> bool {
+        if Self::usual(name).is_some() {
+            return true;
+        }
         let name = reduced(name);
         Self::row(&name).is_some() || Switching::named(&[String::new(), name]).is_some()
+    }
+
+    /// The sets that nearly all messages name, as the standard spells them: each message is
+    /// asked for its set.
+    fn usual(msh18: &[u8]) -> Option<Self> {
+        match msh18 {
+            b"" => Some(Unstated),
+            b"ASCII" => Some(Ascii),
+            b"UNICODE UTF-8" => Some(Utf8),
+            b"8859/1" => Some(Latin1),
+            _ => None,
+        }
     }
 
     fn row(name: &str) -> Option<&'static Row> {

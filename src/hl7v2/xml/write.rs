@@ -240,6 +240,6 @@ fn name_of(datatype: &str) -> bool {
         && datatype.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-fn ranges<'a>(raw: &'a [u8], mark: Option<u8>, script: Script) -> Vec<&'a [u8]> {
+fn ranges(raw: &[u8], mark: Option<u8>, script: Script) -> Vec<&[u8]> {
     Parts::new(raw, mark, script.charset).map(|range| raw.get(range).unwrap_or_default()).collect()
 }
