@@ -251,23 +251,28 @@ fn designated(bytes: &[u8]) -> Option<(&'static Set, usize)> {
 
 /// Bytes that belong together at a place: a run in a set whose codes below 128 may look
 /// like delimiters, with the sequences around it; else one.
+///
+/// A run that does not come back to ASCII, or begins anew before it does, is a mistake of
+/// the sender: its bytes then hide nothing, or the rest of the segment would be lost in it.
 pub(super) fn width(bytes: &[u8]) -> usize {
-    let Some((set, mut at)) = designated(bytes) else { return 1 };
+    let Some((set, first)) = designated(bytes) else { return 1 };
     if !set.is_low || set.form == Form::Ascii {
-        return at;
+        return first;
     }
-    while at < bytes.len() {
+    let (mut form, mut at) = (set.form, first);
+    while let Some(found) = memchr::memchr(ESC, bytes.get(at..).unwrap_or_default()) {
+        at += found;
         match designated(bytes.get(at..).unwrap_or_default()) {
-            Some((set, length)) => {
+            Some((set, length)) if set.form == Form::Ascii => return at + length,
+            Some((set, length)) if set.is_low && set.form != form => {
+                form = set.form;
                 at += length;
-                if set.is_low && set.form == Form::Ascii {
-                    return at;
-                }
             }
+            Some(_) => return first,
             None => at += 1,
         }
     }
-    bytes.len()
+    first
 }
 
 /// What follows ESC for a switch that HL7 writes as `\C2842\` or `\M2442\`, by its name
@@ -436,7 +441,9 @@ mod tests {
         let check = |bytes: &[u8], expected: usize| assert_eq!(width(bytes), expected);
         check(b"a|", 1);
         check(b"\x1b$B|^~\\\x1b(B|", 10);
-        check(b"\x1b$B|^~\\", 7);
+        check(b"\x1b$B|^~\\", 3);
+        check(b"\x1b$B|^\x1b$B;3\x1b(B", 3);
+        check(b"\x1b$B|^\x1b$(D;3\x1b(B|", 14);
         check(b"\x1b(B|", 3);
         check(b"\x1b-A\xfc", 3);
         check(b"\\M2442\\|", 1);
