@@ -87,6 +87,13 @@ fn check_structure(bencher: Bencher, name: &str) {
     bencher.counter(count).bench(|| validate::structure(black_box(&doc)).len());
 }
 
+#[divan::bench(args = SAMPLES)]
+fn check_with_rules(bencher: Bencher, name: &str) {
+    let Some((doc, count)) = doc(name) else { return };
+    let options = validate::Options::default();
+    bencher.counter(count).bench(|| validate::resource(black_box(&doc), &options).len());
+}
+
 #[divan::bench(args = [
     "Bundle.entry[0].resource.status",
     "Observation.code.coding.where(system = 'http://loinc.org').code",

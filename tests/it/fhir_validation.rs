@@ -123,3 +123,36 @@ fn cases_of_the_validator_suite_agree() {
     assert_eq!(unknown.collect::<Vec<_>>(), [""; 0], "missed without a reason");
     assert!(agreed * 100 >= cases * 88, "{agreed} of {cases}");
 }
+
+#[test]
+fn packages_of_us_core_are_loaded() {
+    for (version, profiles) in [("6.1.0", 59), ("7.0.0", 63), ("8.0.0", 67)] {
+        let file = shared().join("schema/us-core").join(version).join("profiles.jsonl");
+        let Ok(text) = std::fs::read_to_string(file) else { return };
+        let mut known = validate::Knowledge::default();
+        assert_eq!(known.add_package(&text), profiles, "{version}");
+        let profile = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient";
+        let options = validate::Options {
+            knowledge: Some(&known),
+            profile: Some(profile),
+            ..validate::Options::default()
+        };
+        let errors = |text: &'static str| {
+            let doc = Doc::parse_json(Bytes::from_static(text.as_bytes())).unwrap();
+            let found = validate::resource(&doc, &options);
+            let lines = found.iter().filter(|f| f.is_error()).map(|f| f.what.clone());
+            lines.collect::<Vec<_>>()
+        };
+        let good = r#"{"resourceType":"Patient","identifier":[{"system":"urn:x","value":"1"}],
+            "name":[{"family":"Doe"}],"gender":"female"}"#;
+        assert_eq!(errors(good), [""; 0], "{version}");
+        let bad =
+            r#"{"resourceType":"Patient","identifier":[{"value":"1"}],"name":[{"use":"usual"}]}"#;
+        let found = errors(bad);
+        assert!(found.iter().any(|what| what.contains("`system`")), "{version} {found:?}");
+        // From 8.0.0 on the sex may be left out.
+        let gender = found.iter().any(|what| what.contains("`gender`"));
+        assert_eq!(gender, version != "8.0.0", "{version} {found:?}");
+        assert!(found.iter().any(|what| what.contains("us-core-6")), "{version} {found:?}");
+    }
+}

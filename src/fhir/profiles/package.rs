@@ -4,12 +4,14 @@
 //! with `uscore:` for the address that most URLs share.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::read::{alone, choice, constraint};
-use super::{Branch, Profile, Slicing, TypeFact};
+use super::read::{alone, choice};
+use super::{Branch, Constraint, Profile, Slicing, TypeFact};
 use crate::fhir::doc::{Doc, Node};
+use crate::fhir::path::FhirPath;
 
 const USCORE: &str = "http://hl7.org/fhir/us/core/StructureDefinition/";
 const R4: &str = "http://hl7.org/fhir/StructureDefinition/";
@@ -81,4 +83,12 @@ fn facts(element: Node<'_>, branch: &mut Branch) {
     }
     let all = element.get("constraint").into_iter().flat_map(Node::each);
     branch.constraints.extend(all.filter_map(constraint));
+}
+
+/// A rule as key, severity, text and path.
+fn constraint(row: Node<'_>) -> Option<Arc<Constraint>> {
+    let mut words = row.items().filter_map(|word| word.string().map(Cow::into_owned));
+    let (key, severity, human) = (words.next()?, words.next()?, words.next()?);
+    let path = FhirPath::parse(&words.next()?).ok()?;
+    Some(Arc::new(Constraint { key, is_error: severity != "warning", human, path }))
 }

@@ -100,7 +100,7 @@ fn facts(element: Node<'_>, branch: &mut Branch) {
 }
 
 /// A rule that can be run; others are left to those who wrote them.
-pub(super) fn constraint(node: Node<'_>) -> Option<Arc<Constraint>> {
+fn constraint(node: Node<'_>) -> Option<Arc<Constraint>> {
     let path = FhirPath::parse(&text(node, "expression")?).ok()?;
     Some(Arc::new(Constraint {
         key: text(node, "key")?,

@@ -5,7 +5,6 @@
 //! what a profile says does not suffice to decide, nothing is said.
 
 use super::bundle::Found;
-use super::findings::Findings;
 use super::knowledge::in_value_set;
 use super::reference::is_contained;
 use super::walk::Check;
@@ -28,6 +27,11 @@ const R4: &str = "http://hl7.org/fhir/StructureDefinition/";
 impl<'d> Check<'d, '_> {
     /// Checks a resource against the profiles that it claims or a guide asks of all.
     pub fn claimed(&mut self, node: Node<'d>) {
+        if let Some(url) = self.options.profile.filter(|_| node.parent().is_none())
+            && !self.profile(node, url, 0)
+        {
+            self.at(node, W2757, "the profile that is asked for is not loaded");
+        }
         let Some(knowledge) = self.options.knowledge else { return };
         let ty = node.resource_type().unwrap_or_default();
         let asked: Vec<&str> = knowledge.globals(&ty).collect();
@@ -196,7 +200,7 @@ impl<'d> Check<'d, '_> {
 
     /// Whether a check finds no error, whose findings are then forgotten.
     fn trial(&mut self, check: impl FnOnce(&mut Self) -> bool) -> Option<bool> {
-        let kept = std::mem::replace(&mut self.findings, Findings::default());
+        let kept = std::mem::take(&mut self.findings);
         let known = check(self);
         let found = std::mem::replace(&mut self.findings, kept);
         known.then(|| !found.has_errors())
@@ -344,38 +348,56 @@ impl<'d> Check<'d, '_> {
                 }
                 if values.is_empty() { Some(false) } else { known }
             }
-            _ => {
-                let branch = wanted?;
-                let constant = branch.fixed.as_ref().map(|doc| (doc, true));
-                let constant = constant.or(branch.pattern.as_ref().map(|doc| (doc, false)));
-                if let Some((doc, exact)) = constant {
-                    let expected = within(doc.root().get("value")?, &rest)?;
-                    let exact = exact && rest.is_empty();
-                    return Some(values.iter().any(|value| same(expected, *value, exact)));
-                }
-                if !rest.is_empty() {
-                    return None;
-                }
-                if let Some(set) = &branch.binding {
-                    let found: Vec<_> = values.iter().map(|v| self.coded_in(*v, set)).collect();
-                    if found.contains(&Some(true)) {
-                        return Some(true);
-                    }
-                    return if found.contains(&None) { None } else { Some(false) };
-                }
-                if branch.children.is_empty() {
-                    return None;
-                }
-                let mut any = false;
-                for value in &values {
-                    any |= self.trial(|check| {
-                        check.fact(*value, branch, depth + 1);
-                        true
-                    }) == Some(true);
-                }
-                Some(any)
+            // The URL of an extension is that of its definition.
+            _ if path == "url" && wanted.is_none() => {
+                let mut urls = slice.types.iter().flat_map(|ty| &ty.profiles).peekable();
+                urls.peek()?;
+                let urls: Vec<&str> =
+                    urls.map(|url| url.split('|').next().unwrap_or(url)).collect();
+                let of =
+                    |node: &Node<'d>| node.string().is_some_and(|u| urls.contains(&u.as_ref()));
+                Some(values.iter().any(of))
             }
+            _ => self.says(&values, wanted?, &rest, depth),
         }
+    }
+
+    /// Whether values say what a slice fixes, binds or asks of them.
+    fn says(
+        &mut self,
+        values: &[Node<'d>],
+        branch: &Branch,
+        rest: &[String],
+        depth: usize,
+    ) -> Option<bool> {
+        let constant = branch.fixed.as_ref().map(|doc| (doc, true));
+        let constant = constant.or(branch.pattern.as_ref().map(|doc| (doc, false)));
+        if let Some((doc, exact)) = constant {
+            let expected = within(doc.root().get("value")?, rest)?;
+            let exact = exact && rest.is_empty();
+            return Some(values.iter().any(|value| same(expected, *value, exact)));
+        }
+        if !rest.is_empty() {
+            return None;
+        }
+        if let Some(set) = &branch.binding {
+            let found: Vec<_> = values.iter().map(|v| self.coded_in(*v, set)).collect();
+            if found.contains(&Some(true)) {
+                return Some(true);
+            }
+            return if found.contains(&None) { None } else { Some(false) };
+        }
+        if branch.children.is_empty() {
+            return None;
+        }
+        let mut any = false;
+        for value in values {
+            any |= self.trial(|check| {
+                check.fact(*value, branch, depth + 1);
+                true
+            }) == Some(true);
+        }
+        Some(any)
     }
 
     /// Values at the path of a discriminator.

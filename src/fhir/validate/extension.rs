@@ -96,16 +96,16 @@ impl<'d> Check<'d, '_> {
                 continue;
             }
             match tables::extension_by_url(&url).filter(|known| known.url == url) {
-                Some(known) => {
-                    if !known.context.iter().any(|context| place.is(context)) {
-                        let what = format!("`{}` stands on {}", known.id, known.context.join(", "));
-                        self.at(node, W2754, what);
-                    }
+                // HL7 marks all its definitions with them, whatever their own context says.
+                Some(known) if known.id.starts_with("structuredefinition-") => {}
+                Some(known) if !known.context.iter().any(|context| place.is(context)) => {
+                    let what = format!("`{}` stands on {}", known.id, known.context.join(", "));
+                    self.at(node, W2754, what);
                 }
                 None if self.options.refuse_unknown_extensions && !self.is_defined(&url) => {
                     self.at(node, W2754, "R4 does not define this extension");
                 }
-                None => {}
+                Some(_) | None => {}
             }
         }
     }

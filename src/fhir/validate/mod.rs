@@ -38,6 +38,8 @@ pub struct Options<'k> {
     pub refuse_markup: bool,
     /// Questionnaires, value sets and profiles to check against.
     pub knowledge: Option<&'k Knowledge>,
+    /// URL of the profile that the outermost resource has to fit, besides those it claims.
+    pub profile: Option<&'k str>,
 }
 
 impl Default for Options<'_> {
@@ -48,6 +50,7 @@ impl Default for Options<'_> {
             refuse_unknown_extensions: false,
             refuse_markup: false,
             knowledge: None,
+            profile: None,
         }
     }
 }

@@ -348,3 +348,146 @@ fn many_references_are_checked_in_one_pass() {
     let found = resource(&doc(&text), &Options::default());
     assert!(found.iter().all(|f| !f.is_error()), "{:?}", found.first());
 }
+
+const QUESTIONNAIRE: &str = r#"{"resourceType":"Questionnaire","url":"http://a/q","status":"active","item":[
+  {"linkId":"g","type":"group","item":[
+    {"linkId":"smokes","type":"boolean","required":true},
+    {"linkId":"packs","type":"integer","required":true,"extension":[
+      {"url":"http://hl7.org/fhir/StructureDefinition/maxValue","valueInteger":9}],
+      "enableWhen":[{"question":"smokes","operator":"=","answerBoolean":true}]}]},
+  {"linkId":"color","type":"choice","repeats":true,"answerOption":[
+    {"valueCoding":{"system":"urn:c","code":"red"}},{"valueCoding":{"system":"urn:c","code":"blue"}}]}]}"#;
+
+#[test]
+fn answers_are_checked_against_their_questionnaire() {
+    let mut knowledge = Knowledge::default();
+    knowledge.add(doc(QUESTIONNAIRE));
+    let check = |items: &str, expected: &[&str]| {
+        let text = format!(
+            r#"{{"resourceType":"QuestionnaireResponse","questionnaire":"http://a/q|1","status":"completed","item":[{items}]}}"#
+        );
+        let options = Options { knowledge: Some(&knowledge), ..Options::default() };
+        let found = resource(&doc(&text), &options);
+        let errors = found.iter().filter(|f| f.is_error());
+        let lines: Vec<_> = errors.map(|f| format!("{} {}", f.path, f.what)).collect();
+        assert_eq!(lines, expected, "{items}");
+    };
+    let group = |smokes: &str, packs: &str| {
+        format!(r#"{{"linkId":"g","item":[{{"linkId":"smokes","answer":[{{{smokes}}}]}}{packs}]}}"#)
+    };
+    let packs = |n: &str| format!(r#",{{"linkId":"packs","answer":[{{"valueInteger":{n}}}]}}"#);
+    let (yes, no) = (r#""valueBoolean":true"#, r#""valueBoolean":false"#);
+    let first = "QuestionnaireResponse.item[0]";
+    check(&group(yes, &packs("2")), &[]);
+    check(&group(no, ""), &[]);
+    check(&group(yes, ""), &[&format!("{first} a required item has no answer")]);
+    check(
+        &group(no, &packs("2")),
+        &[&format!("{first}.item[1] the item has an answer although it is not enabled")],
+    );
+    check(
+        &group(yes, &packs("10")),
+        &[&format!("{first}.item[1].answer[0].valueInteger the answer is outside of its limits")],
+    );
+    check(
+        &group(r#""valueString":"x""#, ""),
+        &[&format!(
+            "{first}.item[0].answer[0].valueString the answer to a `boolean` has another type"
+        )],
+    );
+    check(
+        &format!(
+            r#"{},{{"linkId":"color","answer":[{{"valueCoding":{{"system":"urn:c","code":"green"}}}}]}}"#,
+            group(no, "")
+        ),
+        &[
+            "QuestionnaireResponse.item[1].answer[0].valueCoding the answer is none of those that may be chosen",
+        ],
+    );
+    check(
+        &format!(r#"{},{{"linkId":"other"}}"#, group(no, "")),
+        &["QuestionnaireResponse.item[1] the questionnaire has no item of this `linkId`"],
+    );
+    check(
+        &format!(r#"{},{{"linkId":"packs"}}"#, group(no, "")),
+        &["QuestionnaireResponse.item[1] the questionnaire has this item in another place"],
+    );
+}
+
+const PROFILES: [&str; 2] = [
+    r#"{"resourceType":"StructureDefinition","url":"http://a/base","type":"Patient","derivation":"constraint",
+      "baseDefinition":"http://hl7.org/fhir/StructureDefinition/Patient","differential":{"element":[
+      {"id":"Patient.identifier","path":"Patient.identifier","min":1,"slicing":{"rules":"closed",
+        "discriminator":[{"type":"value","path":"system"}]}},
+      {"id":"Patient.identifier:mrn","path":"Patient.identifier","sliceName":"mrn","min":1,"max":"1"},
+      {"id":"Patient.identifier:mrn.system","path":"Patient.identifier.system","fixedUri":"urn:mrn"}]}}"#,
+    r#"{"resourceType":"StructureDefinition","url":"http://a/child","type":"Patient","derivation":"constraint",
+      "baseDefinition":"http://a/base","differential":{"element":[
+      {"path":"Patient.birthDate","min":1},{"path":"Patient.photo","max":"0"},
+      {"path":"Patient.maritalStatus","patternCodeableConcept":{"coding":[{"code":"M"}]}},
+      {"path":"Patient.name","constraint":[{"key":"n-1","severity":"error","human":"a family name",
+        "expression":"family.exists()"}]}]}}"#,
+];
+
+#[test]
+fn profiles_are_checked_with_their_bases() {
+    let mut knowledge = Knowledge::default();
+    PROFILES.iter().for_each(|text| knowledge.add(doc(text)));
+    let told = |profile: &str, inside: &str| {
+        let text = format!(r#"{{"resourceType":"Patient",{inside}}}"#);
+        let options =
+            Options { knowledge: Some(&knowledge), profile: Some(profile), ..Options::default() };
+        let found = resource(&doc(&text), &options);
+        let errors = found.iter().filter(|f| f.is_error());
+        errors.map(|f| format!("{} {}", f.path, f.what)).collect::<Vec<_>>().join("; ")
+    };
+    let mrn = r#""identifier":[{"system":"urn:mrn","value":"1"}]"#;
+    let check = |profile: &str, inside: &str, expected: &str| {
+        assert_eq!(told(profile, inside), expected, "{profile} {inside}");
+    };
+    check("http://a/base|1.0", mrn, "");
+    check(
+        "http://a/child",
+        &format!(
+            r#"{mrn},"birthDate":"2020","maritalStatus":{{"text":"x","coding":[{{"code":"M"}}]}}"#
+        ),
+        "",
+    );
+    check(
+        "http://a/base",
+        r#""active":true"#,
+        "Patient the profile requires `identifier`; Patient the profile requires `identifier:mrn`",
+    );
+    check(
+        "http://a/base",
+        r#""identifier":[{"system":"urn:mrn"},{"system":"urn:x"}]"#,
+        "Patient.identifier[1] the profile allows none beside its slices",
+    );
+    check("http://a/child", mrn, "Patient the profile requires `birthDate`");
+    check(
+        "http://a/child",
+        &format!(
+            r#"{mrn},"birthDate":"2020","photo":[{{"title":"x"}}],"maritalStatus":{{"text":"x"}},"name":[{{"text":"x"}}]"#
+        ),
+        "Patient the profile allows fewer of `photo`; Patient.maritalStatus the value lacks what the profile's pattern has; Patient.name[0] n-1: a family name",
+    );
+    check("http://a/unknown", mrn, "Patient the profile that is asked for is not loaded");
+    let claim = format!(r#""meta":{{"profile":["http://a/child"]}},{mrn}"#);
+    check("http://a/base", &claim, "Patient the profile requires `birthDate`");
+}
+
+#[test]
+fn packages_of_profile_facts_are_loaded() {
+    let mut knowledge = Knowledge::default();
+    let rows = r#"{"id":"p","url":"http://hl7.org/fhir/us/core/StructureDefinition/p","type":"Patient","base":"Patient","elements":[{"id":"Patient.name","min":1},{"id":"Patient.extension:e","max":"1","slice":"e","types":["Extension"],"profiles":["uscore:e"]}]}
+{"id":"e","url":"http://hl7.org/fhir/us/core/StructureDefinition/e","type":"Extension","base":"Extension","elements":[{"id":"Extension.value[x]","min":1,"types":["code"]}]}"#;
+    assert_eq!(knowledge.add_package(rows), 2);
+    let profile = "http://hl7.org/fhir/us/core/StructureDefinition/p";
+    let options =
+        Options { knowledge: Some(&knowledge), profile: Some(profile), ..Options::default() };
+    let text = r#"{"resourceType":"Patient","extension":[
+      {"url":"http://hl7.org/fhir/us/core/StructureDefinition/e","valueString":"x"}]}"#;
+    let found = resource(&doc(text), &options);
+    let lines: Vec<_> = found.iter().filter(|f| f.is_error()).map(|f| f.path.as_str()).collect();
+    assert_eq!(lines, ["Patient", "Patient.extension[0].valueString"]);
+}
