@@ -13,7 +13,7 @@ use crate::base::ChannelName;
 use crate::consent::{self, Facts};
 use crate::fault::codes::{W4102, W9001};
 use crate::fault::{Fault, Place};
-use crate::mapping::Mapping;
+use crate::mapping::{Mapped, Mapping};
 use crate::message::{
     Body, Content, Decision, Fate, FaultRecord, Leaf, MessageRecord, Stage, Step, Trail, Verdict,
 };
@@ -192,22 +192,39 @@ fn make(
     }
     if let Some(mapping) = &to.mapping {
         let begin = (around.monotonic)();
-        let mapped = mapping.run(&content, &rules.site);
-        shared.step(Stage::Map, Some(to), (around.monotonic)().saturating_sub(begin));
-        let mapped = mapped?;
-        shared.note(format!("{} values, {} fields unused", mapped.values, mapped.unused));
-        shared.left.unused += mapped.unused as u64;
-        let unmapped = mapped.warnings.iter().filter(|warning| warning.code() == W4102);
-        shared.left.unmapped += unmapped.count() as u64;
-        if let Some(step) = shared.trail.steps.last_mut() {
-            step.warnings = mapped.warnings.iter().take(WARNINGS_MAX).map(warning).collect();
+        if to.seal.is_empty() {
+            // Nobody looks into it again: it is written as it leaves.
+            let mapped = mapping.write(&content, &rules.site);
+            let took = (around.monotonic)().saturating_sub(begin);
+            return note_mapped(mapped, to, took, shared);
         }
-        content = mapped.content;
+        let mapped = mapping.run(&content, &rules.site);
+        let took = (around.monotonic)().saturating_sub(begin);
+        content = note_mapped(mapped, to, took, shared)?;
     }
     if !to.seal.is_empty() {
         content = encrypt((&rules.name, to), content, shared, around)?;
     }
     Ok(content.to_body())
+}
+
+/// Tells the trail of a mapping run, and gives what it made.
+fn note_mapped<C>(
+    mapped: Result<Mapped<C>, Fault>,
+    to: &DestinationRules,
+    took: Duration,
+    shared: &mut Shared<'_>,
+) -> Result<C, Fault> {
+    shared.step(Stage::Map, Some(to), took);
+    let mapped = mapped?;
+    shared.note(format!("{} values, {} fields unused", mapped.values, mapped.unused));
+    shared.left.unused += mapped.unused as u64;
+    let unmapped = mapped.warnings.iter().filter(|warning| warning.code() == W4102);
+    shared.left.unmapped += unmapped.count() as u64;
+    if let Some(step) = shared.trail.steps.last_mut() {
+        step.warnings = mapped.warnings.iter().take(WARNINGS_MAX).map(warning).collect();
+    }
+    Ok(mapped.content)
 }
 
 /// Most warnings kept of one mapping run: a message with a thousand results that all lack

@@ -13,7 +13,8 @@ pub mod tables;
 pub mod validate;
 
 pub use doc::{
-    Builder, DOC_BYTES_MAX, Doc, Items, Members, NAME_BYTES_MAX, Node, NodeId, NodeKind,
+    Builder, DOC_BYTES_MAX, Doc, Items, Members, NAME_BYTES_MAX, Node, NodeId, NodeKind, Sink,
+    Writer,
 };
 pub use path::{
     Context, FhirPath, PATH_BYTES_MAX, PathError, STEPS_MAX, Value, functions, type_of,

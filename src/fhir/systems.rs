@@ -3,6 +3,8 @@
 //! One table for mappings, which write the URI, and for consent, which must know that two
 //! names mean one system. What stands in no table is nobody's here: [`of`] gives none.
 
+use std::sync::LazyLock;
+
 /// Names of HL7 table 0396 and those senders use in their place, with the URI of FHIR.
 ///
 /// Source: FHIR R4 terminologies-systems.html; HL7 table 0396.
@@ -150,11 +152,17 @@ pub fn of(name: &str) -> Option<&'static str> {
     // An edition of SNOMED CT: `http://snomed.info/sct/900000000000207008`.
     let bare = if bare.starts_with("snomed.info/sct/") { "snomed.info/sct" } else { &*bare };
     let alias = ALIASES.iter().find(|(alias, _)| *alias == bare).map(|(_, uri)| *uri);
-    let known = NAMES.iter().map(|(_, uri)| *uri).chain([CONFIDENTIALITY, ACT_CODE]);
     alias
-        .or_else(|| known.into_iter().find(|uri| normal(uri) == bare))
+        .or_else(|| BARE.iter().find(|(known, _)| known == bare).map(|(_, uri)| *uri))
         .or_else(|| name.split_once('-').and_then(|(stem, _)| own(stem)))
 }
+
+/// The known URIs in their one spelling, made once: every name of a person with a dot in it
+/// is looked for here.
+static BARE: LazyLock<Vec<(String, &'static str)>> = LazyLock::new(|| {
+    let known = NAMES.iter().map(|(_, uri)| *uri).chain([CONFIDENTIALITY, ACT_CODE]);
+    known.map(|uri| (normal(uri), uri)).collect()
+});
 
 /// Whether two URIs of [`of`] name systems that share codes.
 #[must_use]

@@ -4,6 +4,27 @@
 //! asked at run time and all of it is inlined; elsewhere by arithmetic on words. The pass
 //! over whole messages takes AVX2 where there is any: see [`super::scan`].
 
+#[cfg(test)]
+thread_local! {
+    static WORK: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Counts bytes looked at, in tests alone, which see by it whether work grows with input.
+#[inline(always)]
+pub(super) fn work(bytes: usize) {
+    #[cfg(test)]
+    WORK.with(|work| work.set(work.get() + bytes));
+    let _ = bytes;
+}
+
+/// Bytes that some work looks at.
+#[cfg(test)]
+pub(super) fn worked<T>(work: impl FnOnce() -> T) -> (usize, T) {
+    let before = WORK.with(std::cell::Cell::get);
+    let done = work();
+    (WORK.with(std::cell::Cell::get) - before, done)
+}
+
 /// Bytes compared at once.
 pub(super) const BLOCK: usize = 16;
 
@@ -53,6 +74,23 @@ fn any_of_words<const N: usize>(block: &[u8; BLOCK], marks: [u8; N]) -> u32 {
     bits
 }
 
+/// The bytes as text, where all are ASCII and none is the mark.
+#[expect(unsafe_code, reason = "a second look at every byte of every value that is read")]
+#[inline]
+pub(super) fn plain(bytes: &[u8], mark: Option<u8>) -> Option<&str> {
+    // No byte of plain text has its high bit set, so such a mark is none.
+    let mark = mark.unwrap_or(0xff);
+    let is_plain = match bytes.last_chunk::<BLOCK>() {
+        Some(last) => {
+            let (blocks, _) = bytes.as_chunks::<BLOCK>();
+            blocks.iter().chain([last]).all(|b| b.is_ascii() && any_of(b, [mark]) == 0)
+        }
+        None => bytes.iter().all(|b| b.is_ascii() && *b != mark),
+    };
+    // SAFETY: ASCII is UTF-8.
+    is_plain.then(|| unsafe { std::str::from_utf8_unchecked(bytes) })
+}
+
 /// The blocks of some bytes in turn: where each begins, and the bits of its marks.
 ///
 /// The last block overlaps the one before it, its bits then shifted to what is new; of
@@ -77,6 +115,7 @@ impl<const N: usize> Iterator for Blocks<'_, N> {
     fn next(&mut self) -> Option<(usize, u32)> {
         let at = self.at;
         let rest = self.bytes.get(at..)?;
+        work(rest.len().min(BLOCK));
         self.at = at + BLOCK;
         if let Some(block) = rest.first_chunk() {
             return Some((at, any_of(block, self.marks)));
@@ -116,6 +155,22 @@ mod tests {
                 assert_eq!(found, plain, "{length} {from}");
             }
         }
+    }
+
+    #[test]
+    fn plain_text_is_told() {
+        for length in 0..70 {
+            let mut bytes = vec![b'a'; length];
+            assert_eq!(plain(&bytes, Some(b'\\')).map(str::len), Some(length));
+            for at in 0..length {
+                for (byte, mark) in [(b'\\', Some(b'\\')), (0xe9, None), (0xff, Some(b'\\'))] {
+                    bytes[at] = byte;
+                    assert_eq!(plain(&bytes, mark), None, "{length} {at}");
+                }
+                bytes[at] = b'a';
+            }
+        }
+        assert_eq!(plain(b"a\\b", None), Some("a\\b"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::delimiters::Delimiters;
 use super::edit::{Overlay, Piece};
 use super::header::Header;
 use super::path::{Path, Pick};
-use super::scan::{self, Entry, SegmentId};
+use super::scan::{self, Entries, SegmentId};
 use super::segment::Segment;
 use super::structure::Tree;
 use super::tolerance::{Tolerance, Tolerances};
@@ -38,7 +38,7 @@ pub(super) struct Base {
     pub charset: Charset,
     /// The message as it came where that was UTF-16 or UTF-32; `bytes` are then UTF-8.
     pub wide: Option<(charset::Wide, Bytes)>,
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
     pub tolerances: Tolerances,
     is_utf8: OnceLock<bool>,
     tree: OnceLock<Tree>,
@@ -107,7 +107,12 @@ impl Message {
         }
         let declared = || {
             let range = scan::part(header, delimiters.field, 17, Charset::Latin1)?;
-            Some(Charset::declared(&header[range], Some(delimiters.repetition)))
+            Some(match &header[range] {
+                // The two that nearly every message has.
+                b"" => Charset::Unstated,
+                b"UNICODE UTF-8" => Charset::Utf8,
+                names => Charset::declared(names, Some(delimiters.repetition)),
+            })
         };
         let charset = match (&wide, charset) {
             (Some(_), _) => Charset::Utf8,
@@ -281,25 +286,30 @@ impl Message {
     #[must_use]
     pub fn places(&self, path: &Path) -> Vec<Path> {
         let mut out = Vec::new();
+        let (mut counted, mut before) = (0, 0);
         for index in self.places_of(path) {
             let Some(segment) = self.segment(index) else { continue };
-            let before = (0..=index).filter(|i| self.segment_id(*i) == Some(path.id())).count();
+            // Inside of groups the places may go back.
+            if index < counted {
+                (counted, before) = (0, 0);
+            }
+            let same = |i: &usize| self.segment_id(*i) == Some(path.id());
+            before += (counted..=index).filter(same).count();
+            counted = index + 1;
             let here = path.in_occurrence(before);
-            let Some(field) = path.field().and_then(|n| segment.field(n)) else {
-                if path.field().is_none() {
-                    out.push(here);
+            match (path.field().and_then(|n| segment.field(n)), path.repetition()) {
+                (None, _) | (_, Pick::Nth(_)) => {
+                    if segment.read(&here).is_some() {
+                        out.push(here);
+                    }
                 }
-                continue;
-            };
-            match path.repetition() {
-                Pick::Nth(_) => out.push(here),
-                Pick::Open | Pick::All => {
-                    let count = field.repetitions().count();
-                    out.extend((1..=count).map(|n| here.in_repetition(n)));
+                (Some(field), Pick::Open | Pick::All) => {
+                    let repetitions = (1..).zip(field.repetitions());
+                    let found = repetitions.filter(|(_, value)| value.below(path).is_some());
+                    out.extend(found.map(|(n, _)| here.in_repetition(n)));
                 }
             }
         }
-        out.retain(|path| self.read(path).is_some());
         out
     }
 

@@ -1,8 +1,8 @@
 //! The scan: where segments begin and end, and where the n-th part of a piece lies.
 //!
-//! Segments are found once, by one pass of `memchr` over their terminators; parts below
-//! are found on demand, by a pass over their own segment. Nothing here allocates but the
-//! list of segments. In character sets whose second bytes look like delimiters, parts
+//! Segments are found once, by one pass over their terminators; parts below are found on
+//! demand, by a pass over their own segment. Nothing here allocates but the list of the
+//! segments of long messages. In character sets whose second bytes look like delimiters, parts
 //! are found by a slower walk over whole characters.
 
 use std::ops::Range;
@@ -64,6 +64,53 @@ impl SegmentId {
     }
 }
 
+/// The segments of a message. The first few stand in place, so that indexing an ordinary
+/// message takes no memory of its own.
+#[derive(Clone)]
+pub(super) struct Entries {
+    few: [Entry; FEW],
+    count: usize,
+    /// All of them, once they are more than a few.
+    many: Vec<Entry>,
+}
+
+/// Segments that stand in place: most messages that are no result have fewer.
+const FEW: usize = 16;
+
+impl Entries {
+    fn new() -> Self {
+        let none = Entry { start: 0, end: 0, id: SegmentId::NONE };
+        Self { few: [none; FEW], count: 0, many: Vec::new() }
+    }
+
+    fn push(&mut self, entry: Entry) {
+        match self.few.get_mut(self.count) {
+            Some(place) => *place = entry,
+            None => {
+                if self.many.is_empty() {
+                    self.many.reserve(8 * FEW);
+                    self.many.extend_from_slice(&self.few);
+                }
+                self.many.push(entry);
+            }
+        }
+        self.count += 1;
+    }
+}
+
+impl std::ops::Deref for Entries {
+    type Target = [Entry];
+
+    #[inline]
+    fn deref(&self) -> &[Entry] {
+        if self.many.is_empty() {
+            self.few.get(..self.count).unwrap_or_default()
+        } else {
+            &self.many
+        }
+    }
+}
+
 /// Finds the segments of a message from `from` on.
 ///
 /// CR always ends a segment; LF does after CR, where a segment name and a separator
@@ -73,41 +120,145 @@ pub(super) fn segments(
     from: usize,
     separator: u8,
     tolerances: &mut Tolerances,
-) -> Result<Vec<Entry>, Fault> {
+) -> Result<Entries, Fault> {
     if u32::try_from(bytes.len()).is_err() {
         return Err(Fault::new(W2007));
     }
-    let has_cr = memchr(b'\r', bytes).is_some();
-    let mut entries = Vec::with_capacity(16);
-    let mut start = from;
-    for found in memchr2_iter(b'\r', b'\n', &bytes[from..]) {
-        let at = from + found;
-        if at < start {
-            continue;
+    let mut pass = Pass {
+        bytes,
+        separator,
+        has_cr: memchr(b'\r', bytes).is_some(),
+        start: from,
+        entries: Entries::new(),
+        tolerances: *tolerances,
+    };
+    pass.run(from)?;
+    *tolerances = pass.tolerances;
+    Ok(pass.entries)
+}
+
+/// The pass over a message that finds its segments.
+struct Pass<'a> {
+    bytes: &'a [u8],
+    separator: u8,
+    has_cr: bool,
+    /// Where the segment begins that is not ended yet.
+    start: usize,
+    entries: Entries,
+    tolerances: Tolerances,
+}
+
+impl Pass<'_> {
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "the feature that the function needs was asked for")]
+    fn run(&mut self, from: usize) -> Result<(), Fault> {
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: this machine has AVX2.
+            return unsafe { self.run_avx2(from) };
+        }
+        self.run_portable(from)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn run(&mut self, from: usize) -> Result<(), Fault> {
+        self.run_portable(from)
+    }
+
+    /// By `memchr`, which has vectors of its own for every machine it knows.
+    fn run_portable(&mut self, from: usize) -> Result<(), Fault> {
+        for found in memchr2_iter(b'\r', b'\n', self.bytes.get(from..).unwrap_or_default()) {
+            self.line_end(from + found)?;
+        }
+        self.finish()
+    }
+
+    /// By one pass of 64 bytes a step, whose line ends are then bits of one word: between
+    /// two of them lie some hundred bytes, about what a call of `memchr` costs.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2")]
+    fn run_avx2(&mut self, from: usize) -> Result<(), Fault> {
+        let (blocks, rest) = self.bytes.get(from..).unwrap_or_default().as_chunks::<64>();
+        let mut at = from;
+        for block in blocks {
+            let mut bits = line_ends(block);
+            while bits != 0 {
+                self.line_end(at + bits.trailing_zeros() as usize)?;
+                bits &= bits - 1;
+            }
+            at += block.len();
+        }
+        for (offset, byte) in rest.iter().enumerate() {
+            if matches!(byte, b'\r' | b'\n') {
+                self.line_end(at + offset)?;
+            }
+        }
+        self.finish()
+    }
+
+    /// Takes one CR or LF.
+    #[inline]
+    fn line_end(&mut self, at: usize) -> Result<(), Fault> {
+        let bytes = self.bytes;
+        marks::work(1);
+        if at < self.start {
+            return Ok(());
         }
         let mut next = at + 1;
         if bytes[at] == b'\r' {
             if bytes.get(next) == Some(&b'\n') {
                 next += 1;
-                tolerances.insert(Tolerance::CarriageReturnLineFeed);
+                self.tolerances.insert(Tolerance::CarriageReturnLineFeed);
             }
-        } else if has_cr && !begins_segment(&bytes[next..], separator) {
-            tolerances.insert(Tolerance::LineFeedInText);
-            continue;
+        } else if self.has_cr && !begins_segment(&bytes[next..], self.separator) {
+            self.tolerances.insert(Tolerance::LineFeedInText);
+            return Ok(());
         } else {
-            tolerances.insert(Tolerance::LineFeed);
+            self.tolerances.insert(Tolerance::LineFeed);
         }
-        push(&mut entries, bytes, start..at, separator, tolerances)?;
-        start = next;
+        self.push(self.start..at)?;
+        self.start = next;
+        Ok(())
     }
-    if start < bytes.len() {
-        tolerances.insert(Tolerance::NoFinalTerminator);
-        push(&mut entries, bytes, start..bytes.len(), separator, tolerances)?;
+
+    /// Takes what stands behind the last line end.
+    fn finish(&mut self) -> Result<(), Fault> {
+        if self.start < self.bytes.len() {
+            self.tolerances.insert(Tolerance::NoFinalTerminator);
+            self.push(self.start..self.bytes.len())?;
+        }
+        if self.tolerances.contains(Tolerance::UnnamedSegment) {
+            tell_trailing(&self.entries, &mut self.tolerances);
+        }
+        Ok(())
     }
-    if tolerances.contains(Tolerance::UnnamedSegment) {
-        tell_trailing(&entries, tolerances);
+
+    /// Notes one segment, or that it is a blank line.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the length was checked to fit 32 bits")]
+    fn push(&mut self, range: Range<usize>) -> Result<(), Fault> {
+        let segment = &self.bytes[range.clone()];
+        if segment.is_empty() {
+            self.tolerances.insert(Tolerance::BlankLine);
+            return Ok(());
+        }
+        if self.entries.count >= SEGMENTS_MAX {
+            return Err(Fault::new(W2006));
+        }
+        let id = SegmentId::of(segment, self.separator);
+        if id == SegmentId::NONE {
+            self.tolerances.insert(Tolerance::UnnamedSegment);
+        } else if segment[..3].iter().any(u8::is_ascii_lowercase) {
+            self.tolerances.insert(match self.entries.count {
+                0 => Tolerance::LowerCaseHeader,
+                _ => Tolerance::LowerCaseName,
+            });
+        }
+        if segment.len() > 4 && segment.last() == Some(&self.separator) {
+            self.tolerances.insert(Tolerance::TrailingDelimiters);
+        }
+        self.entries.push(Entry { start: range.start as u32, end: range.end as u32, id });
+        Ok(())
     }
-    Ok(entries)
 }
 
 /// Tells lines without a name behind the last segment from those between segments.
@@ -123,39 +274,25 @@ fn tell_trailing(entries: &[Entry], tolerances: &mut Tolerances) {
     }
 }
 
-/// Notes one segment, or that it is a blank line.
-#[expect(clippy::cast_possible_truncation, reason = "the length was checked to fit 32 bits")]
-fn push(
-    entries: &mut Vec<Entry>,
-    bytes: &[u8],
-    range: Range<usize>,
-    separator: u8,
-    tolerances: &mut Tolerances,
-) -> Result<(), Fault> {
-    let segment = &bytes[range.clone()];
-    if segment.is_empty() {
-        tolerances.insert(Tolerance::BlankLine);
-        return Ok(());
-    }
-    if entries.len() >= SEGMENTS_MAX {
-        return Err(Fault::new(W2006));
-    }
-    let id = SegmentId::of(segment, separator);
-    if id == SegmentId::NONE {
-        tolerances.insert(Tolerance::UnnamedSegment);
-    } else if segment[..3].iter().any(u8::is_ascii_lowercase) {
-        let is_header = entries.is_empty();
-        tolerances.insert(if is_header {
-            Tolerance::LowerCaseHeader
-        } else {
-            Tolerance::LowerCaseName
-        });
-    }
-    if segment.len() > 4 && segment.last() == Some(&separator) {
-        tolerances.insert(Tolerance::TrailingDelimiters);
-    }
-    entries.push(Entry { start: range.start as u32, end: range.end as u32, id });
-    Ok(())
+/// Bits of the bytes of a block that are CR or LF, the first byte lowest.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn line_ends(block: &[u8; 64]) -> u64 {
+    use std::arch::x86_64::{
+        __m256i, _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
+        _mm256_setr_epi64x,
+    };
+    let (cr, lf) = (_mm256_set1_epi8(13), _mm256_set1_epi8(10));
+    let (words, _) = block.as_chunks::<8>();
+    let word = |i: usize| words.get(i).map_or(0, |word| i64::from_le_bytes(*word));
+    // Four words in a row become one load, without a pointer.
+    let load = |i: usize| _mm256_setr_epi64x(word(i), word(i + 1), word(i + 2), word(i + 3));
+    let ends = |bytes: __m256i| {
+        let found = _mm256_or_si256(_mm256_cmpeq_epi8(bytes, cr), _mm256_cmpeq_epi8(bytes, lf));
+        u64::from(_mm256_movemask_epi8(found).cast_unsigned())
+    };
+    ends(load(0)) | ends(load(4)) << 32
 }
 
 /// Whether a segment name and a separator stand here.
@@ -177,13 +314,15 @@ pub(super) fn find(bytes: &[u8], from: usize, mark: u8, charset: Charset) -> Opt
         return find_wide(bytes, from, mark, charset);
     }
     // Most parts end within a block, which costs less than a call of `memchr`.
-    let Some((block, more)) = rest.split_first_chunk::<BLOCK>() else {
-        return rest.iter().position(|b| *b == mark).map(|at| from + at);
+    let found = match rest.split_first_chunk::<BLOCK>() {
+        None => rest.iter().position(|b| *b == mark),
+        Some((block, more)) => match marks::any_of(block, [mark]) {
+            0 => memchr(mark, more).map(|at| BLOCK + at),
+            bits => Some(bits.trailing_zeros() as usize),
+        },
     };
-    match marks::any_of(block, [mark]) {
-        0 => memchr(mark, more).map(|at| from + BLOCK + at),
-        bits => Some(from + bits.trailing_zeros() as usize),
-    }
+    marks::work(found.unwrap_or(rest.len()));
+    found.map(|at| from + at)
 }
 
 /// Like [`find`], stepping over the second bytes of characters.
@@ -280,6 +419,7 @@ pub(super) fn count(bytes: &[u8], mark: u8, charset: Charset) -> usize {
     if charset.may_hide(bytes) {
         return Parts::new(bytes, Some(mark), charset).count();
     }
+    marks::work(bytes.len());
     memchr::memchr_iter(mark, bytes).count() + 1
 }
 
@@ -332,6 +472,8 @@ impl Iterator for Parts<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hl7v2::{Message, Path};
+    use bytes::Bytes;
 
     #[test]
     fn terminators() {
@@ -350,6 +492,28 @@ mod tests {
         check("MSH|1\rNTE|a\n\rOBX|1", &["MSH|1", "NTE|a\n", "OBX|1"]);
         check("MSH|1\na b\nPID|2", &["MSH|1", "a b", "PID|2"]);
         check("", &[]);
+    }
+
+    #[test]
+    fn both_passes_find_the_same() {
+        let line = ["OBX|1|", &"x".repeat(61), "\n|a\nNTE|b\r\npid|c\r\r\n", "\nZ|\r"].concat();
+        let text = ["MSH|1\r", &line.repeat(9)].concat();
+        for from in [0, 3] {
+            for end in 0..text.len() {
+                let mut passes = [Tolerances::default(); 2].map(|tolerances| Pass {
+                    bytes: &text.as_bytes()[..end],
+                    separator: b'|',
+                    has_cr: end > 5,
+                    start: from,
+                    entries: Entries::new(),
+                    tolerances,
+                });
+                passes[0].run(from).unwrap();
+                passes[1].run_portable(from).unwrap();
+                let found = passes.map(|pass| (pass.entries.to_vec(), pass.tolerances));
+                assert_eq!(found[0], found[1], "{from} {end}");
+            }
+        }
     }
 
     #[test]
@@ -372,6 +536,46 @@ mod tests {
         assert_eq!(part(bytes, b'|', 1, set), Some(2..7));
         assert_eq!(part(bytes, b'|', 1, Charset::Latin1), Some(2..3));
         assert_eq!(count(b"\x83\x7c|b", b'|', set), 2);
+    }
+
+    /// Reads every part of a message that has `n` of something.
+    fn read_all(text: &str, paths: [&str; 3]) -> usize {
+        let (bytes, message) = marks::worked(|| {
+            let message = Message::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap();
+            let values = message.segments().flat_map(|segment| segment.fields());
+            let parts = values.flat_map(|f| f.repetitions()).flat_map(|r| r.components());
+            let parts = parts.flat_map(|c| c.subcomponents()).filter(|s| !s.is_empty()).count();
+            for path in paths.map(|path| Path::parse(path).unwrap()) {
+                assert_eq!(message.read_all(&path).len(), message.places(&path).len(), "{path}");
+                let _ = message.read(&path);
+            }
+            parts
+        });
+        assert!(message > 0);
+        bytes
+    }
+
+    #[test]
+    fn work_grows_with_the_message_and_no_faster() {
+        let of = |head: &str, unit: &str, n: usize| {
+            ["MSH|^~\\&|A||||||ADT^A01|7|P|2.5\r", head, &unit.repeat(n), "\r"].concat()
+        };
+        for (head, unit, most, paths) in [
+            ("", "NTE|1||text~more^b&c\r", 100_000, ["NTE-3.2", "NTE[*]-3", "NTE[99]-3.1.2"]),
+            ("PID|1||", "5^^^E&1&ISO~", 200_000, ["PID-3", "PID-3.4.2", "PID-3[99].4"]),
+            ("PID|1||", "x&", 1_000_000, ["PID-3", "PID-3.1.999", "PID-3.1"]),
+            ("PID|1||", "x^", 1_000_000, ["PID-3.1", "PID-3.99", "PID-3.2.1"]),
+            ("PID", "|x", 100_000, ["PID-1", "PID-9999", "PID-12345.1"]),
+            ("NTE|1||", "two\nlines ", 100_000, ["NTE-3", "NTE-3.1", "NTE-3.1.1"]),
+        ] {
+            // A part shorter than a block costs a block, at each level and for each way of
+            // reading; but a hundred times as much input costs a hundred times as much.
+            let [few, many] = [most / 100, most].map(|n| {
+                let text = of(head, unit, n);
+                read_all(&text, paths) as f64 / text.len() as f64
+            });
+            assert!(many < 1.2 * few && many < 80.0, "{unit}: {few} bytes a byte, then {many}");
+        }
     }
 
     #[test]

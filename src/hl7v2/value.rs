@@ -6,7 +6,9 @@ use std::ops::Range;
 
 use super::charset::Charset;
 use super::escape;
+use super::marks;
 use super::message::Base;
+use super::path::Path;
 use super::scan::{self, Parts};
 
 /// What a piece is, so what divides it further.
@@ -69,20 +71,13 @@ impl<'m> Value<'m> {
     #[must_use]
     pub fn text(&self) -> Cow<'m, str> {
         let escape = self.base.delimiters.escape.filter(|_| self.level != Level::Verbatim);
-        let has_escape = match escape {
-            None => false,
-            // Most values are shorter than a call of `memchr` is worth.
-            Some(escape) if self.raw.len() < 32 => self.raw.contains(&escape),
-            Some(escape) => memchr::memchr(escape, self.raw).is_some(),
-        };
-        let charset = self.base.charset;
-        if !has_escape
-            && self.raw.is_ascii()
-            && !matches!(charset, Charset::Iso2022(_))
-            && let Ok(text) = std::str::from_utf8(self.raw)
+        // Nearly all values are plain: nothing to replace and nothing to decode.
+        if !matches!(self.base.charset, Charset::Iso2022(_))
+            && let Some(text) = marks::plain(self.raw, escape)
         {
             return Cow::Borrowed(text);
         }
+        let has_escape = escape.is_some_and(|escape| memchr::memchr(escape, self.raw).is_some());
         let charset = self.base.text_charset();
         if has_escape {
             escape::text(self.raw, &self.base.delimiters, charset)
@@ -110,6 +105,18 @@ impl<'m> Value<'m> {
     pub fn is_truncated(&self) -> bool {
         self.level != Level::Verbatim
             && self.base.delimiters.truncation.is_some_and(|mark| self.raw.last() == Some(&mark))
+    }
+
+    /// The component and subcomponent of a repetition that a path means.
+    pub(super) fn below(self, path: &Path) -> Option<Self> {
+        let value = match path.component() {
+            None => self,
+            Some(n) => self.component(n)?,
+        };
+        match path.subcomponent() {
+            None => Some(value),
+            Some(n) => value.subcomponent(n),
+        }
     }
 
     /// Repetitions of a field; anything else is its own only one.

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use crate::fhir::Builder;
+use crate::fhir::Sink;
 use crate::fhir::tables::Element;
 
 /// No node.
@@ -242,15 +242,15 @@ impl<'r> Arena<'r> {
 
     /// Writes a node and all below it, `see` being shown each leaf with the path to it.
     /// Gives the number of leaves.
-    pub(crate) fn write(&self, at: At, out: &mut Builder, see: &mut Seen<'_>) -> usize {
+    pub(crate) fn write<S: Sink>(&self, at: At, out: &mut S, see: &mut Seen<'_>) -> usize {
         let mut path = String::new();
         self.walk(at, out, see, &mut path, 0)
     }
 
-    fn walk(
+    fn walk<S: Sink>(
         &self,
         at: At,
-        out: &mut Builder,
+        out: &mut S,
         see: &mut Seen<'_>,
         path: &mut String,
         depth: usize,
@@ -321,7 +321,7 @@ fn is_member(element: &Element, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fhir::tables;
+    use crate::fhir::{Builder, tables};
 
     fn json(arena: &Arena<'_>, at: At) -> String {
         let mut out = Builder::new();

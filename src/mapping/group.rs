@@ -11,6 +11,9 @@ use crate::hl7v2::Message;
 /// How many instances back a segment out of order looks for its group.
 const RECENT_MAX: usize = 64;
 
+/// Deepest nesting of groups: structures of the standard reach 5.
+const DEPTH_MAX: usize = 16;
+
 /// Groups and segments of one message after a structure.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
@@ -27,6 +30,10 @@ struct Instance {
     /// Place of the group in the structure.
     node: u16,
     parent: u32,
+    /// First and last segment in it, by their indexes; the first is above the last while
+    /// there is none.
+    first: u32,
+    last: u32,
 }
 
 /// The walk through the segments.
@@ -44,7 +51,7 @@ impl Groups {
     pub(crate) fn read(message: &Message, structure: &Structure) -> Self {
         let mut placing = Placing {
             structure,
-            instances: vec![Instance { node: 0, parent: 0 }],
+            instances: vec![Instance { node: 0, parent: 0, first: 0, last: u32::MAX }],
             open: vec![(0, 0)],
             cursor: 0,
         };
@@ -54,6 +61,7 @@ impl Groups {
         for (index, segment) in (0u32..).zip(message.segments()) {
             let (leaf, group) = placing.place(segment.id());
             of_segment.push(group);
+            placing.note(group, index);
             if leaf != NOWHERE {
                 by_leaf.push((leaf, index));
             }
@@ -111,10 +119,11 @@ impl Groups {
         see: &mut dyn FnMut(usize) -> Go,
     ) -> Go {
         for leaf in leaves {
-            // Segments before the group's own instance number cannot be in it, but their
-            // places say nothing of that; the list of one leaf is short unless it repeats.
-            let start = self.by_leaf.partition_point(|(l, _)| l < leaf);
-            for (_, segment) in self.by_leaf.iter().skip(start).take_while(|(l, _)| l == leaf) {
+            let Some(instance) = self.instances.get(within as usize) else { continue };
+            let (first, last) = ((*leaf, instance.first), (*leaf, instance.last));
+            let start = self.by_leaf.partition_point(|place| *place < first);
+            for (_, segment) in self.by_leaf.iter().skip(start).take_while(|at| **at <= last) {
+                // What stands between its segments may be another's, out of order.
                 let group = self.of_segment(*segment as usize);
                 if self.is_within(group, within) && see(*segment as usize) == Go::Stop {
                     return Go::Stop;
@@ -153,9 +162,8 @@ impl Placing<'_> {
     /// Opens the groups from an open one down to a segment.
     fn enter(&mut self, from: u16, leaf: u16) -> u32 {
         self.cursor = leaf;
-        let mut path: Vec<u16> =
-            self.structure.enclosing(leaf).take_while(|group| *group != from).collect();
-        while let Some(group) = path.pop() {
+        let (path, depth) = self.path(from, leaf);
+        for group in path.into_iter().take(depth).rev() {
             let parent = self.open.last().map_or(0, |(_, instance)| *instance);
             let instance = self.add(group, parent);
             self.open.push((group, instance));
@@ -163,10 +171,30 @@ impl Placing<'_> {
         self.open.last().map_or(0, |(_, instance)| *instance)
     }
 
+    /// Groups from a segment up to below an open one, and how many they are.
+    fn path(&self, from: u16, leaf: u16) -> ([u16; DEPTH_MAX], usize) {
+        let mut path = [0; DEPTH_MAX];
+        let groups = self.structure.enclosing(leaf).take_while(|group| *group != from);
+        let depth = path.iter_mut().zip(groups).map(|(place, group)| *place = group).count();
+        (path, depth)
+    }
+
     fn add(&mut self, node: u16, parent: u32) -> u32 {
         let at = u32::try_from(self.instances.len()).unwrap_or(0);
-        self.instances.push(Instance { node, parent });
+        self.instances.push(Instance { node, parent, first: u32::MAX, last: 0 });
         at
+    }
+
+    /// Widens the spans of a group and of those around it by a segment.
+    fn note(&mut self, group: u32, segment: u32) {
+        let mut at = group;
+        // The message itself holds every segment.
+        while at != 0 {
+            let Some(instance) = self.instances.get_mut(at as usize) else { return };
+            instance.first = instance.first.min(segment);
+            instance.last = instance.last.max(segment);
+            at = instance.parent;
+        }
     }
 
     /// A segment out of order or unknown; what is open stays open.
@@ -175,10 +203,9 @@ impl Placing<'_> {
         for level in (0..self.open.len()).rev() {
             let Some(&(group, instance)) = self.open.get(level) else { break };
             if let Some(leaf) = structure.leaves(group, id).next() {
-                let mut path: Vec<u16> =
-                    structure.enclosing(leaf).take_while(|at| *at != group).collect();
+                let (path, depth) = self.path(group, leaf);
                 let mut at = instance;
-                while let Some(inner) = path.pop() {
+                for inner in path.into_iter().take(depth).rev() {
                     at = self.recent(inner, at).unwrap_or_else(|| self.add(inner, at));
                 }
                 return (leaf, at);

@@ -54,9 +54,9 @@ pub(crate) struct Leaf {
 
 /// A leaf of the input: the smallest part with a value.
 #[derive(Clone, Debug)]
-struct Part {
+struct Part<'m> {
     range: Range<usize>,
-    segment: Box<str>,
+    segment: &'m str,
     /// Which segment of its name, from 1.
     occurrence: u32,
     field: u16,
@@ -67,12 +67,12 @@ struct Part {
     several: [bool; 3],
 }
 
-/// All leaves of a message with their paths, in order of their bytes.
+/// Leaves of a message with their paths, in order of their bytes.
 #[derive(Default)]
-pub(crate) struct Index {
-    parts: Vec<Part>,
+pub(crate) struct Index<'m> {
+    parts: Vec<Part<'m>>,
     /// How many segments there are of each name.
-    counts: HashMap<Box<str>, u32>,
+    counts: HashMap<&'m str, u32>,
 }
 
 /// Shows each valued leaf of a field with its repetition, component and subcomponent from 1.
@@ -141,8 +141,7 @@ pub(crate) fn count_unused(message: &Message, used: &Used) -> usize {
 fn count_unused_parts(message: &Message, used: &Used) -> usize {
     let mut unused = 0;
     for segment in message.segments() {
-        for n in 1..=segment.field_count() {
-            let Some(field) = segment.field(n).filter(|field| !field.is_empty()) else { continue };
+        for field in segment.fields().filter(|field| !field.is_empty()) {
             leaves(field, &mut |part, _, _| {
                 unused += usize::from(!used.has(part.range().start));
             });
@@ -151,21 +150,39 @@ fn count_unused_parts(message: &Message, used: &Used) -> usize {
     unused
 }
 
-impl Index {
+impl<'m> Index<'m> {
     /// Reads all leaves of a message.
-    pub(crate) fn of(message: &Message) -> Self {
+    pub(crate) fn of(message: &'m Message) -> Self {
+        Self::read(message, &mut |_| true)
+    }
+
+    /// Reads the leaves of those segments in which one of the ranges begins: enough to give
+    /// these ranges their paths.
+    pub(crate) fn around<'a>(
+        message: &'m Message,
+        ranges: impl Iterator<Item = &'a Range<usize>> + Clone,
+    ) -> Self {
+        if ranges.clone().next().is_none() {
+            return Self::default();
+        }
+        Self::read(message, &mut |within| ranges.clone().any(|range| within.contains(&range.start)))
+    }
+
+    fn read(message: &'m Message, wanted: &mut dyn FnMut(Range<usize>) -> bool) -> Self {
         let mut index = Self::default();
         for segment in message.segments() {
-            let id: Box<str> = segment.id().into();
-            let count = index.counts.entry(id.clone()).or_default();
+            let id = segment.id();
+            let count = index.counts.entry(id).or_default();
             *count += 1;
             let occurrence = *count;
-            for n in 1..=segment.field_count() {
-                let Some(field) = segment.field(n) else { continue };
+            if !wanted(segment.range()) {
+                continue;
+            }
+            for (n, field) in (1_usize..).zip(segment.fields()) {
                 leaves(field, &mut |part, [repetition, component, subcomponent], several| {
                     index.parts.push(Part {
                         range: part.range(),
-                        segment: id.clone(),
+                        segment: id,
                         occurrence,
                         field: u16::try_from(n).unwrap_or(u16::MAX),
                         repetition,
@@ -197,9 +214,9 @@ impl Index {
         Some(self.show(part, level))
     }
 
-    fn show(&self, part: &Part, level: usize) -> String {
-        let mut path = part.segment.to_string();
-        if self.counts.get(&part.segment).is_some_and(|count| *count > 1) {
+    fn show(&self, part: &Part<'_>, level: usize) -> String {
+        let mut path = part.segment.to_owned();
+        if self.counts.get(part.segment).is_some_and(|count| *count > 1) {
             path.push_str(&format!("[{}]", part.occurrence));
         }
         path.push_str(&format!("-{}", part.field));
@@ -227,10 +244,10 @@ impl Index {
 }
 
 /// `Patient Identifier List, ID Number`.
-fn name_of(version: &'static tables::Version, part: &Part) -> Option<String> {
-    let field = version.segment(&part.segment)?.field(usize::from(part.field))?;
+fn name_of(version: &'static tables::Version, part: &Part<'_>) -> Option<String> {
+    let field = version.segment(part.segment)?.field(usize::from(part.field))?;
     let component =
-        version.component(&part.segment, usize::from(part.field), usize::from(part.component));
+        version.component(part.segment, usize::from(part.field), usize::from(part.component));
     match component {
         Some(component) if part.several[1] || part.component > 1 => {
             Some(format!("{}, {}", field.name, component.name))
@@ -241,7 +258,7 @@ fn name_of(version: &'static tables::Version, part: &Part) -> Option<String> {
 
 /// Puts the lineage together.
 pub(crate) fn assemble(
-    index: &mut Index,
+    index: &mut Index<'_>,
     leaves: Vec<Leaf>,
     program: &Program,
     used: &Used,

@@ -30,12 +30,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::fault::{Fault, Problems, codes as w};
-use crate::message::Content;
+use crate::fhir::{Builder, Writer};
+use crate::message::{Body, Content, ContentKind};
 use crate::settings::{Document, SourceFile};
 
 pub use condition::{Condition, ValuePath};
 pub use lineage::{Lineage, LineageRow, Unused};
 pub use suite::{TestOutcome, TestRun};
+
+/// Most bytes a bundle gets room for before it is known how long it becomes.
+const ROOM_MAX: usize = 64 << 10;
 
 /// How a suggestion of a nearest name begins.
 const NEAR: &str = "did you mean ";
@@ -58,9 +62,9 @@ struct Loaded {
 
 /// What one run made.
 #[derive(Clone, Debug)]
-pub struct Mapped {
+pub struct Mapped<C = Content> {
     /// The bundle.
-    pub content: Content,
+    pub content: C,
     /// Values left out and other things an analyst should know, with paths and never values.
     pub warnings: Vec<Fault>,
     /// Values written.
@@ -110,6 +114,27 @@ impl Mapping {
         self.go(content, site, false).map(|(mapped, _)| mapped)
     }
 
+    /// Runs over a message and writes the bundle as it is sent, straight into one buffer: for
+    /// what nobody looks at again before it leaves. The same bytes as of [`Mapping::run`].
+    ///
+    /// # Errors
+    /// As of [`Mapping::run`].
+    pub fn write(&self, content: &Content, site: &str) -> Result<Mapped<Body>, Fault> {
+        let Content::Hl7(message) = content else {
+            return Err(Fault::new(w::W4302).because("not HL7 v2"));
+        };
+        // A bundle is some five times as long as its message, until a document is in it.
+        let length = message.bytes().len();
+        let out = Writer::with_capacity(length.max(ROOM_MAX.min(length * 6)));
+        let output = run::run(&self.0.program, message, site, false, out)?;
+        Ok(Mapped {
+            content: Body { kind: ContentKind::FhirJson, bytes: output.done },
+            warnings: output.warnings,
+            values: output.values,
+            unused: output.unused,
+        })
+    }
+
     /// Runs and says where every value came from.
     ///
     /// # Errors
@@ -135,9 +160,9 @@ impl Mapping {
         let Content::Hl7(message) = content else {
             return Err(Fault::new(w::W4302).because("not HL7 v2"));
         };
-        let output = run::run(&self.0.program, message, site, trace)?;
+        let output = run::run(&self.0.program, message, site, trace, Builder::new())?;
         let mapped = Mapped {
-            content: Content::Fhir(output.doc),
+            content: Content::Fhir(output.done),
             warnings: output.warnings,
             values: output.values,
             unused: output.unused,

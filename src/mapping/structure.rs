@@ -16,6 +16,8 @@ pub(crate) struct Structure {
     def: &'static StructureDef,
     /// End of the subtree of each node, exclusive.
     ends: Box<[u16]>,
+    /// Segments of the structure by name and place.
+    places: Box<[(&'static str, u16)]>,
     /// Segments the mapping reads that no structure knows (`ZPI`): their places follow
     /// those of the structure.
     loose: Vec<Box<str>>,
@@ -37,8 +39,11 @@ impl Structure {
             let outer = ends.get_mut(parent)?;
             *outer = end.max(*outer);
         }
-        let (id, ends) = (id.into(), ends.into());
-        Some(Self { version, id, def, ends, loose: Vec::new() })
+        let segments = (0u16..).zip(&*def.nodes).filter(|(_, n)| n.kind == NodeKind::Segment);
+        let mut places: Vec<_> = segments.map(|(at, node)| (node.name, at)).collect();
+        places.sort_unstable();
+        let (id, ends, places) = (id.into(), ends.into(), places.into());
+        Some(Self { version, id, def, ends, places, loose: Vec::new() })
     }
 
     pub(crate) fn len(&self) -> u16 {
@@ -89,7 +94,9 @@ impl Structure {
 
     /// Segments of a name within a group.
     pub(crate) fn leaves<'s>(&'s self, group: u16, id: &'s str) -> impl Iterator<Item = u16> + 's {
-        (group..self.end(group)).filter(move |at| !self.is_group(*at) && self.name(*at) == id)
+        let (first, end) = (self.places.partition_point(|p| *p < (id, group)), self.end(group));
+        let places = self.places.iter().skip(first);
+        places.take_while(move |(name, at)| *name == id && *at < end).map(|(_, at)| *at)
     }
 
     /// A group by its name.

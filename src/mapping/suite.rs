@@ -8,7 +8,7 @@ use super::run;
 use super::sentence::Span;
 use super::{Library, compile::Report};
 use crate::fault::{Fault, FilePlace, codes as w};
-use crate::fhir::{FhirPath, validate};
+use crate::fhir::{Builder, FhirPath, validate};
 use crate::hl7v2::Message;
 
 /// Site of tests: ids in expectations stay the same everywhere.
@@ -132,7 +132,7 @@ fn run_one(program: &Program, test: &Test, made: &mut [bool]) -> TestOutcome {
         TestOutcome { name: test.name.clone(), place: test.place.clone(), failures: Vec::new() };
     let fail = |cause: String| Fault::new(w::W4201).because(cause).at(test.place.clone());
     let output = Message::parse(test.message.clone().into())
-        .and_then(|message| run::run(program, &message, SITE, true));
+        .and_then(|message| run::run(program, &message, SITE, true, Builder::new()));
     let output = match output {
         Ok(output) => output,
         Err(fault) => {
@@ -144,13 +144,13 @@ fn run_one(program: &Program, test: &Test, made: &mut [bool]) -> TestOutcome {
         *made |= now;
     }
     for (place, path) in &test.checks {
-        if !path.test(output.doc.root()) {
+        if !path.test(output.done.root()) {
             let fault = Fault::new(w::W4201).because(format!("`{}` does not hold", path.source()));
             outcome.failures.push(fault.at(place.clone()));
         }
     }
     if test.valid {
-        for finding in validate::structure(&output.doc).into_iter().take(FAILURES_MAX) {
+        for finding in validate::structure(&output.done).into_iter().take(FAILURES_MAX) {
             outcome.failures.push(fail(format!("{}: {}", finding.path, finding.what)));
         }
     }

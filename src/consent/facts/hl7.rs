@@ -135,10 +135,11 @@ const SAME_LABEL: &[(&str, &str, &str, &str)] = &[
 pub(super) fn read(facts: &mut Facts, message: &Message) {
     let labels = labels(message);
     for segment in message.segments() {
-        if PASSED.contains(&segment.id()) {
+        let id = segment.id();
+        if PASSED.contains(&id) {
             continue;
         }
-        let Some(row) = SEGMENTS.iter().find(|row| row.id == segment.id()) else {
+        let Some(row) = SEGMENTS.iter().find(|row| row.id == id) else {
             facts.add(Item { labels: labels.clone(), ..Item::default() });
             continue;
         };
@@ -160,7 +161,8 @@ pub(super) fn read(facts: &mut Facts, message: &Message) {
 fn labels(message: &Message) -> Labels {
     let mut labels = Labels::default();
     for segment in message.segments() {
-        let own = LABELS.iter().find(|(id, ..)| *id == segment.id());
+        let name = segment.id();
+        let own = LABELS.iter().find(|(id, ..)| *id == name);
         let Some((_, field, table)) = own else { continue };
         let Some(field) = segment.field(*field).filter(Value::is_valued) else { continue };
         for repetition in field.repetitions().filter(Value::is_valued) {

@@ -13,6 +13,7 @@ mod edit;
 mod node;
 mod scan;
 mod text;
+mod writer;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub use builder::Builder;
 pub(crate) use node::doc;
 pub(super) use node::shown;
 pub use node::{Items, Members, Node};
+pub use writer::{Sink, Writer};
 
 /// Largest document, text and edits each: offsets are 32 bits, and frames end here too.
 pub const DOC_BYTES_MAX: usize = limits::FRAME_BYTES_MAX.0 as usize;

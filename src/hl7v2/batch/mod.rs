@@ -64,7 +64,7 @@ pub fn split(bytes: &Bytes) -> Result<Batch, Fault> {
     let delimiters = Delimiters::read(&bytes[start..])?;
     let entries = scan::segments(bytes, start, delimiters.field, &mut Tolerances::default())?;
     let mut state = State::default();
-    for entry in &entries {
+    for entry in &*entries {
         let (from, to) = (entry.start as usize, entry.end as usize);
         let raw = &bytes[from..to];
         // A header may declare delimiters of its own, so the name alone is looked at.

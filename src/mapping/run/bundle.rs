@@ -9,19 +9,20 @@ use super::super::program::{Rule, Write};
 use super::Run;
 use crate::base::Phi;
 use crate::fault::{Fault, codes as w};
-use crate::fhir::{Builder, Doc};
+use crate::fhir::Sink;
 
 impl<'r> Run<'r> {
-    /// Writes every resource; gives the document, its number of values and, when lineage
-    /// is asked for, its leaves.
-    pub(super) fn bundle(&mut self) -> (Doc, usize, Vec<Leaf>) {
-        let mut out = Builder::new();
+    /// Writes every resource; gives the number of values and, when lineage is asked for,
+    /// the leaves.
+    pub(super) fn bundle<S: Sink>(&mut self, out: &mut S) -> (usize, Vec<Leaf>) {
         let mut values = 0;
         let mut leaves = Vec::new();
         let mut counts: HashMap<&'static str, usize> = HashMap::new();
         out.start_object();
-        out.member("resourceType", "Bundle").member("type", "transaction");
-        out.name("entry").start_array();
+        out.member("resourceType", "Bundle");
+        out.member("type", "transaction");
+        out.name("entry");
+        out.start_array();
         let mut made = 0;
         for at in 0..self.instances.len() {
             let Some(instance) = self.instances.get(at).copied() else { continue };
@@ -48,19 +49,20 @@ impl<'r> Run<'r> {
                 let mut see = |path: &str, node: At| {
                     leaves.extend(self.leaf(&name, path, node));
                 };
-                values += self.make.arena.write(root, &mut out, &mut Some(&mut see));
+                values += self.make.arena.write(root, out, &mut Some(&mut see));
             } else {
-                values += self.make.arena.write(root, &mut out, &mut None);
+                values += self.make.arena.write(root, out, &mut None);
             }
-            self.request(rule, root, &mut out);
+            self.request(rule, root, out);
             out.end_object();
         }
-        out.end_array().end_object();
+        out.end_array();
+        out.end_object();
         if made == 0 {
             self.warn(Fault::new(w::W4106));
         }
         // The name of the type is not a value.
-        (out.finish(), values - made.min(values), leaves)
+        (values - made.min(values), leaves)
     }
 
     /// What lineage keeps of a leaf.
@@ -80,23 +82,27 @@ impl<'r> Run<'r> {
         })
     }
 
-    fn request(&self, rule: &Rule, root: At, out: &mut Builder) {
+    fn request<S: Sink>(&self, rule: &Rule, root: At, out: &mut S) {
         let search = match rule.write {
             Write::Create => None,
             Write::CreateIfNone | Write::Update => self.identifier(root),
         };
-        out.name("request").start_object();
+        out.name("request");
+        out.start_object();
         match (rule.write, search) {
             (Write::Update, Some(search)) => {
                 out.member("method", "PUT");
-                out.member("url", &format!("{}?{search}", rule.make));
+                let url = [rule.make, "?", &search].concat();
+                out.member("url", &url);
             }
             (Write::CreateIfNone, Some(search)) => {
-                out.member("method", "POST").member("url", rule.make);
+                out.member("method", "POST");
+                out.member("url", rule.make);
                 out.member("ifNoneExist", &search);
             }
             _ => {
-                out.member("method", "POST").member("url", rule.make);
+                out.member("method", "POST");
+                out.member("url", rule.make);
             }
         }
         out.end_object();
@@ -114,7 +120,8 @@ impl<'r> Run<'r> {
         let all = || arena.children(member).filter_map(of).chain(of(member));
         let (system, value) =
             all().find(|(system, _)| system.is_some()).or_else(|| all().next())?;
-        let mut search = String::from("identifier=");
+        let mut search = String::with_capacity(96);
+        search.push_str("identifier=");
         // Without a system the bar stays: the identifier of ours, not one of any system.
         escape(system.unwrap_or_default(), &mut search);
         search.push('|');

@@ -14,7 +14,7 @@ use super::program::Program;
 use super::types::{LEFT_MAX, Make};
 use super::used::Used;
 use crate::fault::{Fault, FilePlace, Place, codes as w};
-use crate::fhir::Doc;
+use crate::fhir::Sink;
 use crate::hl7v2::Message;
 use instance::Instance;
 
@@ -23,8 +23,9 @@ use instance::Instance;
 const ENTRIES_MAX: usize = 50_000;
 
 /// What a run gives.
-pub(crate) struct Output {
-    pub doc: Doc,
+pub(crate) struct Output<D> {
+    /// What was written.
+    pub done: D,
     pub warnings: Vec<Fault>,
     pub values: usize,
     pub unused: usize,
@@ -69,12 +70,13 @@ struct Trace {
 ///
 /// # Errors
 /// `W4301` when a code must not pass unmapped, `W4303` when the bundle would be too large.
-pub(crate) fn run(
+pub(crate) fn run<S: Sink>(
     program: &Program,
     message: &Message,
     site: &str,
     trace: bool,
-) -> Result<Output, Fault> {
+    mut out: S,
+) -> Result<Output<S::Done>, Fault> {
     let used = Used::new(message.bytes().len());
     read_by_engine(message, &used);
     let groups = Groups::read(message, &program.structure);
@@ -102,8 +104,8 @@ pub(crate) fn run(
     };
     run.find_instances()?;
     run.give_ids();
-    let (doc, values, rows) = run.bundle();
-    run.finish(doc, values, rows)
+    let (values, rows) = run.bundle(&mut out);
+    run.finish(out, values, rows)
 }
 
 /// What the engine itself reads of every message is not unused.
@@ -142,21 +144,21 @@ impl<'r> Run<'r> {
     }
 
     /// Warnings of conversions know bytes; people want paths.
-    fn finish(
+    fn finish<S: Sink>(
         mut self,
-        doc: Doc,
+        out: S,
         values: usize,
         rows: Vec<lineage::Leaf>,
-    ) -> Result<Output, Fault> {
+    ) -> Result<Output<S::Done>, Fault> {
         if let Some(dead) = self.dead {
             return Err(dead);
         }
-        let wants_paths = self.trace.on || !self.make.left.is_empty();
-        let mut index = match wants_paths {
+        let left = std::mem::take(&mut self.make.left);
+        let mut index = match self.trace.on {
             true => lineage::Index::of(self.message),
-            false => lineage::Index::default(),
+            false => lineage::Index::around(self.message, left.iter().map(|left| &left.range)),
         };
-        for left in std::mem::take(&mut self.make.left) {
+        for left in left {
             let fault = Fault::new(left.code).because(left.cause);
             self.warnings.push(match index.path(&left.range) {
                 Some(path) => fault.at(Place::path(path)),
@@ -169,7 +171,8 @@ impl<'r> Run<'r> {
             lineage::assemble(&mut index, rows, self.program, self.used, &version)
         });
         let made = self.starts.windows(2).map(|pair| pair.first() < pair.last()).collect();
-        Ok(Output { doc, warnings: self.warnings, values, unused, lineage, made })
+        let done = out.done();
+        Ok(Output { done, warnings: self.warnings, values, unused, lineage, made })
     }
 
     fn too_many() -> Fault {

@@ -215,6 +215,14 @@ impl<'r> Make<'r> {
 
 /// Text without control characters FHIR refuses and without spaces around it.
 pub(crate) fn clean(text: Cow<'_, str>) -> Cow<'_, str> {
+    // Plain text between visible characters, as nearly all of it is, stays as it stands.
+    if let [first, .., last] | [first @ last] = text.as_bytes()
+        && *first > b' '
+        && *last > b' '
+        && text.bytes().all(|b| matches!(b, b' '..=b'~'))
+    {
+        return text;
+    }
     let bad = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
     if text.contains(bad) {
         let kept: String = text.chars().filter(|c| !bad(*c)).collect();
