@@ -66,6 +66,10 @@ pub enum Format {
     Jsonl,
     /// A page, from `view`
     Html,
+    /// The XML encoding of HL7 v2, from `view`
+    Xml,
+    /// HL7 v2 with delimiters, from `view`
+    Hl7,
 }
 
 /// When to color.
@@ -216,6 +220,10 @@ pub struct ViewArgs {
     /// Write one page of HTML to this file; `-o html` writes it to standard output
     #[arg(long, value_name = "PAGE")]
     pub html: Option<PathBuf>,
+    /// With `-o json`: every value by its place and nothing of the bytes lost, a form that
+    /// `view` reads again
+    #[arg(long)]
+    pub lossless: bool,
     /// Leave values out, for pictures and tickets
     #[arg(long)]
     pub mask: bool,

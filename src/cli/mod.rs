@@ -81,8 +81,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn dispatch(command: Command, shell: &mut Shell) -> Result<Exit, Stop> {
-    if shell.format == Format::Html && !matches!(command, Command::View(_)) {
-        let text = "only `weir view` writes `-o html`: use text, json or jsonl".to_owned();
+    let of_view = matches!(shell.format, Format::Html | Format::Xml | Format::Hl7);
+    if of_view && !matches!(command, Command::View(_)) {
+        let text = "only `weir view` writes this form: use text, json or jsonl".to_owned();
         return Err(Stop::Said(Exit::Usage, text));
     }
     match command {

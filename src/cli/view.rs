@@ -11,6 +11,7 @@ use super::client::{Server, escaped};
 use super::exit::{Exit, Stop};
 use super::shell::{Shell, Tone};
 use super::{block_on, read_file, shown};
+use crate::fault::codes::W2073;
 use crate::fault::{Fault, Place, Problem, Severity};
 use crate::fhir::{Doc, Node, NodeKind};
 use crate::hl7v2::{self, Message, Path, batch};
@@ -18,6 +19,9 @@ use crate::mapping::ValuePath;
 use crate::message::Content;
 use crate::tool::outline;
 use crate::tool::view::{self, Look, MASK};
+
+/// Bytes in which the schema of a JSON form is looked for: it is written first.
+const JSON_HEAD: usize = 256;
 
 /// What the files held, and how the command ends.
 #[derive(Default)]
@@ -38,6 +42,11 @@ pub fn run(args: &ViewArgs, shell: &mut Shell) -> Result<Exit, Stop> {
         offsets: args.offsets || shell.verbose,
         color: shell.color,
     };
+    let whole = args.lossless || matches!(shell.format, Format::Xml | Format::Hl7);
+    if whole && !look.values {
+        let text = "this form holds every value: leave out `--mask`, or add `--reveal`".to_owned();
+        return Err(Stop::Said(Exit::NotAllowed, text));
+    }
     if let Some(page) = &args.html {
         let mut out = std::io::BufWriter::new(std::fs::File::create(page).map_err(|error| {
             Stop::Said(Exit::No, format!("cannot write `{}`: {error}", shown(page)))
@@ -171,7 +180,7 @@ fn one_input(
             continue;
         }
         match &content {
-            Content::Hl7(message) => tree(message, look, list, shell)?,
+            Content::Hl7(message) => tree(message, (look, args.lossless), list, shell)?,
             Content::Fhir(doc) => document(doc, look, shell)?,
             Content::Raw(_) => {}
         }
@@ -190,13 +199,21 @@ fn tell(name: &str, faults: Vec<Fault>, severity: Severity, shell: &mut Shell) {
     shell.problems(problems.iter(), |_| None);
 }
 
-/// Parses HL7 v2, or FHIR JSON where the first byte says so.
+/// Parses HL7 v2 with delimiters, its XML encoding and its JSON form, or FHIR JSON: the
+/// first bytes say which.
 pub fn parse(bytes: Bytes) -> Result<Content, Fault> {
     let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
-    if first == Some(&b'{') {
-        return Doc::parse_json(bytes).map(Content::Fhir);
+    let head = bytes.get(..JSON_HEAD).unwrap_or(&bytes);
+    match first {
+        Some(b'<') => hl7v2::xml::read(&bytes).map(Content::Hl7),
+        Some(b'{') if memchr::memmem::find(head, b"\"weir.hl7v2.v1\"").is_some() => {
+            let json = serde_json::from_slice(&bytes)
+                .map_err(|error| Fault::new(W2073).because(error.to_string()))?;
+            hl7v2::json::read(&json).map(Content::Hl7)
+        }
+        Some(b'{') => Doc::parse_json(bytes).map(Content::Fhir),
+        _ => Message::parse(bytes).map(Content::Hl7),
     }
-    Message::parse(bytes).map(Content::Hl7)
 }
 
 fn at_path(content: &Content, path: &str, look: Look, shell: &mut Shell) -> Result<bool, Stop> {
@@ -218,8 +235,19 @@ fn at_path(content: &Content, path: &str, look: Look, shell: &mut Shell) -> Resu
     Ok(!values.is_empty())
 }
 
-fn tree(message: &Message, look: Look, list: bool, shell: &mut Shell) -> Result<(), Stop> {
+fn tree(
+    message: &Message,
+    (look, lossless): (Look, bool),
+    list: bool,
+    shell: &mut Shell,
+) -> Result<(), Stop> {
     match shell.format {
+        Format::Xml => shell.raw(hl7v2::xml::write(message)?.as_bytes()),
+        Format::Hl7 => shell.raw(&message.write()),
+        Format::Json | Format::Jsonl if lossless => {
+            shell.raw(hl7v2::json::write(message)?.to_string().as_bytes())?;
+            if list { Ok(()) } else { shell.line("") }
+        }
         Format::Text => view::text(message, look, shell.out()).map_err(Stop::io),
         _ => {
             view::json(message, look, shell.out()).map_err(Stop::io)?;

@@ -63,6 +63,19 @@ fn json_is_one_document_and_jsonl_one_a_line() {
 }
 
 #[test]
+fn other_forms_are_written_and_read_again() {
+    let site = site();
+    for (form, name) in [(&["-o", "xml"][..], "a.xml"), (&["-o", "json", "--lossless"], "a.json")] {
+        let text = site.ok(&[&["view", "a.hl7"], form].concat());
+        site.file(name, &text);
+        assert_eq!(site.ok(&["view", name, "-o", "hl7"]), ADT, "{text}");
+        assert_eq!(site.ok(&["view", name, "--path", "PID-5.1"]), "Doe\n");
+        exit(&site, &[&["view", "a.hl7", "--mask"], form].concat(), 4);
+    }
+    exit(&site, &["status", "-o", "xml"], 2);
+}
+
+#[test]
 fn a_page_is_written_and_masks_hide_values() {
     let site = site();
     let page = site.ok(&["view", "two.hl7", "-o", "html"]);

@@ -139,5 +139,5 @@ macro_rules! each {
 
 each!(
     codec message batch path escapes charset acknowledgment edit settings fhir_json fhir_path
-    sentence condition filter
+    sentence condition filter xml json
 );

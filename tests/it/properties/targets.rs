@@ -10,7 +10,7 @@ use weir::fault::{DrawStyle, Fault, Problems, codes, draw};
 use weir::filter::Filter;
 use weir::hl7v2::ack::{self, AckCode};
 use weir::hl7v2::mllp::Framing;
-use weir::hl7v2::{Charset, Delimiters, Message, Path, Tolerances, escape};
+use weir::hl7v2::{self as v2, Charset, Delimiters, Message, Path, Tolerances, escape};
 use weir::mapping::{Condition, Library, Mapping, ValuePath};
 use weir::message::Content;
 use weir::settings::{Document, SourceFile};
@@ -216,8 +216,56 @@ const FILTER_WORDS: &[&str] = &[
     "since:2026-01-02",
 ];
 
+const XML_WORDS: &[&str] = &[
+    "<",
+    "</",
+    "/>",
+    ">",
+    "<MSH>",
+    "<MSH.1>|</MSH.1>",
+    "<PID.3>",
+    "<CX.1>",
+    "<PID.3.1>",
+    "<escape V=\".br\"/>",
+    "&amp;",
+    "&lt;",
+    "&#x1;",
+    "&x;",
+    "<!DOCTYPE a [<!ENTITY x \"y\">]>",
+    "<![CDATA[",
+    "]]>",
+    "<!--",
+    "-->",
+    "<?xml version=\"1.0\"?>",
+    " xmlns=\"urn:hl7-org:v2xml\"",
+    "\"",
+    "ADT_A01",
+    "<OBX.5>",
+    "<ZZZ.1>",
+    "\u{e9}",
+    "\0",
+];
+
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target {
+        name: "xml",
+        run: xml,
+        fixtures: "hl7",
+        seeds: &[
+            "<ADT_A01 xmlns=\"urn:hl7-org:v2xml\"><MSH><MSH.1>|</MSH.1><MSH.2>^~\\&amp;</MSH.2></MSH><PID><PID.3><CX.1>5</CX.1></PID.3></PID></ADT_A01>",
+        ],
+        words: XML_WORDS,
+    },
+    Target {
+        name: "json",
+        run: json,
+        fixtures: "hl7",
+        seeds: &[
+            "{\"schema\":\"weir.hl7v2.v1\",\"segments\":[{\"id\":\"MSH\",\"fields\":{\"1\":\"|\",\"2\":\"^~\\\\&\"}}]}",
+        ],
+        words: JSON_WORDS,
+    },
     Target {
         name: "codec",
         run: codec,
@@ -326,6 +374,36 @@ pub fn message(data: &[u8]) {
         let fault = message.check_tolerances(allowed).unwrap_err();
         let place = fault.place().path.as_deref().unwrap();
         assert!(Path::parse(place).is_ok(), "{place}");
+    }
+}
+
+/// Any bytes as the XML encoding; and any message in it and back, byte for byte.
+pub fn xml(data: &[u8]) {
+    if let Ok(message) = v2::xml::read(data) {
+        let again = v2::xml::read(v2::xml::write(&message).unwrap().as_bytes()).unwrap();
+        assert_eq!(again.write(), message.write());
+    }
+    let Ok(message) = Message::parse(Bytes::copy_from_slice(data)) else { return };
+    if let Ok(text) = v2::xml::write(&message) {
+        match v2::xml::read(text.as_bytes()) {
+            Ok(again) => assert_eq!(again.write(), message.write()),
+            // Thousands of parts in a few bytes grow past what a reader takes.
+            Err(fault) => assert_eq!(fault.code(), weir::fault::codes::W2071),
+        }
+    }
+}
+
+/// Any bytes as the JSON form; and any message in it and back, byte for byte.
+pub fn json(data: &[u8]) {
+    if let Ok(json) = serde_json::from_slice(data)
+        && let Ok(message) = v2::json::read(&json)
+    {
+        let again = v2::json::read(&v2::json::write(&message).unwrap()).unwrap();
+        assert_eq!(again.write(), message.write());
+    }
+    let Ok(message) = Message::parse(Bytes::copy_from_slice(data)) else { return };
+    if let Ok(json) = v2::json::write(&message) {
+        assert_eq!(v2::json::read(&json).unwrap().write(), message.write());
     }
 }
 

@@ -1,0 +1,4 @@
+//! See `targets::xml`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| weir_fuzz::targets::xml(data));
