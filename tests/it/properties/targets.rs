@@ -388,7 +388,7 @@ pub fn xml(data: &[u8]) {
         match v2::xml::read(text.as_bytes()) {
             Ok(again) => assert_eq!(again.write(), message.write()),
             // Thousands of parts in a few bytes grow past what a reader takes.
-            Err(fault) => assert_eq!(fault.code(), weir::fault::codes::W2071),
+            Err(fault) => assert!(matches!(fault.code().as_str(), "W2032" | "W2071"), "{fault}"),
         }
     }
 }
