@@ -69,6 +69,18 @@ fn sample(name: &str) -> Bytes {
 
 const SAMPLES: [&str; 3] = ["adt", "oru", "document"];
 
+/// An ORU^R01 with 60 results, about 11 KB; its groups as the structure has them.
+fn results() -> Bytes {
+    let mut text = String::from_utf8(oru().to_vec()).unwrap();
+    for segment in ["EVN|", "PD1|", "NK1|", "AL1|", "DG1|"] {
+        let from = text.find(segment).unwrap_or(text.len());
+        let to = text[from..].find('\r').map_or(text.len(), |end| from + end + 1);
+        text.replace_range(from..to, "");
+    }
+    text.truncate(text.find("OBX|61|").unwrap());
+    Bytes::from(text)
+}
+
 /// The baseline: `memchr` alone over segment terminators.
 #[divan::bench(args = SAMPLES)]
 fn baseline_memchr(bencher: Bencher, name: &str) {
@@ -136,6 +148,22 @@ fn structure_tree(bencher: Bencher, name: &str) {
     bencher.bench(|| {
         let message = Message::parse(black_box(&bytes).clone()).unwrap();
         message.tree().deviation_count()
+    });
+}
+
+/// Every level of the standard: structure, types, lengths and codes.
+#[divan::bench(args = ["adt", "results"])]
+fn validate(bencher: Bencher, name: &str) {
+    let text = String::from_utf8(if name == "adt" { adt() } else { results() }.to_vec()).unwrap();
+    // Without a finding: PID-30 says that nobody died, and codes are those of the version.
+    let text = text.replace("|||||||||||N\r", "||||||||||||N\r").replace("|INP|", "|IP|");
+    let bytes = Bytes::from(text.replace("^^10042", "^^1042"));
+    let checker = weir::hl7v2::check::Checker::standard();
+    let message = Message::parse(bytes.clone()).unwrap();
+    assert!(checker.check(&message).is_empty(), "{:#?}", checker.check(&message));
+    bencher.counter(BytesCount::new(bytes.len())).bench(|| {
+        let message = Message::parse(black_box(&bytes).clone()).unwrap();
+        checker.check(&message).list.len()
     });
 }
 

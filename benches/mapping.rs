@@ -105,7 +105,9 @@ fn rules(mapping: Option<Mapping>) -> ChannelRules {
         site: "bench".into(),
         input: ContentKind::Hl7,
         accept: Accept::default(),
+        charset: None,
         filter: None,
+        validate: None,
         tolerance: weir::hl7v2::Tolerances::USUAL,
         consent: ConsentRules {
             policy: Some(Arc::new(policy)),

@@ -23,6 +23,7 @@ mod redecide;
 mod reply;
 mod retry;
 mod rules;
+mod validate;
 
 pub use alert::{
     AlertRule, AlertState, Condition, Fact, MEASURES, Measure, Notice, NoticeKind, Subject, Unit,
@@ -40,3 +41,4 @@ pub use rules::{
     Accept, AckMode, ChannelRules, ConsentRules, DestinationRules, FilterRule, OnDeny, OnReject,
     OnUnknown,
 };
+pub use validate::{OnFail, RULE_PREFIX, SiteRule, ValidateRules};

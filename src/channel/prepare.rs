@@ -63,6 +63,12 @@ impl<'m> Shared<'m> {
         });
     }
 
+    pub(super) fn warn(&mut self, warnings: Vec<Arc<str>>) {
+        if let Some(step) = self.trail.steps.last_mut() {
+            step.warnings = warnings;
+        }
+    }
+
     pub(super) fn note(&mut self, note: impl Into<Arc<str>>) {
         if let Some(step) = self.trail.steps.last_mut() {
             step.note = Some(note.into());

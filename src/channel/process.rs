@@ -1,5 +1,5 @@
-//! One message through the stages, in their fixed order: parse, accept, filter, then for
-//! each destination `when`, consent, map, encrypt.
+//! One message through the stages, in their fixed order: parse, accept, filter, validate, then
+//! for each destination `when`, consent, map, encrypt.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -189,6 +189,11 @@ fn stages(
             return Ok(all(rules, lane, &Fate::Filtered(filter.place.clone())));
         }
     }
+    let held = super::validate::pass(rules, lane, shared, around)
+        .map_err(|fault| Refusal { answer: Answer::Error, fault })?;
+    if let Some(owed) = held {
+        return Ok(owed);
+    }
     let mut owed = Vec::with_capacity(rules.destinations.len());
     for to in &rules.destinations {
         let fate = prepare(rules, to, shared, around)
@@ -374,6 +379,7 @@ mod tests {
             tolerance: Tolerances::USUAL,
             charset: None,
             filter: None,
+            validate: None,
             consent: ConsentRules {
                 policy: None,
                 patient: None,
@@ -463,6 +469,53 @@ mod tests {
         assert_eq!(states(&processed.record), [State::Dead, State::Dead]);
         assert!(processed.reply.accepted);
         assert_eq!(processed.record.original.bytes.as_ref(), b"x");
+    }
+
+    #[test]
+    fn findings_refuse_hold_or_are_recorded() {
+        use crate::channel::{OnFail, SiteRule, ValidateRules};
+        use crate::fault::Severity;
+        use crate::hl7v2::check::{Checker, Profile};
+        use crate::hl7v2::tables::Site;
+        const WHOLE: &[u8] = b"MSH|^~\\&|EMR|SE|WEIR|SE|20260102||ADT^A08^ADT_A01|C1|T|2.5.1\r\
+            EVN||20260102\rPID|1||P1^^^SE^MR||Doe^Jane\rPV1||I\r";
+        const BROKEN: &[u8] = b"MSH|^~\\&|EMR|SE|WEIR|SE|20260102||ADT^A08^ADT_A01|C1|T|2.5.1\r\
+            EVN||20260102\rPID|1||P1^^^SE^MR||Doe^Jane||SECRET\rPV1||I\r";
+        let with = |on_fail, must: &str, bytes| {
+            let mut rules = rules(ContentKind::Hl7);
+            let rule = SiteRule {
+                name: "mrn".into(),
+                when: None,
+                must: crate::mapping::Condition::parse(must).unwrap(),
+                at: Some(crate::hl7v2::Path::parse("PID-3").unwrap()),
+                message: "this channel needs a medical record number".into(),
+                severity: Severity::Error,
+            };
+            let checker = Checker::new(Site::NONE, Profile::default());
+            rules.validate = Some(ValidateRules { checker, rules: [rule].into(), on_fail });
+            run(&rules, bytes)
+        };
+        let mrn = "PID-3[5 = 'MR'] valued";
+        let clean = with(OnFail::Nak, mrn, WHOLE);
+        assert!(clean.reply.accepted);
+        assert_eq!(states(&clean.record), [State::Waiting, State::Waiting]);
+        let refused = with(OnFail::Nak, mrn, BROKEN);
+        assert_eq!(refused.record.fault.as_ref().unwrap().code.as_ref(), "W2102");
+        let body = String::from_utf8(refused.reply.body.unwrap().to_vec()).unwrap();
+        assert!(body.contains("|PID^1^7^1^1|102^Data type error^HL70357|E|W2102|"), "{body}");
+        assert!(!body.contains("SECRET"), "{body}");
+        let ruled = with(OnFail::Nak, "PID-3[5 = 'XX'] valued", WHOLE);
+        let body = String::from_utf8(ruled.reply.body.unwrap().to_vec()).unwrap();
+        assert!(body.contains("|PID^1^3|") && body.contains("W2116"), "{body}");
+        assert!(body.contains("this channel needs a medical record number"), "{body}");
+        let held = with(OnFail::Hold, mrn, BROKEN);
+        assert!(held.reply.accepted);
+        assert_eq!(states(&held.record), [State::Held, State::Held]);
+        let recorded = with(OnFail::Record, mrn, BROKEN);
+        assert_eq!(states(&recorded.record), [State::Waiting, State::Waiting]);
+        let step = recorded.record.trail.steps.iter().find(|s| s.stage == Stage::Validate).unwrap();
+        assert_eq!(step.note.as_deref(), Some("1 errors, 0 warnings by standard"));
+        assert_eq!(step.warnings, ["W2102 PID-7.1".into()]);
     }
 
     const ADT: &[u8] = b"MSH|^~\\&|EMR|SE|WEIR|SE|20260102||ADT^A08^ADT_A01|C1|T|2.5.1\r\

@@ -32,6 +32,8 @@ pub struct ChannelRules {
     pub charset: Option<Charset>,
     /// Condition a message must meet to go anywhere.
     pub filter: Option<FilterRule>,
+    /// `[validate]`; none where messages are not checked.
+    pub validate: Option<super::ValidateRules>,
     /// `[consent]`.
     pub consent: ConsentRules,
     /// Where to, in the order of the file. Disabled destinations are left out.

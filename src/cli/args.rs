@@ -236,6 +236,13 @@ pub struct ViewArgs {
     /// What of a stored message: as it came, or as it leaves for this destination
     #[arg(long, value_name = "DESTINATION")]
     pub of: Option<String>,
+    /// List what is wrong instead, by the tables of the version and the site; a directory
+    /// gives a report of all messages in it
+    #[arg(long)]
+    pub check: bool,
+    /// With --check: by the rules of this channel too
+    #[arg(long, value_name = "NAME", requires = "check")]
+    pub channel: Option<String>,
 }
 
 /// `weir schema`.

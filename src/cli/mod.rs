@@ -37,6 +37,7 @@ mod trace;
 mod tree;
 mod unseal;
 mod view;
+mod view_check;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -32,6 +32,9 @@ struct Sum {
 }
 
 pub fn run(args: &ViewArgs, shell: &mut Shell) -> Result<Exit, Stop> {
+    if args.check {
+        return super::view_check::run(&args.files, args.channel.as_deref(), shell);
+    }
     let mut inputs = Vec::new();
     for file in &args.files {
         inputs.push(read(file, args, shell)?);

@@ -147,7 +147,8 @@ impl<'t> Maker<'t> {
             table.finish();
             filter
         });
-        not_yet(&mut root, "validate", "checks of messages against a profile");
+        let validate = super::validate::read(self.tree, self.server, &mut root);
+        digest.add(validate.as_ref().map_or("", |found| &found.text));
         not_yet(&mut root, "deidentify", "de-identification by a profile");
         let consent = self.consent(&mut root);
         let map = self.map(&mut root, &mut digest);
@@ -176,6 +177,7 @@ impl<'t> Maker<'t> {
             tolerance: source.common.tolerance,
             charset: source.common.charset.set(),
             filter,
+            validate: validate.map(|found| found.rules),
             consent: consent.rules,
             destinations: destinations
                 .iter()

@@ -161,6 +161,11 @@ pub(super) const KEYS: &[KeyRow] = &[
     .required(),
     KeyRow::of("filter", "Which messages go on.", Shape::Table(&[WHEN.row()])),
     KeyRow::of(
+        "validate",
+        "The check of HL7 v2 messages; without it none is checked.",
+        Shape::Table(super::validate::KEYS),
+    ),
+    KeyRow::of(
         "consent",
         "The consent gate; a channel without one says why.",
         Shape::Table(&[POLICY.row(), WHY.row(), PATIENT.row(), ON_DENY.row(), ON_UNKNOWN.row()]),

@@ -14,6 +14,7 @@ mod channel;
 mod channel_keys;
 mod destination;
 mod diff;
+mod hl7;
 mod keys;
 mod plan;
 mod revision;
@@ -21,6 +22,7 @@ mod schemas;
 mod seen;
 mod server;
 mod tree;
+mod validate;
 mod watch;
 mod words;
 

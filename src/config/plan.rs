@@ -15,6 +15,7 @@ use crate::channel::{AlertRule, ChannelRules, RetryPlan};
 use crate::consent::Policy;
 use crate::destination;
 use crate::fault::{Code, FilePlace};
+use crate::hl7v2::tables::Site;
 use crate::mapping::ValuePath;
 use crate::message::Revision;
 use crate::ports::tls::TlsServerPlan;
@@ -119,8 +120,8 @@ pub struct ServerPlan {
     pub notify: Vec<NotifyPlan>,
     /// `[[alert]]`.
     pub alerts: Vec<AlertPlan>,
-    /// `hl7/*.toml`: segments of this site.
-    pub segments: Vec<SegmentPlan>,
+    /// `hl7/*.toml`: what this site adds to HL7 v2 and uses otherwise.
+    pub hl7: Site,
     /// Everything it was made of, for comparing.
     pub(super) text: String,
 }
@@ -323,19 +324,6 @@ pub struct AlertPlan {
     pub on: Vec<Arc<str>>,
     /// Who is told, names of `[notify.NAME]`.
     pub notify: Vec<Arc<str>>,
-}
-
-/// A segment of this site, from `hl7/*.toml`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SegmentPlan {
-    /// Its id, such as `ZLB`.
-    pub id: Arc<str>,
-    /// Its name.
-    pub name: Arc<str>,
-    /// The segment it follows.
-    pub after: Option<Arc<str>>,
-    /// Names and data types of its fields, in order.
-    pub fields: Vec<(Arc<str>, Arc<str>)>,
 }
 
 /// A channel file, checked.

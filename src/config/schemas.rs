@@ -1,20 +1,16 @@
 //! JSON Schemas and reference of every kind of file, made from the rows of keys; and the
-//! two small kinds of files that only the configuration reads: segments of a site, and the
-//! head of a mapping.
+//! head of a mapping, which only the configuration reads.
 
 use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::plan::SegmentPlan;
 use super::tree::Tree;
-use super::{channel_keys, keys, server};
-use crate::fault::Fault;
+use super::{channel_keys, hl7, keys, validate};
 use crate::fault::Problems;
-use crate::fault::codes::W1011;
 use crate::message::ContentKind;
 use crate::settings::{
-    Document, Key, KeyRow, KindRow, Shape, SourceFile, Table, reference as page, schema,
+    Document, Key, KeyRow, KindRow, Shape, SourceFile, reference as page, schema,
 };
 use crate::{consent, destination, source};
 
@@ -24,23 +20,6 @@ pub(super) const SOURCE_COMMON: &[KeyRow] = source::KEYS;
 pub(super) const SOURCE_KINDS: &[KindRow] = source::KIND_ROWS;
 /// The kinds of destinations.
 pub(super) const DESTINATION_KINDS: &[KindRow] = destination::KIND_ROWS;
-
-const SEGMENT_NAME: Key<Arc<str>> =
-    Key::new("name", "a text such as `Lab Bench`", "What the segment is called.").required();
-const AFTER: Key<Arc<str>> =
-    Key::new("after", "a segment such as `OBX`", "The segment it follows in messages.");
-const FIELDS: Key<Vec<String>> = Key::new(
-    "fields",
-    "a list such as `[\"Set ID:SI\", \"Bench:ST\"]`",
-    "Name and data type of each field, in order.",
-)
-.required();
-
-const HL7_KEYS: &[KeyRow] = &[KeyRow::of(
-    "segment",
-    "A segment of this site, such as `[segment.ZLB]`.",
-    Shape::Named(&[SEGMENT_NAME.row(), AFTER.row(), FIELDS.row()]),
-)];
 
 const TO: Key<Arc<str>> =
     Key::new("to", "`\"fhir-r4\"` or `\"hl7v2\"`", "The form that is made.").default("`fhir-r4`");
@@ -84,7 +63,8 @@ pub fn schemas() -> Vec<(String, Json)> {
         ("channel.json".to_owned(), channel_schema),
         ("mapping.json".to_owned(), schema::file("weir mapping", MAPPING_KEYS)),
         ("policy.json".to_owned(), schema::file("weir consent policy", POLICY_KEYS)),
-        ("hl7.json".to_owned(), schema::file("weir segments of a site", HL7_KEYS)),
+        ("hl7.json".to_owned(), schema::file("weir definitions of a site", hl7::KEYS)),
+        ("profile.json".to_owned(), schema::file("weir profile", validate::FILE_KEYS)),
         ("site.json".to_owned(), site),
     ]
 }
@@ -142,62 +122,9 @@ pub fn reference() -> String {
     text.push_str(&page::section("config.toml", keys::KEYS));
     text.push_str(&page::section("channels/*.toml", channel_keys::KEYS));
     text.push_str(&page::section("policies/*.toml", POLICY_KEYS));
-    text.push_str(&page::section("hl7/*.toml", HL7_KEYS));
+    text.push_str(&page::section("hl7/*.toml", hl7::KEYS));
+    text.push_str(&page::section("hl7/profiles/*.toml", validate::FILE_KEYS));
     text
-}
-
-/// Reads the files of segments that a key's patterns match.
-pub(super) fn segments(
-    tree: &Tree,
-    table: &mut Table<'_>,
-    key: &Key<Vec<String>>,
-) -> Vec<SegmentPlan> {
-    let mut all = Vec::new();
-    for path in server::matching(tree, table, key) {
-        table.with_problems(|problems| {
-            let Some(file) = problems.take(tree.open(&path)) else { return };
-            let document = tree.document(file, problems);
-            let mut root = document.root(problems);
-            for (id, mut segment) in root.tables("segment") {
-                let z = id.value.len() == 3
-                    && id.value.starts_with('Z')
-                    && id.value.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-                if !z {
-                    let cause = "a segment of a site has three letters and begins with Z";
-                    segment.error(Fault::new(W1011).because(cause), &id.span);
-                }
-                let name = segment.required(&SEGMENT_NAME);
-                let after = segment.optional(&AFTER);
-                let fields = fields(&mut segment);
-                segment.finish();
-                if let (Some(name), Some(fields)) = (name, fields) {
-                    all.push(SegmentPlan { id: id.value.into(), name, after, fields });
-                }
-            }
-            root.finish();
-        });
-    }
-    all
-}
-
-fn fields(table: &mut Table<'_>) -> Option<Vec<(Arc<str>, Arc<str>)>> {
-    table.required(&FIELDS)?;
-    let items = table.value(FIELDS.name).and_then(|value| value.items()).unwrap_or_default();
-    let mut fields = Vec::new();
-    for item in items {
-        let pair = item.as_str().and_then(|text| text.rsplit_once(':'));
-        let typed = |kind: &str| {
-            (2..=3).contains(&kind.len()) && kind.bytes().all(|b| b.is_ascii_uppercase())
-        };
-        match pair {
-            Some((name, kind)) if typed(kind) => fields.push((name.trim().into(), kind.into())),
-            _ => {
-                let cause = "a field is a name and a data type, such as `Bench:ST`";
-                item.error(Fault::new(W1011).because(cause), &item.span());
-            }
-        }
-    }
-    Some(fields)
 }
 
 /// The form a mapping makes, by its head or that of the mapping it extends.

@@ -14,6 +14,7 @@ use crate::consent::{self, Policy};
 use crate::fault::codes::{W1011, W1021, W1041, W1045};
 use crate::fault::{Fault, Place, Problems};
 use crate::fhir::Doc;
+use crate::hl7v2::tables::Site;
 use crate::ports::tls;
 use crate::settings::{Document, Key, Spanned, Table, nearest};
 use crate::store::StorePlan;
@@ -149,10 +150,10 @@ pub(super) fn read(tree: &Tree, files: &Files, problems: &mut Problems) -> Serve
     let data_dir = weir.as_mut().and_then(|t| t.optional(&DATA_DIR));
     let data_dir = data_dir.unwrap_or_else(|| tree.root().join("data"));
     let reload = weir.as_mut().map(|t| t.or(&RELOAD, ReloadMode::Signal)).unwrap_or_default();
-    let mut segments = Vec::new();
+    let mut hl7 = Site::NONE;
     if let Some(mut weir) = weir {
         let _ = weir.optional(&CHANNELS);
-        segments = super::schemas::segments(tree, &mut weir, &HL7);
+        hl7 = super::hl7::read(tree, &mut weir, &HL7);
         weir.finish();
     }
     let mut store = store(root.table("store"), &data_dir);
@@ -174,8 +175,8 @@ pub(super) fn read(tree: &Tree, files: &Files, problems: &mut Problems) -> Serve
     let alerts = watch::alerts(&mut root, &notify);
     root.finish();
     let mut text = files.server.canonical(&[]);
-    for segment in &segments {
-        text.push_str(&format!("{segment:?}\n"));
+    if let Some(parts) = hl7.parts() {
+        text.push_str(&format!("{parts:?}\n"));
     }
     ServerPlan {
         site: site.unwrap_or_else(|| "weir".into()),
@@ -193,7 +194,7 @@ pub(super) fn read(tree: &Tree, files: &Files, problems: &mut Problems) -> Serve
         programs,
         notify,
         alerts,
-        segments,
+        hl7,
         text,
     }
 }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 
 use super::plan::{LogFormat, LogLevel, OnFull, Rate, ReloadMode, Role, TestConsent};
-use crate::channel::{OnDeny, OnReject, OnUnknown};
+use crate::channel::{OnDeny, OnFail, OnReject, OnUnknown};
 use crate::fault::codes::{W1011, W1013, W1021};
-use crate::fault::{Code, Fault, codes};
+use crate::fault::{Code, Fault, Severity, codes};
+use crate::hl7v2::check::Grade;
 use crate::mapping::{Condition, ValuePath};
 use crate::seal::How;
 use crate::settings::{Key, Setting, Spanned, Table, Value, Word, Wrong, nearest};
@@ -38,6 +39,7 @@ words! {
         "permit" => Self::Permit, "deny" => Self::Deny, "unknown" => Self::Unknown,
     }
     OnDeny { "record" => Self::Record, "hold" => Self::Hold, "nak" => Self::Nak }
+    OnFail { "nak" => Self::Nak, "hold" => Self::Hold, "record" => Self::Record }
     OnUnknown { "deny" => Self::Deny, "permit" => Self::Permit }
     OnReject { "dead-letter" => Self::DeadLetter, "block" => Self::Block }
     How { "seal" => Self::Seal, "token" => Self::Token, "drop" => Self::Drop }
@@ -72,6 +74,12 @@ words! {
     Commit { "group" => Self::Group, "each" => Self::Each }
     NotifyType { "webhook" => Self::Webhook, "email" => Self::Email, "exec" => Self::Exec }
     AuthType { "oidc" => Self::Oidc }
+    Grade {
+        "error" => Self::Count(Severity::Error),
+        "warning" => Self::Count(Severity::Warning),
+        "note" => Self::Count(Severity::Note),
+        "ignore" => Self::Ignore,
+    }
     Ack {
         "AA" => Self("AA"), "AE" => Self("AE"), "AR" => Self("AR"),
         "CA" => Self("CA"), "CE" => Self("CE"), "CR" => Self("CR"),

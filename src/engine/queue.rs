@@ -246,7 +246,7 @@ impl Engine {
             }
             (QueueAction::Skip, _) => (Outcome::Skipped, vec![leaf(audit::delivery_skipped)]),
             (QueueAction::Hold, _) => (Outcome::Held, vec![leaf(audit::delivery_held)]),
-            (QueueAction::Release, _) => self.released(row, leaf(audit::delivery_released))?,
+            (QueueAction::Release, _) => self.released(row, by, leaf(audit::delivery_released))?,
         };
         self.commit_outcome(row, outcome, leaves).await
     }
@@ -269,9 +269,19 @@ impl Engine {
 
     /// What releasing a held delivery leads to: consent is asked, and a body is made where
     /// there was none.
-    fn released(&self, row: &DeliveryRow, leaf: Leaf) -> Result<(Outcome, Vec<Leaf>), Fault> {
+    fn released(
+        &self,
+        row: &DeliveryRow,
+        by: &Actor,
+        leaf: Leaf,
+    ) -> Result<(Outcome, Vec<Leaf>), Fault> {
         if self.has_body(row)? {
             return Ok((Outcome::Released, vec![leaf]));
+        }
+        if &*by.name == "weir" && self.is_held_by_check(row)? {
+            let fault =
+                Fault::new(W6908).because("its findings hold it until a person releases it");
+            return Err(fault);
         }
         let revision = self.plan().revision.clone();
         let (fate, mut leaves) = self.remade(row)?;
@@ -291,6 +301,19 @@ impl Engine {
             Fate::Dead(dead) => fault.because(format!("it cannot be made: {}", dead.code)),
             Fate::Deliver(_) => fault,
         }
+    }
+
+    /// Whether `[validate]` holds a delivery: a consent that comes does not let it go.
+    fn is_held_by_check(&self, row: &DeliveryRow) -> Result<bool, Fault> {
+        let record = self.0.core.store.message(row.message)?.ok_or_else(|| Fault::new(W6907))?;
+        let owed = record.owed.iter().find(|owed| owed.destination == row.destination);
+        Ok(owed.is_some_and(|owed| match &owed.fate {
+            Fate::Held(decision) => decision
+                .rule
+                .as_ref()
+                .is_some_and(|rule| rule.name.starts_with(crate::channel::RULE_PREFIX)),
+            Fate::Deliver(_) | Fate::Filtered(_) | Fate::Denied(_) | Fate::Dead(_) => false,
+        }))
     }
 
     /// Whether a body for this delivery is in the journal.

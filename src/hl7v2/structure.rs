@@ -23,6 +23,9 @@ const RECENT_MAX: usize = 64;
 /// Marks a node that is a group, not a segment.
 const GROUP: u32 = u32::MAX;
 
+/// Stands for no node.
+const NONE: u32 = u32::MAX;
+
 /// The tree of groups and segments of one message.
 #[derive(Clone, Debug)]
 pub struct Tree {
@@ -44,7 +47,12 @@ struct Node {
     /// Place in the definition, for groups.
     def: u16,
     parent: u32,
-    children: Vec<u32>,
+    /// Children and siblings, `NONE` where there is none: linked, so that a group costs no
+    /// allocation of its own.
+    first: u32,
+    last: u32,
+    next: u32,
+    before: u32,
 }
 
 /// A group or a segment of a tree: a view, cheap to copy.
@@ -113,17 +121,18 @@ impl Tree {
         let (version, _) = tables::version(&header.version());
         let (code, event) = (header.message_code(), header.trigger_event());
         let named = header.structure();
-        let by_event = version.event(&code, &event).unwrap_or("");
-        let joined = format!("{code}_{event}");
-        let found = [named.as_ref(), by_event, &joined, code.as_ref()]
-            .into_iter()
-            .find_map(|id| version.structure(id).map(|def| (id, def)));
-        let mut builder = Builder::new(found.map(|(_, def)| def));
+        let known = |id: &str| version.structure(id).map(|def| (Arc::from(id), def));
+        let found = known(&named)
+            .or_else(|| known(version.event(&code, &event)?))
+            .or_else(|| known(&format!("{code}_{event}")))
+            .or_else(|| known(&code));
+        let mut builder =
+            Builder::new(found.as_ref().map(|(_, def)| *def), message.segment_count());
         for index in 0..message.segment_count() {
             builder.place(index, message.segment_id(index).unwrap_or(SegmentId::NONE));
         }
         builder.close_to(0);
-        builder.tree.structure = found.map(|(id, _)| Arc::from(id));
+        builder.tree.structure = found.map(|(id, _)| id);
         builder.tree
     }
 
@@ -171,14 +180,45 @@ impl Tree {
         all
     }
 
+    fn siblings(&self, first: u32) -> impl Iterator<Item = u32> + '_ {
+        std::iter::successors(self.linked(first), |at| {
+            self.linked(self.nodes.get(*at as usize)?.next)
+        })
+    }
+
+    fn children(&self, of: u32) -> impl Iterator<Item = u32> + '_ {
+        self.siblings(self.nodes.get(of as usize).map_or(NONE, |node| node.first))
+    }
+
+    fn linked(&self, at: u32) -> Option<u32> {
+        (at != NONE).then_some(at)
+    }
+
+    /// Adds a node below another.
+    fn link(&mut self, parent: u32, mut node: Node) -> u32 {
+        let at = u32::try_from(self.nodes.len()).unwrap_or(0);
+        if let Some(above) = self.nodes.get_mut(parent as usize) {
+            node.before = above.last;
+            above.last = at;
+            if above.first == NONE {
+                above.first = at;
+            }
+        }
+        if let Some(before) = self.nodes.get_mut(node.before as usize) {
+            before.next = at;
+        }
+        self.nodes.push(node);
+        at
+    }
+
     /// For each node, which of the groups of its name it is in the group around it, from 1.
     pub(super) fn ordinals(&self) -> Vec<u32> {
         let mut ordinals = vec![1; self.nodes.len()];
         let mut counts: Vec<(&'static str, u32)> = Vec::new();
         for node in self.nodes.iter().filter(|node| node.segment == GROUP) {
             counts.clear();
-            for at in &node.children {
-                let Some(child) = self.nodes.get(*at as usize) else { continue };
+            for at in self.siblings(node.first) {
+                let Some(child) = self.nodes.get(at as usize) else { continue };
                 if child.segment != GROUP {
                     continue;
                 }
@@ -192,7 +232,7 @@ impl Tree {
                         1
                     }
                 };
-                if let Some(ordinal) = ordinals.get_mut(*at as usize) {
+                if let Some(ordinal) = ordinals.get_mut(at as usize) {
                     *ordinal = count;
                 }
             }
@@ -284,8 +324,8 @@ impl<'t> NodeRef<'t> {
 
     /// Children in the order of the message.
     pub fn children(self) -> impl Iterator<Item = NodeRef<'t>> + 't {
-        let children = self.node().map_or(&[][..], |node| node.children.as_slice());
-        children.iter().map(move |at| NodeRef { tree: self.tree, at: *at })
+        let tree = self.tree;
+        tree.children(self.at).map(move |at| NodeRef { tree, at })
     }
 
     /// The innermost group of a name around it, itself included.
@@ -360,21 +400,18 @@ struct Builder {
     open: Vec<Open>,
     /// IDs of the segments placed so far.
     ids: Vec<SegmentId>,
+    /// Counts of closed groups, to be used again.
+    spare: Vec<Vec<u32>>,
 }
 
 impl Builder {
-    fn new(def: Option<&'static StructureDef>) -> Self {
-        let root = Node {
-            name: "",
-            id: SegmentId::NONE,
-            segment: GROUP,
-            def: 0,
-            parent: 0,
-            children: Vec::new(),
-        };
+    fn new(def: Option<&'static StructureDef>, segments: usize) -> Self {
+        // About as many groups as segments, as in results.
+        let mut nodes = Vec::with_capacity(segments * 2 + 1);
+        nodes.push(node("", SegmentId::NONE, GROUP, 0, 0));
         let tree = Tree {
-            nodes: vec![root],
-            places: Vec::new(),
+            nodes,
+            places: Vec::with_capacity(segments),
             structure: None,
             deviations: Vec::new(),
             deviation_count: 0,
@@ -384,7 +421,8 @@ impl Builder {
             def.is_some_and(|def| def.by_id.iter().any(|(id, _)| id.len() != 3 || *id == "Hxx"));
         let open =
             Open { def: 0, node: 0, child: 0, counts: vec![0; counts], opener: SegmentId::NONE };
-        Self { tree, def, takes_any, open: vec![open], ids: Vec::new() }
+        let ids = Vec::with_capacity(segments);
+        Self { tree, def, takes_any, open: vec![open], ids, spare: Vec::new() }
     }
 
     fn place(&mut self, index: usize, id: SegmentId) {
@@ -510,7 +548,9 @@ impl Builder {
             let place = within(def, at, places).unwrap_or(at);
             // The child in whose range the segment lies: children stand in order.
             child = children.iter().rposition(|c| *c <= place).unwrap_or(0);
-            let counts = vec![0; children.len()];
+            let mut counts = self.spare.pop().unwrap_or_default();
+            counts.clear();
+            counts.resize(children.len(), 0);
             self.open.push(Open { def: at, node, child: 0, counts, opener: id });
             group += 1;
         }
@@ -553,7 +593,12 @@ impl Builder {
 
     /// The last children of a node, last first: as many as keep the time linear.
     fn recent(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
-        self.tree.nodes[node as usize].children.iter().rev().take(RECENT_MAX).copied()
+        let tree = &self.tree;
+        let last = tree.nodes.get(node as usize).map_or(NONE, |node| node.last);
+        std::iter::successors(tree.linked(last), |at| {
+            tree.linked(tree.nodes.get(*at as usize)?.before)
+        })
+        .take(RECENT_MAX)
     }
 
     /// Closes open groups down to `level` of them, noting what they lack; 0 closes all.
@@ -562,6 +607,7 @@ impl Builder {
             let (Some(open), Some(def)) = (self.open.pop(), self.def) else { return };
             let group = &def.nodes[usize::from(open.def)];
             if group.kind == NodeKind::Choice {
+                self.spare.push(open.counts);
                 continue;
             }
             for (child, at) in group.children.iter().enumerate() {
@@ -576,22 +622,17 @@ impl Builder {
                     });
                 }
             }
+            self.spare.push(open.counts);
         }
     }
 
     fn attach(&mut self, parent: u32, id: SegmentId, segment: u32) {
-        let at = u32::try_from(self.tree.nodes.len()).unwrap_or(0);
-        self.tree.nodes.push(Node { name: "", id, segment, def: 0, parent, children: Vec::new() });
-        self.tree.nodes[parent as usize].children.push(at);
+        let at = self.tree.link(parent, node("", id, segment, 0, parent));
         self.tree.places.push(at);
     }
 
     fn group(&mut self, parent: u32, name: &'static str, def: u16) -> u32 {
-        let at = u32::try_from(self.tree.nodes.len()).unwrap_or(0);
-        let (id, children) = (SegmentId::NONE, Vec::new());
-        self.tree.nodes.push(Node { name, id, segment: GROUP, def, parent, children });
-        self.tree.nodes[parent as usize].children.push(at);
-        at
+        self.tree.link(parent, node(name, SegmentId::NONE, GROUP, def, parent))
     }
 
     fn deviate(&mut self, kind: DeviationKind, id: SegmentId, group: &'static str) {
@@ -609,6 +650,10 @@ impl Builder {
             self.tree.deviations.push(deviation);
         }
     }
+}
+
+fn node(name: &'static str, id: SegmentId, segment: u32, def: u16, parent: u32) -> Node {
+    Node { name, id, segment, def, parent, first: NONE, last: NONE, next: NONE, before: NONE }
 }
 
 /// Places of the segments of one ID in a definition.

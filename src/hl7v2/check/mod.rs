@@ -16,7 +16,7 @@ mod schema;
 mod value;
 mod walk;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 pub use finding::{Finding, Findings};
 pub use profile::{Grade, KINDS, Level, Order, Profile, kind};
@@ -45,14 +45,31 @@ pub struct Checker(Arc<Inner>);
 struct Inner {
     site: Site,
     profile: Profile,
-    schemas: [OnceLock<Schema>; VERSIONS],
+    schemas: Arc<Schemas>,
+}
+
+/// The versions, each compiled when first met.
+type Schemas = [OnceLock<Schema>; VERSIONS];
+
+/// What is compiled for a site: checkers of one site share it.
+fn schemas(site: &Site) -> Arc<Schemas> {
+    static KNOWN: Mutex<Vec<(Site, Weak<Schemas>)>> = Mutex::new(Vec::new());
+    let mut known = KNOWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    known.retain(|(_, schemas)| schemas.strong_count() > 0);
+    if let Some(found) = known.iter().find(|(of, _)| of == site).and_then(|(_, s)| s.upgrade()) {
+        return found;
+    }
+    let made = Arc::new([const { OnceLock::new() }; VERSIONS]);
+    known.push((site.clone(), Arc::downgrade(&made)));
+    made
 }
 
 impl Checker {
     /// Makes a checker; versions are compiled when first met.
     #[must_use]
     pub fn new(site: Site, profile: Profile) -> Self {
-        Self(Arc::new(Inner { site, profile, schemas: [const { OnceLock::new() }; VERSIONS] }))
+        let schemas = schemas(&site);
+        Self(Arc::new(Inner { site, profile, schemas }))
     }
 
     /// The checker of the standard alone.

@@ -236,7 +236,11 @@ impl Maker<'_> {
             _ => Kind::of(datatype),
         };
         let length = length.filter(|n| *n > 0 && *n < 65_536).unwrap_or(UNLIMITED);
-        Part { kind, usage, of, table: self.table(table), length }
+        let table = self.table(table);
+        // Some lengths are shorter than the codes of the table, as that of OBX-2 in 2.5.
+        let longest = usize::from(table).checked_sub(1).and_then(|at| self.tables.get(at));
+        let longest = longest.filter(|_| kind == Kind::Code).map_or(0, |codes| codes.longest);
+        Part { kind, usage, of, table, length: length.max(longest) }
     }
 
     /// Number of a composite type; 0 for a primitive one.
@@ -318,11 +322,16 @@ pub(super) struct Codes {
     pub id: &'static str,
     /// Whether the standard fixes it, rather than the sites.
     pub is_fixed: bool,
+    /// Characters of its longest code.
+    longest: u32,
     short: Vec<u64>,
     long: Vec<Box<[u8]>>,
     /// Beginnings of codes that end in digits or letters of a site: `HL7nnnn`, `99zzz`.
     open: Vec<&'static str>,
 }
+
+/// The table of code systems, which HL7 adds to between versions.
+const CODE_SYSTEMS: &str = "0396";
 
 /// Codes of tables that name definitions, whose lists are shorter than the definitions in
 /// some versions: message codes, events, structures, data types.
@@ -352,16 +361,17 @@ impl Codes {
     /// None where the version leaves the table to the sites, and this one says nothing.
     fn new(id: &'static str, version: &'static Version, site: &Site) -> Option<Self> {
         let ordinal = version.ordinal();
+        let is_ageless = id == CODE_SYSTEMS;
         let own = site.table(id);
         let standard = tables::table(id).filter(|_| own.is_none_or(|own| !own.replaces));
         let mut codes: Vec<Box<[u8]>> = Vec::new();
         let mut open = Vec::new();
         for def in standard.into_iter().flat_map(|table| table.codes()) {
-            if !def.is_in_ordinal(ordinal) {
+            if !is_ageless && !def.is_in_ordinal(ordinal) {
                 continue;
             }
             let code = def.code.trim();
-            if is_template(code) {
+            if is_template(code) && !is_ageless {
                 return None;
             }
             // `99zzz or L` are two.
@@ -382,7 +392,12 @@ impl Codes {
         }
         let mut made = Self {
             id,
-            is_fixed: tables::table(id).is_some_and(|table| table.kind == "hl7"),
+            is_fixed: !is_ageless && tables::table(id).is_some_and(|table| table.kind == "hl7"),
+            longest: codes
+                .iter()
+                .map(|code| u32::try_from(code.len()).unwrap_or(0))
+                .max()
+                .unwrap_or(0),
             short: vec![0; (codes.len() * 2).next_power_of_two()],
             long: Vec::new(),
             open,

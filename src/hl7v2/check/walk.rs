@@ -7,9 +7,49 @@ use super::notes::{Notes, Spot};
 use super::schema::{Field, Part, Schema, Segment, Type, UNLIMITED};
 use super::value::{self, Kind};
 use crate::fault::codes as w;
+use crate::hl7v2::marks::{self, BLOCK};
 use crate::hl7v2::message::Message;
 use crate::hl7v2::scan::SegmentId;
 use crate::hl7v2::tables::Usage;
+
+/// The marks of a segment in order, found a block at a time.
+#[derive(Default)]
+struct Cursor {
+    /// Where the block begins whose marks are left.
+    at: usize,
+    /// Its marks that are left, the first byte lowest.
+    bits: u32,
+    /// Where the next block begins.
+    next: usize,
+}
+
+impl Cursor {
+    /// Goes to a place: marks before it are passed over.
+    fn seek(&mut self, from: usize) {
+        *self = Self { at: from, bits: 0, next: from };
+    }
+
+    /// The next mark.
+    #[inline]
+    fn next(&mut self, raw: &[u8], marks: [u8; 5]) -> Option<usize> {
+        while self.bits == 0 {
+            let rest = raw.get(self.next..)?;
+            self.at = self.next;
+            self.next += BLOCK;
+            match rest.first_chunk() {
+                Some(block) => self.bits = marks::any_of(block, marks),
+                None if rest.is_empty() => return None,
+                None => {
+                    let hit = |(i, b): (usize, &u8)| u32::from(marks.contains(b)) << i;
+                    self.bits = rest.iter().enumerate().map(hit).fold(0, |all, bit| all | bit);
+                }
+            }
+        }
+        let found = self.at + self.bits.trailing_zeros() as usize;
+        self.bits &= self.bits - 1;
+        Some(found)
+    }
+}
 
 const TEXT: u8 = 0;
 const ESCAPE: u8 = 1;
@@ -18,15 +58,13 @@ const COMPONENT: u8 = 3;
 const REPETITION: u8 = 4;
 const FIELD: u8 = 5;
 
-/// How far a value is read byte by byte before whole blocks are; most values are shorter.
-const SHORT: usize = 64;
-
 pub(super) struct Walk<'m, 's, 'n> {
     message: &'m Message,
     schema: &'s Schema,
     pub notes: &'n mut Notes<'m, 's>,
     classes: [u8; 256],
     marks: [u8; 5],
+    cursor: Cursor,
     /// Copy of a segment whose characters hide delimiters, without those.
     plain: Vec<u8>,
     spot: Spot,
@@ -90,7 +128,16 @@ impl<'m, 's, 'n> Walk<'m, 's, 'n> {
         set(marks.repetition, REPETITION);
         set(marks.field, FIELD);
         let marks = [marks.field, marks.component, marks.repetition, escape, subcomponent];
-        Self { message, schema, notes, classes, marks, plain: Vec::new(), spot: Spot::default() }
+        Self {
+            message,
+            schema,
+            notes,
+            classes,
+            marks,
+            cursor: Cursor::default(),
+            plain: Vec::new(),
+            spot: Spot::default(),
+        }
     }
 
     /// Checks one segment by its place in the message.
@@ -136,9 +183,11 @@ impl<'m, 's, 'n> Walk<'m, 's, 'n> {
                 .map_or(raw.len(), |end| end + 5);
             n = 3;
         }
+        self.cursor.seek(at);
         let mut observed = None;
         while at < raw.len() {
             if raw[at] == separator {
+                self.cursor.next(raw, self.marks);
                 at += 1;
                 n += 1;
                 continue;
@@ -148,6 +197,7 @@ impl<'m, 's, 'n> Walk<'m, 's, 'n> {
             let field = known.then(|| schema.fields.get(first + n - 1)).flatten();
             let Some(field) = field.filter(|field| field.is_defined) else {
                 at = self.undefined(raw, at, n);
+                self.cursor.seek(at);
                 n += 1;
                 continue;
             };
@@ -235,36 +285,16 @@ impl<'m, 's, 'n> Walk<'m, 's, 'n> {
 
     /// The next value from `from` on.
     #[inline]
-    fn leaf(&self, raw: &[u8], from: usize) -> Leaf {
-        let mut at = from;
+    fn leaf(&mut self, raw: &[u8], from: usize) -> Leaf {
         let mut has_escape = false;
-        let mut blocks_at = from + SHORT;
-        while let Some(&byte) = raw.get(at) {
-            let class = self.classes[usize::from(byte)];
+        while let Some(to) = self.cursor.next(raw, self.marks) {
+            let class = raw.get(to).map_or(FIELD, |mark| self.classes[usize::from(*mark)]);
             if class > ESCAPE {
-                return Leaf { from, to: at, class, has_escape };
+                return Leaf { from, to, class, has_escape };
             }
-            has_escape |= class == ESCAPE;
-            at += 1;
-            if at == blocks_at {
-                at = self.skip(raw, at);
-                blocks_at = at + SHORT;
-            }
+            has_escape = true;
         }
-        Leaf { from, to: at, class: FIELD, has_escape }
-    }
-
-    /// Steps over whole blocks without a delimiter.
-    #[inline(never)]
-    fn skip(&self, raw: &[u8], from: usize) -> usize {
-        let [a, b, c, d, e] = self.marks;
-        let is_mark =
-            |byte: &u8| (*byte == a) | (*byte == b) | (*byte == c) | (*byte == d) | (*byte == e);
-        let rest = raw.get(from..).unwrap_or_default();
-        let clean = rest
-            .chunks_exact(SHORT)
-            .take_while(|block| !block.iter().fold(false, |any, byte| any | is_mark(byte)));
-        from + clean.count() * SHORT
+        Leaf { from, to: raw.len(), class: FIELD, has_escape }
     }
 
     /// Checks a field that begins at `from`; gives its end and whether it holds something.

@@ -226,8 +226,9 @@ impl Version {
     /// Finds the structure that an event uses: `ADT` and `A04` give `ADT_A01`.
     #[must_use]
     pub fn event(&self, code: &str, event: &str) -> Option<&'static str> {
-        let key = format!("{code}_{event}");
-        find(&self.events, &key)
+        let wanted = || code.bytes().chain([b'_']).chain(event.bytes());
+        let at = self.events.binary_search_by(|(key, _)| key.bytes().cmp(wanted())).ok()?;
+        self.events.get(at).map(|(_, structure)| *structure)
     }
 
     /// Events and their structures, such as `ADT_A04` and `ADT_A01`, in order.
@@ -313,6 +314,11 @@ pub fn rank(version: &str) -> u32 {
 /// text names no version 2 at all.
 #[must_use]
 pub fn version(name: &str) -> (&'static Version, bool) {
+    // Most messages name a version exactly.
+    let exact = NAMES.iter().take(NAMES.len() - 1).position(|known| *known == name);
+    if let Some(at) = exact {
+        return (decode::version(at), true);
+    }
     let wanted = rank(name);
     let mut known = NAMES.iter().take(NAMES.len() - 1);
     let at = if (20_000..30_000).contains(&wanted) {

@@ -136,12 +136,23 @@ fn keys_of_channels() {
     code(&channel("channel", "naem = 'x'"), "W1012", "unknown key");
     check("filter", "when = \"PV1-2 = 'I'\"", "when = 'PV1-2 ='", "W4");
     check("consent", "on_deny = 'hold'", "on_deny = 'ask'", "W1013");
+    check("validate", "profile = 'strict'", "profile = 'hl7/profiles/none.toml'", "W1043");
+    check("validate", "on_fail = 'hold'", "on_fail = 'ask'", "W1013");
+    check("validate", "hl7 = '2.5.1'", "hl7 = '2.9'", "W1011");
+    check("validate", "strict = true", "strict = 'yes'", "W1011");
+    check("validate", "levels = { type = 'note' }", "levels = { tpye = 'note' }", "W1011");
+    check("validate", "codes = { W2105 = 'ignore' }", "codes = { W7102 = 'ignore' }", "W1013");
+    check("validate", "paths = { PID-13 = 'ignore' }", "paths = { PID = 'maybe' }", "W1013");
+    let rule = "must = 'PID-3 valued'\nat = 'PID-3'\nmessage = 'no number'";
+    check("[validate.rule]", rule, "message = 'no number'", "W1010");
+    code(&channel("[validate.rule]", "must = 'PID-3 valeud'\nmessage = 'x'"), "W4001", "rule");
+    let order = "first = 'PV1-44'\nthen = 'PV1-45'\nmessage = 'left before'\nseverity = 'note'";
+    check("[validate.order]", order, "first = 'PV1'\nthen = 'PV1-45'\nmessage = 'x'", "W1011");
     check("consent", "on_unknown = 'permit'", "on_unknown = 'maybe'", "W1013");
     check("queue", "max_messages = 1000", "max_messages = -1", "W1021");
     check("queue", "max_age = '24h'", "max_age = 24", "W1022");
     check("queue", "on_full = 'nak'", "on_full = 'drop'", "W1013");
     code(&channel("map", "use = 'mappings/none.toml'"), "W1043", "map");
-    code(&channel("validate", "profile = 'x'"), "W1050", "validate");
     code(&channel("deidentify", "profile = 'x'"), "W1050", "deidentify");
     code(&channel("[encrypt]", "at = 'PID-19'\nas = 'seal'"), "W1010", "key");
     code(&channel("[encrypt]", "at = 'PID-19'\nas = 'hide'\nkey = 'x'"), "W1013", "as");
@@ -226,4 +237,34 @@ fn rules_of_protection() {
     let missing = lines(&rule("PID-19", seal), false);
     assert_eq!(missing.len(), 1, "asked for once: {missing:?}");
     code(&missing, "W1048", "no keyring");
+}
+
+#[test]
+fn definitions_and_profiles_of_a_site() {
+    let config = CONFIG.replace("[weir]\n", "[weir]\nhl7 = ['hl7/*.toml']\n");
+    let channel = format!("{CHANNEL}[validate]\nprofile = 'hl7/profiles/lab.toml'\n");
+    let check = |site: &str, profile: &str, expected: &[&str]| {
+        let tree = Tree::new(&[("config.toml", &config), ("channels/adt.toml", &channel)]);
+        tree.write("hl7/site.toml", site);
+        tree.write("hl7/profiles/lab.toml", profile);
+        tree.write("in.hl7", "MSH|^~\\&|A|B|C|D|20260102||ADT^A01|1|P|2.5\r");
+        let mut lines = tree.lines(None);
+        lines.retain(|line| !line.contains("W1048"));
+        assert_eq!(lines.len(), expected.len(), "{site} {profile}: {lines:?}");
+        for (line, expected) in lines.iter().zip(expected) {
+            assert!(line.contains(expected), "{line} has no {expected}");
+        }
+    };
+    let site = "[segment.ZLB]\nname = 'Lab'\nfields = ['Set ID:SI required', 'Bench:IS table=B']\n\
+                [field.PID-18]\nusage = 'required'\nlength = 0\n\
+                [table.B]\ncodes = { B1 = 'One' }\n[table.0001]\ncodes = { X = 'Diverse' }\n";
+    let profile = "[profile]\nname = 'lab'\nversion = '3'\n[levels]\nvocabulary = 'note'\n\
+                   [paths]\n'PID-13' = 'ignore'\n[[rule]]\nmust = 'PID-3 valued'\nmessage = 'x'\n";
+    check(site, profile, &[]);
+    check("[segment.LB]\nname = 'x'\nfields = []\n", profile, &["W1011"]);
+    check("[segment.ZLB]\nname = 'x'\nfields = ['a:ST often']\n", profile, &["W1011"]);
+    check("[field.PID]\nusage = 'required'\n", profile, &["W1011"]);
+    check("[field.PID-1]\nusage = 'requried'\n", profile, &["W1011"]);
+    check(site, "[profile]\nname = 'lab'\n[code]\nW2105 = 'ignore'\n", &["W1012"]);
+    check(site, "[codes]\nW2999 = 'ignore'\n", &["hl7/profiles/lab.toml:2"]);
 }

@@ -22,6 +22,7 @@ max_age = 24
 max_messages = -1
 [validate]
 profile = "x"
+on_fail = "nack"
 "#;
     let tree = Tree::new(&[("config.toml", CONFIG), ("channels/lab.toml", channel)]);
     let (plan, problems, sources) = tree.load(None);
