@@ -12,7 +12,7 @@
 //! HL7: the sender says that there is no value. Empty fields are left out, but for the last
 //! one of a segment that ends with empty places. `type`, `version`, `structure` and `group`
 //! are for readers; reading this form takes no notice of them. What JSON cannot say stands
-//! in `before`, `terminator`, `end`, `charset`, `encoding` and `raw`: see [`super::form`].
+//! in `before`, `terminator`, `end`, `charset`, `encoding` and `raw`: see `hl7v2::form`.
 
 use serde_json::{Map, Value as Json, json};
 

@@ -7,7 +7,7 @@
 //!
 //! Empty places are left out, but for the last of a list that ends with them, so that
 //! nothing of the message is lost. What XML cannot say stands in processing instructions
-//! that begin with `er7`, which other readers pass over: see [`super::form`].
+//! that begin with `er7`, which other readers pass over: see `hl7v2::form`.
 //!
 //! Reading takes no notice of types: the last number of an element's name is its place. It
 //! refuses document types and entities of a document's own, and its memory is bounded by
