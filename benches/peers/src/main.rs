@@ -1,8 +1,8 @@
 //! weir's HL7 v2 beside other crates: the same inputs, the same work, one run.
 //!
-//! Prints tables as they stand in `docs/performance.md`. Each figure is the fastest of five
-//! rounds, each long enough to be counted in milliseconds; what a crate does not offer is
-//! left out. Every crate is given its own best way: queries read beforehand, values as they
+//! Prints the table that stands in `docs/performance.md`. Each figure is the fastest of up to a
+//! hundred rounds of some milliseconds, so that one round at least is undisturbed on a machine
+//! that does other things too; what a crate does not offer is left out. Every crate is given its own best way: queries read beforehand, values as they
 //! stand where it can give them so.
 
 use std::hint::black_box;
@@ -16,15 +16,18 @@ use weir::hl7v2::mllp::{Decoder, Event, Framing, encode};
 use weir::hl7v2::{Message, Path};
 
 /// How long one round lasts at least.
-const ROUND: Duration = Duration::from_millis(60);
-const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_millis(2);
+const ROUNDS: usize = 100;
+/// How long rounds go on, once there were three.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// Time of one call: of the fastest of some rounds.
 fn time<T>(mut work: impl FnMut() -> T) -> Duration {
     let mut calls = 1_u32;
     let mut best = Duration::MAX;
     let mut rounds = 0;
-    while rounds < ROUNDS {
+    let all = Instant::now();
+    while rounds < ROUNDS && (rounds < 3 || all.elapsed() < LONGEST) {
         let begin = Instant::now();
         for _ in 0..calls {
             black_box(work());
@@ -243,7 +246,8 @@ fn edit(name: &str, bytes: usize, texts: &[String], owned: &[Bytes]) {
         message.to_er7().len()
     };
     for (text, bytes) in texts.iter().zip(owned) {
-        assert_eq!(ours(bytes), two(text));
+        // hl7-2 leaves out the terminator of the last segment.
+        assert!(ours(bytes).abs_diff(two(text)) <= 1);
     }
     let rows = [
         Row { name: "weir", took: time(|| all(owned, |b| ours(b) > 0)) },
