@@ -207,6 +207,9 @@ fn answers(peer: &mut TcpStream, count: usize) -> Vec<(String, Vec<u8>)> {
     }
     let mut out = Vec::new();
     for answer in bytes.split(|b| *b == 0x0b).skip(1) {
+        // A message in UTF-16 is answered in UTF-16.
+        let wide = answer.windows(6).any(|part| part == b"M\0S\0A\0");
+        let answer: Vec<u8> = answer.iter().copied().filter(|b| !wide || *b != 0).collect();
         let Some(msa) = answer.split(|b| *b == b'\r').find(|line| line.starts_with(b"MSA")) else {
             out.push((String::new(), Vec::new()));
             continue;
