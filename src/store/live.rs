@@ -93,15 +93,6 @@ impl Live {
         self.counts = counts;
     }
 
-    fn counts_of(&mut self, queue: QueueId) -> &mut Counts {
-        let slot = queue.slot();
-        if self.counts.len() <= slot {
-            self.counts.resize(slot + 1, Counts::default());
-        }
-        #[expect(clippy::indexing_slicing, reason = "made large enough just above")]
-        &mut self.counts[slot]
-    }
-
     /// How a delivery stands and where its message lies, when that is known without the
     /// index.
     pub fn standing(&mut self, message: MessageId, queue: QueueId) -> Option<(Standing, Location)> {
@@ -123,7 +114,7 @@ impl Live {
         let new = old.after(change, position);
         let (message, queue) = (change.message, change.queue);
         if let Some(new) = &new {
-            self.counts_of(queue).shift(old.state, new.state);
+            Counts::of_queue(&mut self.counts, queue).shift(old.state, new.state);
         }
         let standing = new.clone().unwrap_or_else(|| old.clone());
         self.fresh.insert((message, queue), Fresh { standing, at, last: position });
@@ -183,7 +174,7 @@ impl Live {
         let room = LIVE_BYTES_MAX.saturating_sub(self.live_bytes());
         for (standing, body) in head.standings(position).zip(bodies) {
             let queue = standing.queue;
-            self.counts_of(queue).commit(standing.state);
+            Counts::of_queue(&mut self.counts, queue).commit(standing.state);
             if standing.state == State::Waiting {
                 let mut waiting = Waiting::from_standing(head.id, at, &standing);
                 waiting.live =

@@ -362,22 +362,6 @@ impl Store {
         }
     }
 
-    /// Gives a leased delivery back untried, as for a stop or a pause.
-    #[expect(clippy::unused_async, reason = "a replicated journal will have to tell others")]
-    pub async fn release(&self, delivery: &Delivery) {
-        let shared = self.shared();
-        let Some(queue) = shared.names.find(&delivery.channel, &delivery.destination) else {
-            return;
-        };
-        let notify = {
-            let mut live = shared.live();
-            let live = live.queue(queue);
-            live.queue.unlease(delivery.message);
-            live.notify.clone()
-        };
-        notify.notify_waiters();
-    }
-
     /// Waits until a lease for this destination may give something: something new, released
     /// or sent again, a lane set free, or a next attempt that is due when this is called.
     /// Time passing alone does not wake it: see [`Store::next_due`]. Cancel-safe; may

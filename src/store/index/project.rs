@@ -131,16 +131,7 @@ impl Index {
 
     /// Adds the totals that a removed segment left behind.
     pub fn add_removed(&mut self, queue: QueueId, totals: &[u64; 8]) {
-        self.counts_of(queue).add_removed(totals);
-    }
-
-    fn counts_of(&mut self, queue: QueueId) -> &mut Counts {
-        let slot = queue.slot();
-        if self.counts.len() <= slot {
-            self.counts.resize(slot + 1, Counts::default());
-        }
-        #[expect(clippy::indexing_slicing, reason = "made large enough just above")]
-        &mut self.counts[slot]
+        Counts::of_queue(&mut self.counts, queue).add_removed(totals);
     }
 
     /// Position of a message.
@@ -217,7 +208,7 @@ impl<'a> Work<'a> {
             self.changes.insert(keys::duplicate(keys::epoch(position), hash), Some(value));
         }
         for standing in &row.deliveries {
-            self.index.counts_of(standing.queue).commit(standing.state);
+            Counts::of_queue(&mut self.index.counts, standing.queue).commit(standing.state);
             self.counted.insert(standing.queue);
             self.enter(position, &row, standing)?;
         }
@@ -253,7 +244,7 @@ impl<'a> Work<'a> {
             && let Some(new) = old.after(change, at_position)
         {
             self.leave(position, &old);
-            self.index.counts_of(old.queue).shift(old.state, new.state);
+            Counts::of_queue(&mut self.index.counts, old.queue).shift(old.state, new.state);
             self.counted.insert(old.queue);
             self.enter(position, &row, &new)?;
             if let Some(place) = row.deliveries.get_mut(found) {
@@ -377,7 +368,7 @@ impl<'a> Work<'a> {
             self.changes.insert(keys::message(position), Some(encode(&row)?));
         }
         for queue in std::mem::take(&mut self.counted) {
-            let counts = encode(self.index.counts_of(queue))?;
+            let counts = encode(Counts::of_queue(&mut self.index.counts, queue))?;
             self.changes.insert(keys::counts(queue), Some(counts));
         }
         let names = self.index.names.all(self.index.named);
@@ -385,7 +376,7 @@ impl<'a> Work<'a> {
             let slot = u32::try_from(self.index.named + at).unwrap_or(u32::MAX);
             let queue = QueueId(slot);
             self.changes.insert(keys::names(queue), Some(encode(name)?));
-            let counts = encode(self.index.counts_of(queue))?;
+            let counts = encode(Counts::of_queue(&mut self.index.counts, queue))?;
             self.changes.insert(keys::counts(queue), Some(counts));
         }
         self.changes.insert(keys::POSITION.to_vec(), Some(last.to_be_bytes().to_vec()));

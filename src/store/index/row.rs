@@ -271,6 +271,16 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Those of a queue among the counts of all, grown to it.
+    pub fn of_queue(all: &mut Vec<Self>, queue: QueueId) -> &mut Self {
+        let slot = queue.slot();
+        if all.len() <= slot {
+            all.resize(slot + 1, Self::default());
+        }
+        #[expect(clippy::indexing_slicing, reason = "made large enough just above")]
+        &mut all[slot]
+    }
+
     pub fn commit(&mut self, state: State) {
         self.committed += 1;
         self.enter(state);

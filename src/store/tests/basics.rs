@@ -166,7 +166,7 @@ async fn a_lease_ends_when_a_person_is_faster() {
     let again = store.lease(&channel(), &destination("ehr"), now(), 9).await.unwrap();
     assert_eq!(again.iter().map(|d| number_of(d.message)).collect::<Vec<_>>(), [5]);
     assert!(store.is_leased(&again[0]));
-    store.release(&again[0]).await;
+    store.give_back(&again[0]);
     assert!(!store.is_leased(&again[0]));
     // A retry by a person leaves the attempt under way as it is.
     let first = store.lease(&channel(), &destination("ehr"), now(), 9).await.unwrap();
@@ -205,7 +205,7 @@ async fn ready_wakes_for_what_comes() {
     waiting.await.unwrap();
     store.ready(&channel(), &destination("ehr")).await;
     let leased = store.lease(&channel(), &destination("ehr"), now(), 1).await.unwrap();
-    store.release(&leased[0]).await;
+    store.give_back(&leased[0]);
     store.ready(&channel(), &destination("ehr")).await;
     assert_eq!(lease(&store, "ehr", now(), 1).await, [1]);
 }
