@@ -492,11 +492,7 @@ fn input(source: &SourcePlan) -> ContentKind {
 
 fn ack_mode(source: &SourcePlan) -> AckMode {
     match &source.kind {
-        SourceKind::Mllp(plan) => match plan.ack_mode {
-            source::AckMode::Auto => AckMode::Auto,
-            source::AckMode::Original => AckMode::Original,
-            source::AckMode::Enhanced => AckMode::Enhanced,
-        },
+        SourceKind::Mllp(plan) => plan.ack_mode,
         SourceKind::File(_) => AckMode::Auto,
     }
 }

@@ -32,7 +32,7 @@ pub use intake::{
     Answer, Arrival, Back, Closed, Command, Intake, Origin, Serving, Silent, SourceEvent,
     SourceEvents, Taken,
 };
-pub use mllp::{AckMode, AckWhen, MllpPlan};
+pub use mllp::{AckWhen, MllpPlan};
 
 /// What a channel's `[source]` says, checked. Equal plans need no restart.
 #[derive(Clone, Debug, PartialEq, Eq)]

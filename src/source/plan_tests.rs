@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::channel::AckMode;
 use crate::fault::{Problems, Severity};
 use crate::settings::{Document, SourceFile};
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::common::{ALLOW_ROW, TLS_ROW};
+use crate::channel::AckMode;
 use crate::fault::{Fault, codes::W1021};
 use crate::hl7v2::mllp::Framing;
 use crate::settings::{Key, KindRow, Table, Word};
@@ -24,18 +25,6 @@ pub enum AckWhen {
     OnReceipt,
     /// Every destination has it.
     AfterDelivery,
-}
-
-/// Which acknowledgment rules hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AckMode {
-    /// As MSH-15 and MSH-16 ask.
-    #[default]
-    Auto,
-    /// Always one application acknowledgment.
-    Original,
-    /// Commit acknowledgment first, also where MSH-15 and MSH-16 are empty.
-    Enhanced,
 }
 
 /// The keys of the source `mllp`.
