@@ -28,6 +28,8 @@ mod segment;
 pub mod skeleton;
 pub mod structure;
 pub mod tables;
+#[cfg(test)]
+mod testing;
 mod tolerance;
 mod value;
 pub mod xml;

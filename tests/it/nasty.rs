@@ -12,25 +12,8 @@ use super::support::sink::Sink;
 use super::support::site::{Running, Site};
 use super::support::{Dice, free_address, number};
 
-const CHANNEL: &str = r#"[channel]
-name = "NAME"
-[source]
-type = "mllp"
-listen = "LISTEN"
-framing = "FRAMING"
-max_size = "32 MiB"
-frame_timeout = "4s"
-write_timeout = "2s"
-SOURCE
-[consent]
-policy = "none"
-why = "synthetic input"
-[destination.out]
-type = "mllp"
-connect = "SINK"
-recipient = "Organization/out"
-purpose = "TREAT"
-"#;
+/// Bounds of both channels, short enough to wait for.
+const LIMITS: &str = "max_size = \"32 MiB\"\nframe_timeout = \"4s\"\nwrite_timeout = \"2s\"\n";
 
 /// Largest frame of the channels.
 const LIMIT: usize = 32 << 20;
@@ -58,16 +41,12 @@ impl Lab {
         let sink = runtime.block_on(Sink::start(None));
         let site = Site::new();
         let (lenient, strict) = (free_address(), free_address());
-        for (name, listen, framing, source) in
-            [("lenient", lenient, "lenient", ""), ("strict", strict, "strict", "tolerance = []")]
-        {
-            let text = CHANNEL
-                .replace("NAME", name)
-                .replace("LISTEN", &listen.to_string())
-                .replace("FRAMING", framing)
-                .replace("SOURCE", source)
-                .replace("SINK", &sink.address.to_string());
-            site.file(&format!("channels/{name}.toml"), &text);
+        for (name, listen, more) in [
+            ("lenient", lenient, "framing = \"lenient\""),
+            ("strict", strict, "framing = \"strict\"\ntolerance = []"),
+        ] {
+            let source = format!("{LIMITS}{more}");
+            site.relay(name, listen, sink.address, &source);
         }
         let running = site.start();
         Self { site, running, lenient, strict, sink, runtime, probes: std::cell::Cell::new(0) }

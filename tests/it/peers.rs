@@ -6,24 +6,6 @@ use super::support::sink::Sink;
 use super::support::site::Site;
 use super::support::{free_address, shared};
 
-const CHANNEL: &str = r#"[channel]
-name = "odd"
-[source]
-type = "mllp"
-listen = "LISTEN"
-framing = "lenient"
-max_size = "64 MiB"
-frame_timeout = "3s"
-[consent]
-policy = "none"
-why = "synthetic input"
-[destination.out]
-type = "mllp"
-connect = "SINK"
-recipient = "Organization/out"
-purpose = "TREAT"
-"#;
-
 #[test]
 fn malformed_input_is_answered_as_its_manifest_says() {
     let (Some(player), Some(corpus)) = (shared("tools/peers/play.py"), shared("corpus/malformed"))
@@ -34,9 +16,8 @@ fn malformed_input_is_answered_as_its_manifest_says() {
     let sink = runtime.block_on(Sink::start(None));
     let site = Site::new();
     let listen = free_address();
-    let text =
-        CHANNEL.replace("LISTEN", &listen.to_string()).replace("SINK", &sink.address.to_string());
-    site.file("channels/odd.toml", &text);
+    let source = "framing = \"lenient\"\nmax_size = \"64 MiB\"\nframe_timeout = \"3s\"";
+    site.relay("odd", listen, sink.address, source);
     let running = site.start();
     let done =
         Command::new("python3").arg(player).arg(corpus).arg(listen.to_string()).output().unwrap();

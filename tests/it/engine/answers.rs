@@ -6,7 +6,9 @@ use tokio::io::AsyncWriteExt;
 use weir::engine::Actor;
 use weir::ports::sim;
 
-use super::bench::{Sender, Sink, adt, channel, field, ledger, plan, start, until};
+use super::bench::{
+    Sender, Sink, adt, channel, field, ledger, plan, running, start, start_poisoned, until,
+};
 
 fn by() -> Actor {
     Actor::new("test", "a look")
@@ -54,11 +56,8 @@ async fn a_connection_that_dies_during_the_commit_leaves_no_hole() {
 
 #[tokio::test(start_paused = true)]
 async fn a_repetition_after_delivery_tells_how_the_first_stands() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ports, _) = sim::ports(72);
     let text = acking(&channel("adt", 2575, &[("ehr", 6000)]), "after-delivery");
-    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
-    let mut sender = Sender::connect(&ports, 2575).await;
+    let (engine, ports, mut sender) = running(72, &text).await;
     let message = adt("C1", "P1");
     assert_eq!(sender.send(&message).await, "AE", "kept, but nobody has it");
     let begin = ports.clock.monotonic();
@@ -89,21 +88,7 @@ async fn on_receipt_answers_first_and_processes_then() {
     let gate = "policy = \"open\"\npatient = \"PID-3.1\"";
     let text = super::bench::channel_with("adt", 2575, gate, &[("ehr", 6000)]);
     let text = acking(&text, "on-receipt");
-    let broken = || std::sync::Arc::new(Gate) as std::sync::Arc<dyn weir::consent::ConsentBook>;
-    let start_with = |ports: &weir::ports::Ports| {
-        let start = weir::engine::Start {
-            ports: ports.clone(),
-            observer: std::sync::Arc::new(weir::observe::Observer::silent()),
-            keyring: None,
-        };
-        let plan = plan(dir.path(), &[("adt", &text)]);
-        async move {
-            weir::engine::Engine::start_asking(plan, start, Some(broken()), &|_, _| {})
-                .await
-                .unwrap()
-        }
-    };
-    let engine = start_with(&ports).await;
+    let engine = start_poisoned(plan(dir.path(), &[("adt", &text)]), &ports).await;
     let mut sender = Sender::connect(&ports, 2575).await;
     for n in 1..=5 {
         assert_eq!(sender.send(&adt(&format!("C{n}"), "P1")).await, "AA");
@@ -124,7 +109,7 @@ async fn on_receipt_answers_first_and_processes_then() {
     ports.clock.sleep(Duration::from_millis(1)).await;
     let ports = handles.kill();
     let again = Sink::listen(&ports, 6000).await;
-    let engine = start_with(&ports).await;
+    let engine = start_poisoned(plan(dir.path(), &[("adt", &text)]), &ports).await;
     let all = || {
         let mut controls = sink.controls();
         controls.extend(again.controls());
@@ -148,23 +133,10 @@ async fn on_receipt_answers_first_and_processes_then() {
 
     // Nothing is taken up again.
     let ports = handles.ports();
-    let engine = start_with(&ports).await;
+    let engine = start_poisoned(plan(dir.path(), &[("adt", &text)]), &ports).await;
     ports.clock.sleep(Duration::from_secs(5)).await;
     assert_eq!(ledger(&engine, "adt", "ehr").committed, 12);
     engine.stop("test").await.unwrap();
-}
-
-/// Consents that make the gate panic for one patient.
-struct Gate;
-
-impl weir::consent::ConsentBook for Gate {
-    fn directives(
-        &self,
-        patient: &weir::message::PatientKey,
-    ) -> Result<std::sync::Arc<[weir::consent::Directive]>, weir::fault::Fault> {
-        assert_ne!(patient.reveal(), "POISON", "planted");
-        Ok(std::sync::Arc::from([]))
-    }
 }
 
 /// A message that asks for both acknowledgments, or as `conditions` say.
@@ -175,11 +147,8 @@ fn asking(control: &str, conditions: &str) -> Vec<u8> {
 
 #[tokio::test(start_paused = true)]
 async fn the_application_acknowledgment_follows_the_commit() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ports, _) = sim::ports(74);
     let text = acking(&channel("adt", 2575, &[("ehr", 6000)]), "after-delivery");
-    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
-    let mut sender = Sender::connect(&ports, 2575).await;
+    let (engine, ports, mut sender) = running(74, &text).await;
     let begin = ports.clock.monotonic();
     assert_eq!(sender.send(&asking("C1", "AL|AL")).await, "CA");
     assert!(ports.clock.monotonic() - begin < Duration::from_secs(1), "at once");
@@ -202,15 +171,12 @@ async fn the_application_acknowledgment_follows_the_commit() {
 
 #[tokio::test(start_paused = true)]
 async fn application_acknowledgments_have_an_address_of_their_own() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ports, _) = sim::ports(75);
-    let ehr = Sink::listen(&ports, 6000).await;
     let text = channel("adt", 2575, &[("ehr", 6000)]).replace(
         "type   = \"mllp\"\nlisten",
         "type   = \"mllp\"\napp_ack = \"mllp://127.0.0.1:7000\"\nlisten",
     );
-    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
-    let mut sender = Sender::connect(&ports, 2575).await;
+    let (engine, ports, mut sender) = running(75, &text).await;
+    let ehr = Sink::listen(&ports, 6000).await;
     assert_eq!(sender.send(&asking("C1", "AL|AL")).await, "CA");
     assert_eq!(sender.send(&asking("C2", "AL|NE")).await, "CA");
     assert_eq!(sender.send(&asking("C3", "AL|AL")).await, "CA");
@@ -227,12 +193,9 @@ async fn application_acknowledgments_have_an_address_of_their_own() {
 
 #[tokio::test(start_paused = true)]
 async fn on_receipt_the_application_acknowledgment_follows_the_processing() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ports, _) = sim::ports(76);
-    let ehr = Sink::listen(&ports, 6000).await;
     let text = acking(&channel("adt", 2575, &[("ehr", 6000)]), "on-receipt");
-    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
-    let mut sender = Sender::connect(&ports, 2575).await;
+    let (engine, ports, mut sender) = running(76, &text).await;
+    let ehr = Sink::listen(&ports, 6000).await;
     assert_eq!(sender.send(&asking("C1", "AL|AL")).await, "CA");
     assert_eq!(field(&sender.next().await, "MSA", 1), "AA");
     until(&ports, 60, "delivered", || ehr.count() == 1).await;

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use weir::config;
+use weir::consent::{ConsentBook, Directive};
 use weir::engine::{Engine, Start};
-use weir::fault::DrawStyle;
+use weir::fault::{DrawStyle, Fault};
 use weir::filter::Filter;
+use weir::message::PatientKey;
 use weir::observe::Observer;
-use weir::ports::{Ports, Stream};
+use weir::ports::{Ports, Stream, sim};
 use weir::store::{IndexHome, LedgerRow};
 
 /// Writes a configuration tree and loads it. The store is in memory and its directory a
@@ -115,6 +117,36 @@ pub async fn start(plan: config::Plan, ports: &Ports) -> Engine {
     };
     let start = Start { ports: ports.clone(), observer: Arc::new(observer), keyring: None };
     Engine::start(plan, start, &|_, _| {}).await.expect("the engine starts")
+}
+
+/// An engine with the channel `adt` of this text, its ports, and a sender connected to 2575.
+pub async fn running(seed: u64, text: &str) -> (Engine, Ports, Sender) {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, _) = sim::ports(seed);
+    let engine = start(plan(dir.path(), &[("adt", text)]), &ports).await;
+    let sender = Sender::connect(&ports, 2575).await;
+    (engine, ports, sender)
+}
+
+/// The same, delivering to the one destination `ehr` on 6000.
+pub async fn adt_to_ehr(seed: u64) -> (Engine, Ports, Sender) {
+    running(seed, &channel("adt", 2575, &[("ehr", 6000)])).await
+}
+
+/// Starts an engine whose consents make the gate panic for the patient `POISON`.
+pub async fn start_poisoned(plan: config::Plan, ports: &Ports) -> Engine {
+    let observer = Arc::new(Observer::silent());
+    let start = Start { ports: ports.clone(), observer, keyring: None };
+    Engine::start_asking(plan, start, Some(Arc::new(Poisoned)), &|_, _| {}).await.unwrap()
+}
+
+struct Poisoned;
+
+impl ConsentBook for Poisoned {
+    fn directives(&self, patient: &PatientKey) -> Result<Arc<[Directive]>, Fault> {
+        assert_ne!(patient.reveal(), "POISON", "planted");
+        Ok(Arc::from([]))
+    }
 }
 
 /// An ADT message with a control ID and a patient.

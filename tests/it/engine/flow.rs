@@ -6,7 +6,10 @@ use weir::base::ChannelName;
 use weir::engine::Actor;
 use weir::ports::sim;
 
-use super::bench::{Sender, Sink, adt, channel, channel_with, field, ledger, plan, start, until};
+use super::bench::{
+    Sender, Sink, adt, channel, channel_with, field, ledger, plan, running, start, start_poisoned,
+    until,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_message_is_answered_and_delivered() {
@@ -167,19 +170,6 @@ async fn a_consent_releases_what_is_held() {
     engine.stop("test").await.unwrap();
 }
 
-/// Consents that make the gate panic for one patient.
-struct Broken;
-
-impl weir::consent::ConsentBook for Broken {
-    fn directives(
-        &self,
-        patient: &weir::message::PatientKey,
-    ) -> Result<std::sync::Arc<[weir::consent::Directive]>, weir::fault::Fault> {
-        assert_ne!(patient.reveal(), "POISON", "planted");
-        Ok(std::sync::Arc::from([]))
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_gate_that_panics_leaves_a_dead_letter() {
     let dir = tempfile::tempdir().unwrap();
@@ -187,17 +177,7 @@ async fn a_gate_that_panics_leaves_a_dead_letter() {
     let sink = Sink::listen(&ports, 6000).await;
     let gate = "policy = \"open\"\npatient = \"PID-3.1\"";
     let text = channel_with("adt", 2575, gate, &[("ehr", 6000)]);
-    let engine = weir::engine::Engine::start_asking(
-        plan(dir.path(), &[("adt", &text)]),
-        weir::engine::Start {
-            ports: ports.clone(),
-            observer: std::sync::Arc::new(weir::observe::Observer::silent()),
-            keyring: None,
-        },
-        Some(std::sync::Arc::new(Broken)),
-        &|_, _| {},
-    );
-    let engine = engine.await.unwrap();
+    let engine = start_poisoned(plan(dir.path(), &[("adt", &text)]), &ports).await;
     let mut sender = Sender::connect(&ports, 2575).await;
     assert_eq!(sender.send(&adt("C1", "POISON")).await, "AA", "weir has it, as a dead letter");
     assert_eq!(sender.send(&adt("C2", "P2")).await, "AA");
@@ -212,11 +192,8 @@ async fn a_gate_that_panics_leaves_a_dead_letter() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_queue_slows_and_then_refuses() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ports, _) = sim::ports(7);
     let text = channel("adt", 2575, &[("ehr", 6000)]) + "\n[queue]\nmax_messages = 20\n";
-    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
-    let mut sender = Sender::connect(&ports, 2575).await;
+    let (engine, ports, mut sender) = running(7, &text).await;
     let begin = ports.clock.monotonic();
     for n in 0..20 {
         assert_eq!(sender.send(&adt(&format!("C{n}"), "P1")).await, "AA");
@@ -236,12 +213,9 @@ async fn a_full_queue_slows_and_then_refuses() {
 
 #[tokio::test(start_paused = true)]
 async fn after_delivery_answers_when_the_peer_has_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ports, _) = sim::ports(8);
     let text = channel("adt", 2575, &[("ehr", 6000)])
         .replace("type   = \"mllp\"", "type   = \"mllp\"\nack = \"after-delivery\"");
-    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
-    let mut sender = Sender::connect(&ports, 2575).await;
+    let (engine, ports, mut sender) = running(8, &text).await;
     let answer = sender.exchange(&adt("C1", "P1")).await;
     assert_eq!(field(&answer, "MSA", 1), "AE", "kept, but nobody has it yet");
     let sink = Sink::listen(&ports, 6000).await;

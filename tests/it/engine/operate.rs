@@ -6,7 +6,7 @@ use weir::base::{ChannelName, DestinationName};
 use weir::engine::{Actor, QueueAction, Stranded, Target};
 use weir::ports::sim;
 
-use super::bench::{Sender, Sink, adt, channel, ledger, plan, start, until};
+use super::bench::{Sender, Sink, adt, adt_to_ehr, channel, ledger, plan, start, until};
 
 fn name() -> ChannelName {
     ChannelName::parse("adt").unwrap()
@@ -46,11 +46,7 @@ async fn pauses_hold_and_survive_a_restart() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_takes_no_more_and_delivers_the_rest() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ports, _) = sim::ports(22);
-    let text = channel("adt", 2575, &[("ehr", 6000)]);
-    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
-    let mut sender = Sender::connect(&ports, 2575).await;
+    let (engine, ports, mut sender) = adt_to_ehr(22).await;
     assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
     engine.drain(&name(), &by()).await.unwrap();
     ports.clock.sleep(Duration::from_secs(2)).await;
@@ -67,11 +63,7 @@ async fn a_drain_takes_no_more_and_delivers_the_rest() {
 
 #[tokio::test(start_paused = true)]
 async fn deliveries_are_held_released_and_skipped() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ports, _) = sim::ports(23);
-    let text = channel("adt", 2575, &[("ehr", 6000)]);
-    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
-    let mut sender = Sender::connect(&ports, 2575).await;
+    let (engine, ports, mut sender) = adt_to_ehr(23).await;
     for n in 1..=3 {
         assert_eq!(sender.send(&adt(&format!("A{n}"), &format!("P{n}"))).await, "AA");
     }
@@ -97,14 +89,10 @@ async fn deliveries_are_held_released_and_skipped() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_skipped_or_held_behind_a_slow_attempt_is_not_sent() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ports, _) = sim::ports(27);
+    let (engine, ports, mut sender) = adt_to_ehr(27).await;
     let ehr = Sink::listen(&ports, 6000).await;
-    let text = channel("adt", 2575, &[("ehr", 6000)]);
-    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
     let to = Target::Destination(DestinationName::parse("ehr").unwrap());
     engine.pause(&name(), to.clone(), &by()).await.unwrap();
-    let mut sender = Sender::connect(&ports, 2575).await;
     for n in 1..=3 {
         assert_eq!(sender.send(&adt(&format!("A{n}"), &format!("P{n}"))).await, "AA");
     }
@@ -128,11 +116,7 @@ async fn what_is_skipped_or_held_behind_a_slow_attempt_is_not_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_tries_at_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ports, _) = sim::ports(26);
-    let text = channel("adt", 2575, &[("ehr", 6000)]);
-    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
-    let mut sender = Sender::connect(&ports, 2575).await;
+    let (engine, ports, mut sender) = adt_to_ehr(26).await;
     assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
     // Long enough that the next try is far away.
     ports.clock.sleep(Duration::from_secs(600)).await;

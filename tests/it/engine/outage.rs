@@ -5,16 +5,13 @@ use std::time::Duration;
 
 use weir::ports::sim;
 
-use super::bench::{Sender, Sink, adt, channel, ledger, plan, start, until};
+use super::bench::{Sender, Sink, adt, adt_to_ehr, channel, ledger, plan, running, start, until};
 
 #[tokio::test(start_paused = true)]
 async fn down_for_an_hour_keeps_order_and_neighbors() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ports, _) = sim::ports(11);
-    let lab = Sink::listen(&ports, 6001).await;
     let text = channel("adt", 2575, &[("ehr", 6000), ("lab", 6001)]);
-    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
-    let mut sender = Sender::connect(&ports, 2575).await;
+    let (engine, ports, mut sender) = running(11, &text).await;
+    let lab = Sink::listen(&ports, 6001).await;
     let mut sent = 0;
     for minute in 0..60 {
         for patient in 0..5 {
@@ -43,12 +40,8 @@ async fn down_for_an_hour_keeps_order_and_neighbors() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_fails_blocks_its_lane_only() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ports, _) = sim::ports(12);
+    let (engine, ports, mut sender) = adt_to_ehr(12).await;
     let ehr = Sink::listen(&ports, 6000).await;
-    let text = channel("adt", 2575, &[("ehr", 6000)]);
-    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
-    let mut sender = Sender::connect(&ports, 2575).await;
     ehr.answer("AE");
     assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
     ports.clock.sleep(Duration::from_millis(200)).await;

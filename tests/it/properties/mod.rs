@@ -5,4 +5,4 @@ mod fhir;
 mod fuzz;
 mod hl7v2;
 mod hl7v2_text;
-mod targets;
+pub mod targets;

@@ -1,21 +1,12 @@
 //! Arbitrary text is read or refused, never a panic.
 
 use proptest::prelude::*;
-use weir::fault::{DrawStyle, Problems, draw};
-use weir::settings::{Document, SourceFile};
 
 use super::{CHANNEL, CONFIG, Tree};
+use crate::properties::targets;
 
 fn parse(text: &str) {
-    let mut problems = Problems::new();
-    let document = Document::parse(SourceFile::new("any.toml", text), &mut problems);
-    let mut root = document.root(&mut problems);
-    let _ = root.entries();
-    root.finish();
-    let _ = document.canonical(&[]);
-    for problem in problems.iter() {
-        let _ = draw(problem, Some(text), DrawStyle::Plain);
-    }
+    targets::settings(text.as_bytes());
 }
 
 proptest! {

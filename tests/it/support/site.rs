@@ -54,6 +54,19 @@ impl Site {
         Self { folder, metrics: free_address() }
     }
 
+    /// Adds a channel from MLLP to a sink, of any message and without consent; `source` has
+    /// the further keys of its `[source]`.
+    pub fn relay(&self, name: &str, listen: SocketAddr, sink: SocketAddr, source: &str) {
+        let text = format!(
+            "[channel]\nname = \"{name}\"\n\
+             [source]\ntype = \"mllp\"\nlisten = \"{listen}\"\n{source}\n\
+             [consent]\npolicy = \"none\"\nwhy = \"synthetic input\"\n\
+             [destination.out]\ntype = \"mllp\"\nconnect = \"{sink}\"\n\
+             recipient = \"Organization/out\"\npurpose = \"TREAT\"\n"
+        );
+        self.file(&format!("channels/{name}.toml"), &text);
+    }
+
     pub fn root(&self) -> &Path {
         self.folder.path()
     }
