@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::base::Phi;
 use crate::fault::Fault;
+use crate::fault::codes::W6015;
 use crate::fhir::Doc;
 use crate::hl7v2::{self, Tolerances};
 use crate::message::{Content, ContentKind};
@@ -62,7 +63,7 @@ pub fn parse(kind: ContentKind, bytes: Bytes) -> Result<Parsed, Fault> {
 /// As [`parse`], HL7 v2 in this character set whatever MSH-18 says.
 ///
 /// # Errors
-/// The fault of the parser, `W2..`.
+/// The fault of the parser, `W2..`; `W6015` for content that was removed.
 pub fn parse_as(
     kind: ContentKind,
     bytes: Bytes,
@@ -78,6 +79,7 @@ pub fn parse_as(
             control_id: None,
             sender: Phi::default(),
         }),
+        ContentKind::Removed => Err(Fault::new(W6015)),
     }
 }
 

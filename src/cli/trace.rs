@@ -57,6 +57,11 @@ fn journey(message: &Value, shell: &mut Shell) -> Result<(), Stop> {
         word(message, "ack"),
         word(&message["fault"], "code"),
     ))?;
+    if message["content_removed"] == Value::Bool(true) {
+        let text = "its content was removed under `keep.content`";
+        let text = shell.paint(Tone::Warn, text);
+        shell.line(format!("  {text}"))?;
+    }
     for step in list(message, "steps") {
         let destination = word(step, "destination");
         let at = if destination.is_empty() { String::new() } else { format!("[{destination}] ") };

@@ -105,7 +105,7 @@ pub(super) const KEEP_DEAD: Key<Duration> =
 pub(super) const KEEP_CONTENT: Key<Duration> = Key::new(
     "content",
     "a duration such as `7d`",
-    "How long the content of delivered messages is kept.",
+    "How long the content of messages stays whose deliveries all ended well.",
 )
 .default("`7d`");
 pub(super) const KEEP_KEYS: &[KeyRow] =

@@ -94,7 +94,7 @@ const fn extension(kind: ContentKind) -> &'static str {
     match kind {
         ContentKind::Hl7 => "hl7",
         ContentKind::FhirJson => "json",
-        ContentKind::Raw => "bin",
+        ContentKind::Raw | ContentKind::Removed => "bin",
     }
 }
 

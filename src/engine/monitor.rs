@@ -52,15 +52,22 @@ async fn watch(engine: Engine) {
 async fn prune(engine: Engine) {
     let core = engine.0.core.clone();
     while core.pause_for(PRUNE).await {
-        match core.store.prune(core.now()).await {
-            Ok(0) => {}
-            Ok(removed) => {
-                let mut event = core.event(&happened::STORE_PRUNED);
-                event.count = Some(removed);
-                core.observer.emit(event);
-            }
-            Err(fault) => {
-                core.observer.emit(core.event(&happened::STORE_TROUBLE).fault(&fault));
+        let now = core.now();
+        let removed = core.store.prune(now).await;
+        let lightened = core.store.remove_content(now).await;
+        for (row, count) in
+            [(&happened::STORE_PRUNED, removed), (&happened::CONTENT_REMOVED, lightened)]
+        {
+            match count {
+                Ok(0) => {}
+                Ok(count) => {
+                    let mut event = core.event(row);
+                    event.count = Some(count);
+                    core.observer.emit(event);
+                }
+                Err(fault) => {
+                    core.observer.emit(core.event(&happened::STORE_TROUBLE).fault(&fault));
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ use crate::audit::{self, Subject};
 use crate::base::{DestinationName, MessageId, Timestamp};
 use crate::config::ChannelPlan;
 use crate::fault::Fault;
-use crate::fault::codes::{W6907, W6909, W8901};
+use crate::fault::codes::{W6015, W6907, W6909, W8901};
 use crate::filter::{Field, Filter, Term};
 use crate::message::{Body, Fate, FaultRecord, MessageRecord, Outcome, OutcomeRecord, State};
 use crate::observe::{happened, meter};
@@ -215,7 +215,7 @@ impl Engine {
     ///
     /// # Errors
     /// `W8901` without a reason, `W6907` for an unknown message, `W6909` when there is no
-    /// body for the destination, or the store's fault.
+    /// body for the destination, `W6015` when `keep.content` is over, or the store's fault.
     pub async fn reveal(
         &self,
         id: MessageId,
@@ -233,6 +233,9 @@ impl Engine {
             Which::Destination(to) => self.body_for(&record, to)?,
         };
         let body = body.ok_or_else(|| Fault::new(W6909))?;
+        if body.is_removed() {
+            return Err(Fault::new(W6015));
+        }
         let subject = Subject {
             message: Some(id),
             channel: &record.channel,

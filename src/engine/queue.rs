@@ -9,7 +9,7 @@ use super::actions::Actor;
 use super::running::Engine;
 use crate::audit::{self, Subject};
 use crate::base::{ChannelName, DestinationName, Timestamp};
-use crate::fault::codes::{W6907, W6908, W8901, W8902};
+use crate::fault::codes::{W6015, W6907, W6908, W8901, W8902};
 use crate::fault::{Fault, Place};
 use crate::filter::{Field, Filter};
 use crate::message::{Entry, Fate, FaultRecord, Leaf, Outcome, OutcomeRecord, State};
@@ -320,6 +320,9 @@ impl Engine {
     fn has_body(&self, row: &DeliveryRow) -> Result<bool, Fault> {
         let store = &self.0.core.store;
         let record = store.message(row.message)?.ok_or_else(|| Fault::new(W6907))?;
+        if record.original.is_removed() {
+            return Err(content_gone(row));
+        }
         let owed = record.owed.iter().find(|owed| owed.destination == row.destination);
         if owed.is_some_and(|owed| matches!(owed.fate, Fate::Deliver(_))) {
             return Ok(true);
@@ -335,6 +338,9 @@ impl Engine {
     pub(crate) fn remade(&self, row: &DeliveryRow) -> Result<(Fate, Vec<Leaf>), Fault> {
         let core = &self.0.core;
         let record = core.store.message(row.message)?.ok_or_else(|| Fault::new(W6907))?;
+        if record.original.is_removed() {
+            return Err(content_gone(row));
+        }
         let channel = self.channel(&row.channel)?;
         let live = channel.live();
         let rules = live.plan.rules.destination(&row.destination).ok_or_else(|| {
@@ -396,4 +402,10 @@ impl Engine {
         outlet.wake.notify_waiters();
         Ok(())
     }
+}
+
+/// Why a message cannot be sent again whose content was removed.
+fn content_gone(row: &DeliveryRow) -> Fault {
+    let place = Place::destination(row.channel.shared(), row.destination.shared());
+    Fault::new(W6015).at(place)
 }

@@ -26,6 +26,7 @@ use crate::fault::Fault;
 use crate::fault::codes::W9001;
 use crate::message::MessageRecord;
 use crate::observe::happened;
+use crate::store::receipt_mark;
 
 /// Most bytes of messages between their answer and their processing, in KiB: as much as the
 /// store takes on its way to disk. Past it answers wait, which slows the senders.
@@ -80,7 +81,7 @@ impl Backlog {
 }
 
 fn mark(channel: &Channel, receipt: MessageId) -> Arc<str> {
-    format!("received {}/{receipt}", channel.name).into()
+    receipt_mark(&channel.name, receipt).into()
 }
 
 /// Journals a receipt with its mark; its message is processed from then on.

@@ -16,6 +16,9 @@ pub enum ContentKind {
     FhirJson,
     /// Anything else: bytes that no parser took, kept as they came.
     Raw,
+    /// Nothing any more: the bytes were removed when `keep.content` was over. Made by the
+    /// store only; no source gives it and no destination takes it.
+    Removed,
 }
 
 impl ContentKind {
@@ -25,7 +28,7 @@ impl ContentKind {
         match self {
             Self::Hl7 => "x-application/hl7-v2+er7",
             Self::FhirJson => "application/fhir+json",
-            Self::Raw => "application/octet-stream",
+            Self::Raw | Self::Removed => "application/octet-stream",
         }
     }
 }
@@ -77,6 +80,17 @@ pub struct Body {
     pub kind: ContentKind,
     /// The bytes, patient data in them.
     pub bytes: Bytes,
+}
+
+impl Body {
+    /// What is left of a body when its time is over.
+    pub const REMOVED: Self = Self { kind: ContentKind::Removed, bytes: Bytes::new() };
+
+    /// Whether its bytes were removed because `keep.content` was over.
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        self.kind == ContentKind::Removed
+    }
 }
 
 impl fmt::Debug for Body {

@@ -39,6 +39,7 @@ events! {
     STORE_REPAIRED Warn "store_repaired" "the store was not closed in order and has been repaired";
     STORE_TROUBLE Error "store_trouble" "the store does not take entries";
     STORE_PRUNED Info "store_pruned" "old segments were removed";
+    CONTENT_REMOVED Info "content_removed" "content past `keep.content` was removed";
     DISK_LOW Warn "disk_low" "free space is below `min_free`: senders are slowed, then refused";
     DISK_RECOVERED Info "disk_recovered" "free space is above `min_free` again";
     CONFIG_RELOADED Info "config_reloaded" "another configuration is in force";

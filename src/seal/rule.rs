@@ -242,7 +242,7 @@ impl SealRule {
         let checked = match content {
             ContentKind::Hl7 => check_hl7(at, how)?,
             ContentKind::FhirJson => check_fhir(at, how)?,
-            ContentKind::Raw => {
+            ContentKind::Raw | ContentKind::Removed => {
                 return Err(refused(at, "bytes that no parser takes have no places"));
             }
         };

@@ -6,6 +6,7 @@
 //! of what waits. [`Store`] is the one way in.
 
 mod check;
+mod content;
 mod driver;
 mod duplicates;
 mod index;
@@ -29,6 +30,8 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::base::{ChannelName, MessageId};
+
 pub use check::{ChainCheck, Recount};
 pub use journal::{Position, VisitLeaves};
 pub use plan::{
@@ -36,6 +39,13 @@ pub use plan::{
 };
 pub use read::Setting;
 pub use shared::TROUBLES_MAX;
+
+/// Name of the setting that marks a message as acknowledged and not yet processed
+/// (`ack = "on-receipt"`); while it is set, the message and its content stay.
+#[must_use]
+pub fn receipt_mark(channel: &ChannelName, message: MessageId) -> String {
+    format!("received {channel}/{message}")
+}
 
 /// The open store. Cheap to clone; one per directory, which is locked.
 #[derive(Clone)]

@@ -27,7 +27,8 @@ pub struct StorePlan {
     pub keep_delivered: Duration,
     /// How long messages stay of which a delivery is dead.
     pub keep_dead: Duration,
-    /// How long content may be shown.
+    /// How long content stays of messages whose deliveries all ended well; what happened to
+    /// them stays `keep_delivered`.
     pub keep_content: Duration,
     /// How long audit leaves stay, whatever else goes; as `[audit] keep`.
     pub keep_audit: Duration,

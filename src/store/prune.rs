@@ -5,8 +5,8 @@
 //! went before. Waiting and held deliveries keep their segment for ever. Consents and
 //! settings that are still current are appended again first. What remains is a small file
 //! with the ledger totals and the audit chain's head, so that ledger, chain and positions
-//! stay whole, and an archive of the audit leaves, which stay for `[audit] keep`. Rejected: rewriting segments without what is old, since their offsets and
-//! nonces are part of what the index and the seal rely on.
+//! stay whole, and an archive of the audit leaves, which stay for `[audit] keep`. What goes
+//! earlier, within a segment that stays, is content (`content`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,6 +45,7 @@ impl Store {
     /// # Errors
     /// `W6009`, `W6010`, and those of `commit` for what is appended again.
     pub async fn prune(&self, now: Timestamp) -> Result<u64, Fault> {
+        let _alone = self.read().pruning.lock().await;
         let mut removed = 0;
         let all = self.read().reader.segments().all();
         for pair in all.windows(2) {
@@ -73,7 +74,7 @@ impl Store {
     }
 
     /// Runs blocking work beside the tasks, where there are threads.
-    async fn off_thread<T: Send + 'static>(
+    pub(super) async fn off_thread<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Shared) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
@@ -87,12 +88,13 @@ impl Store {
 }
 
 /// Whether all deliveries of a message have ended and are past their keep.
-fn is_over(shared: &Shared, row: &Row, now: Timestamp) -> bool {
+fn is_over(shared: &Shared, row: &Row, now: Timestamp) -> Result<bool, Fault> {
     let plan = &shared.plan;
     if row.deliveries.is_empty() {
-        return row.received.after(plan.keep_delivered) <= now;
+        let over = row.received.after(plan.keep_delivered) <= now;
+        return Ok(over && !shared.is_unprocessed(row)?);
     }
-    row.deliveries.iter().all(|delivery| {
+    Ok(row.deliveries.iter().all(|delivery| {
         let keep = match delivery.state {
             State::Waiting | State::Held => return false,
             State::Dead => plan.keep_dead,
@@ -101,7 +103,7 @@ fn is_over(shared: &Shared, row: &Row, now: Timestamp) -> bool {
             }
         };
         delivery.changed.after(keep) <= now
-    })
+    }))
 }
 
 /// Reads a segment; none when something in it is still needed.
@@ -144,7 +146,7 @@ fn goes(
             let head = Arc::new(Head::new(&record, &queues_of(&record, &shared.names)));
             found.heads.push((walked.position, head));
             let row = shared.caught_up()?.row(walked.position)?;
-            Ok(row.is_none_or(|row| is_over(shared, &row, now)))
+            row.map_or(Ok(true), |row| is_over(shared, &row, now))
         }
         Entry::Outcome(record) => {
             let about = shared.caught_up()?.position_of(record.message)?;
@@ -215,6 +217,7 @@ fn remove(shared: &Shared, candidate: Candidate, now: Timestamp) -> Result<bool,
             .map(|b| b.leaves_from)
             .filter(|from| *from > 0)
             .unwrap_or(candidate.segment.first),
+        lean: None,
     };
     let files = &*shared.ports.files;
     let directory = shared.plan.directory.join("journal");
@@ -224,7 +227,6 @@ fn remove(shared: &Shared, candidate: Candidate, now: Timestamp) -> Result<bool,
     if let Some(before) = before {
         files.remove(&file_path(&directory, before.number)).map_err(failed)?;
     }
-    shared.reader.forget(number);
     index.forget(&candidate.heads, number)?;
     Ok(true)
 }
@@ -234,10 +236,12 @@ fn put_removed(shared: &Shared, header: &Header) -> Result<(), Fault> {
     let directory = shared.plan.directory.join("journal");
     let bytes = header.write();
     let path = file_path(&directory, header.number);
+    let _alone = shared.reader.exchanging();
     replace(&*shared.ports.files, &directory.join("removed.tmp"), &path, &bytes)
         .map_err(|e| Fault::new(codes::W6002).caused_by(e))?;
     let info = SegmentInfo::from_header(header, &RestKeys::default(), bytes.len() as u64)?;
     shared.reader.segments().replace(info);
+    shared.reader.forget(header.number);
     Ok(())
 }
 
@@ -287,7 +291,7 @@ fn totals(
             let live = shared.live();
             row.deliveries.iter().any(|d| live.fresh.contains_key(&(row.id, d.queue)))
         };
-        if touched || !is_over(shared, &row, now) {
+        if touched || !is_over(shared, &row, now)? {
             return Ok(None);
         }
         for delivery in &row.deliveries {

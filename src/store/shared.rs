@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::driver::PENDING_EAGER;
 use super::duplicates::Duplicates;
 use super::index::row::{QueueId, QueueItem, Row};
-use super::index::{Event, Index, Kv, Names, Order, keys, read_item};
+use super::index::{Event, Index, Kv, Names, Order, keys, read_item, read_setting};
 use super::journal::{Location, Reader};
 use super::live::Live;
 use super::queue::{LaneWant, Waiting, Want};
@@ -44,6 +44,8 @@ pub struct Shared {
     indexed: AtomicU64,
     pub full: AtomicBool,
     pub flush_wanted: AtomicBool,
+    /// Held by the one who removes segments or content.
+    pub pruning: tokio::sync::Mutex<()>,
     commit_micros: AtomicU64,
     commit_entries: AtomicU64,
     closed: AtomicBool,
@@ -82,6 +84,7 @@ impl Shared {
             indexed,
             full: AtomicBool::new(false),
             flush_wanted: AtomicBool::new(false),
+            pruning: tokio::sync::Mutex::default(),
             commit_micros: AtomicU64::new(0),
             commit_entries: AtomicU64::new(0),
             closed: AtomicBool::new(false),
@@ -249,6 +252,16 @@ impl Shared {
         let Some(mut row) = index.row(position)? else { return Ok(None) };
         self.overlay(&mut row);
         Ok(Some((position, row)))
+    }
+
+    /// Whether a message that owes nothing was acknowledged and not processed yet.
+    ///
+    /// # Errors
+    /// `W6009`.
+    pub fn is_unprocessed(&self, row: &Row) -> Result<bool, Fault> {
+        let key = keys::setting(&super::receipt_mark(&row.channel, row.id));
+        let mark = self.kv.read(&key)?;
+        Ok(mark.as_deref().and_then(read_setting).is_some_and(|(_, text)| !text.is_empty()))
     }
 
     /// Puts outcomes that the index has not taken over a row.

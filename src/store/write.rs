@@ -248,8 +248,8 @@ impl Store {
 
     /// Settles a leased delivery whose body is not there, so that the others go on.
     ///
-    /// One without a body, held or dead before it was mapped and then let go, is dead. One
-    /// the disk does not give now is tried later. One that was changed on disk is held, out
+    /// One without a body, held or dead before it was mapped and then let go, is dead, as is
+    /// one whose content was removed when it was sent again. One the disk does not give now is tried later. One that was changed on disk is held, out
     /// of its lane, until a person has looked.
     async fn settle_unsendable(
         &self,
@@ -261,7 +261,7 @@ impl Store {
         let record = FaultRecord::from(&fault);
         let later = now.after(UNREADABLE_FIRST * (1 << waiting.attempts.min(UNREADABLE_DOUBLED)));
         let (attempts, outcomes) = match (fault.code(), fault.class()) {
-            (codes::W6014, _) => (waiting.attempts, vec![Outcome::Dead(record)]),
+            (codes::W6014 | codes::W6015, _) => (waiting.attempts, vec![Outcome::Dead(record)]),
             (_, Class::Transient) => {
                 let retry = Outcome::Retry { next_try: later, fault: record };
                 (waiting.attempts.saturating_add(1), vec![retry])
@@ -310,6 +310,20 @@ impl Store {
     }
 
     fn delivery(
+        &self,
+        channel: &ChannelName,
+        destination: &DestinationName,
+        queue: QueueId,
+        waiting: &Waiting,
+    ) -> Result<Option<Delivery>, Fault> {
+        let made = self.delivery_of(channel, destination, queue, waiting)?;
+        match made {
+            Some(made) if made.body.is_removed() => Err(Fault::new(codes::W6015)),
+            made => Ok(made),
+        }
+    }
+
+    fn delivery_of(
         &self,
         channel: &ChannelName,
         destination: &DestinationName,

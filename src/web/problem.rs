@@ -5,7 +5,7 @@ use axum::http::{Response, StatusCode, header};
 use axum::response::IntoResponse;
 
 use super::api::types::{FaultView, Problem};
-use crate::fault::codes::{W1060, W6905, W6906, W6907, W6908, W6909, W8901, W8902, W8903};
+use crate::fault::codes::{W1060, W6015, W6905, W6906, W6907, W6908, W6909, W8901, W8902, W8903};
 use crate::fault::{Class, Fault};
 use crate::fhir::resources::outcome;
 use crate::message::FaultRecord;
@@ -25,6 +25,9 @@ pub(super) fn status(fault: &Fault) -> StatusCode {
     let code = fault.code();
     if [W1060, W6905, W6906, W6907, W6909].contains(&code) {
         return StatusCode::NOT_FOUND;
+    }
+    if code == W6015 {
+        return StatusCode::GONE;
     }
     if code == W8901 {
         return StatusCode::FORBIDDEN;
@@ -133,6 +136,7 @@ mod tests {
             assert_eq!(status(&Fault::new(code)).as_u16(), expected, "{code}");
         };
         check(W6905, 404);
+        check(W6015, 410);
         check(W8901, 403);
         check(W8903, 400);
         check(W6908, 409);

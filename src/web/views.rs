@@ -191,6 +191,7 @@ pub(super) fn journey(traced: &Traced) -> JourneyView {
         peer: record.peer.address.to_string(),
         parent: record.parent.map(|id| id.to_string()),
         bytes: record.original.bytes.len() as u64,
+        content_removed: record.original.is_removed(),
         digest: hex(&record.digest),
         ack: record.ack.to_string(),
         fault: record.fault.as_ref().map(record_view),

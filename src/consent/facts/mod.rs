@@ -127,7 +127,7 @@ impl Facts {
         let parsed = match body.kind {
             ContentKind::Hl7 => Message::parse(bytes).map(Content::Hl7).ok(),
             ContentKind::FhirJson => Doc::parse_json(bytes).map(Content::Fhir).ok(),
-            ContentKind::Raw => None,
+            ContentKind::Raw | ContentKind::Removed => None,
         };
         parsed.map(|content| Self::of(&content)).unwrap_or_default()
     }

@@ -46,6 +46,11 @@ codes! {
     W6014 Permanent "a released delivery has no body",
         "It was held or dead before it was mapped, so there is nothing to send.",
         "Send it again with `weir replay id:ID --config now`.";
+    W6015 Permanent "the content of the message was removed",
+        "`keep` of `[store]` says how long content stays once nothing of a message waits any \
+         more. What happened to the message is kept; what it said is not, so it can be \
+         neither shown nor sent again.",
+        "Ask the sender to send it again; raise `content` of `keep` for messages to come.";
     W6021 Operator "a removed destination still has waiting messages",
         "They were acknowledged and would never arrive.",
         "Run `weir reload --adopt NEW` to hand them to another destination, or `weir reload --drop --reason TEXT`.";

@@ -75,6 +75,8 @@ struct State {
     fail_syncs: u32,
     short_writes: u32,
     capacity: Option<u64>,
+    /// Calls until the machine goes down; none: it stays up.
+    dies_in: Option<u64>,
     syncs: u64,
 }
 
@@ -165,6 +167,12 @@ impl SimDisk {
         lock(&self.state).capacity = bytes;
     }
 
+    /// The machine goes down after `calls` more calls: those behind fail until it is started
+    /// again.
+    pub fn dies_in(&self, calls: Option<u64>) {
+        lock(&self.state).dies_in = calls;
+    }
+
     /// Syncs of files so far.
     #[must_use]
     pub fn syncs(&self) -> u64 {
@@ -192,6 +200,7 @@ impl SimDisk {
     pub(super) fn reopen(&self) {
         let mut state = lock(&self.state);
         state.run += 1;
+        state.dies_in = None;
         state.locks.clear();
     }
 
@@ -230,8 +239,16 @@ impl State {
         self.inodes.values().map(|inode| inode.data.len() as u64).sum()
     }
 
-    fn check(&self, run: u64) -> io::Result<()> {
-        if self.run == run { Ok(()) } else { Err(down()) }
+    fn check(&mut self, run: u64) -> io::Result<()> {
+        let alive = match &mut self.dies_in {
+            None => true,
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+        };
+        if alive && self.run == run { Ok(()) } else { Err(down()) }
     }
 
     fn inode(&mut self, inode: u64) -> io::Result<&mut Inode> {
@@ -241,7 +258,7 @@ impl State {
 
 impl SimFile {
     fn state(&self) -> io::Result<MutexGuard<'_, State>> {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
         state.check(self.run)?;
         Ok(state)
     }
@@ -316,7 +333,7 @@ impl File for SimFile {
 
 impl SimFiles {
     fn state(&self) -> io::Result<MutexGuard<'_, State>> {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
         state.check(self.run)?;
         Ok(state)
     }

@@ -69,6 +69,7 @@ impl Archive {
             key: rest.newest().map_or(String::new(), |rest| rest.id.to_string()),
             removed: None,
             leaves_from: 0,
+            lean: None,
         };
         let info = SegmentInfo::from_header(&header, rest, 0)?;
         Ok(Self { info, bytes: header.write(), batch: Vec::new(), next: 1 })

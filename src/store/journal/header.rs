@@ -15,6 +15,9 @@ pub const HEADER_BYTES: usize = 256;
 const MAGIC: [u8; 8] = *b"WEIRJRNL";
 /// Format of segment files.
 pub const FORMAT: u16 = 1;
+/// Format of segments written anew without content; its own, so that a version of weir that
+/// knows nothing of the table behind their frames refuses them.
+const LEAN_FORMAT: u16 = 2;
 /// Longest id of a rest key, in bytes.
 pub const KEY_ID_BYTES_MAX: usize = 64;
 const FLAG_REMOVED: u16 = 2;
@@ -34,6 +37,22 @@ pub struct Header {
     /// Of a removed segment: position from which its leaves and those of removed segments
     /// before it are in archives; 0 when none are.
     pub leaves_from: Position,
+    /// Of a segment written anew without content: its table.
+    pub lean: Option<Lean>,
+}
+
+/// Where the table of a segment lies that was written anew without content, see
+/// [`super::lean`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lean {
+    /// Byte of its first row, which is where the frames end.
+    pub table_at: u64,
+    /// Rows: one an entry.
+    pub rows: u32,
+    /// CRC-32 of the rows.
+    pub checksum: u32,
+    /// Entries whose content is still there, since something about their message waits.
+    pub left: u32,
 }
 
 /// What is left of a removed segment and of removed ones before it.
@@ -72,7 +91,8 @@ impl Header {
         let flags = if rest.is_some() { FLAG_REMOVED } else { 0 };
         let mut put = |at: usize, part: &[u8]| bytes[at..at + part.len()].copy_from_slice(part);
         put(0, &MAGIC);
-        put(8, &FORMAT.to_le_bytes());
+        let format = if self.lean.is_some() { LEAN_FORMAT } else { FORMAT };
+        put(8, &format.to_le_bytes());
         put(10, &flags.to_le_bytes());
         put(16, &self.number.to_le_bytes());
         put(24, &self.first.to_le_bytes());
@@ -86,6 +106,12 @@ impl Header {
             put(180, &checksum.to_le_bytes());
         }
         put(184, &self.leaves_from.to_le_bytes());
+        if let Some(lean) = &self.lean {
+            put(192, &lean.table_at.to_le_bytes());
+            put(200, &lean.rows.to_le_bytes());
+            put(204, &lean.checksum.to_le_bytes());
+            put(208, &lean.left.to_le_bytes());
+        }
         let checksum = crc32fast::hash(&bytes);
         bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
         bytes.extend(rest.into_iter().flat_map(|(_, _, text)| text));
@@ -101,9 +127,16 @@ impl Header {
             return Err(HeaderError::Torn);
         }
         let format = u16::from_le_bytes(array(&head, 8)?);
-        if format != FORMAT {
-            return Err(HeaderError::Format(format));
-        }
+        let lean = match format {
+            FORMAT => None,
+            LEAN_FORMAT => Some(Lean {
+                table_at: u64::from_le_bytes(array(&head, 192)?),
+                rows: u32::from_le_bytes(array(&head, 200)?),
+                checksum: u32::from_le_bytes(array(&head, 204)?),
+                left: u32::from_le_bytes(array(&head, 208)?),
+            }),
+            _ => return Err(HeaderError::Format(format)),
+        };
         let removed = if u16::from_le_bytes(array(&head, 10)?) & FLAG_REMOVED == 0 {
             None
         } else {
@@ -127,6 +160,7 @@ impl Header {
             removed,
             // Zero in headers of before.
             leaves_from: u64::from_le_bytes(array(&head, 184)?),
+            lean,
         })
     }
 }
@@ -146,7 +180,8 @@ mod tests {
                 [9, 0, 0, 8, 1, 0, 0, 0],
             )],
         };
-        for removed in [None, Some(removed)] {
+        let lean = Lean { table_at: 70_000, rows: 900, checksum: 7, left: 3 };
+        for (removed, lean) in [(None, None), (Some(removed), None), (None, Some(lean))] {
             let header = Header {
                 number: 7,
                 first: 42,
@@ -156,6 +191,7 @@ mod tests {
                 key: "rest-2026".into(),
                 removed,
                 leaves_from: 17,
+                lean,
             };
             let bytes = header.write();
             assert_eq!(Header::read(&bytes), Ok(header));

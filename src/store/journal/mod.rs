@@ -8,6 +8,7 @@
 mod archive;
 mod frame;
 mod header;
+mod lean;
 mod open;
 mod reader;
 mod record;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use archive::VisitLeaves;
 pub(super) use archive::{Archive, replace};
 pub(super) use header::{Header, Removed};
+pub(super) use lean::LeanSegment;
 pub(super) use open::{Opened, open};
 pub(super) use reader::{Reader, Walked};
 pub(super) use record::{encode, room_for};

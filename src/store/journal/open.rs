@@ -135,6 +135,7 @@ fn no_frames(file: Arc<dyn File>, number: u32) -> Result<bool, Fault> {
         sealer: None,
         removed: None,
         leaves_from: 0,
+        lean: None,
         bytes: 0,
     };
     let refused = |e: std::io::Error| Fault::new(codes::W6002).caused_by(e);
@@ -186,6 +187,16 @@ fn last_of(
             let parts = record::split(scan.text()?, true);
             chain = parts.and_then(|p| p.chain).unwrap_or(chain);
         }
+    }
+    if segment.lean.is_some() {
+        // It was on disk as a whole before it got its name, so nothing of it is torn.
+        if !scan.is_at_end() {
+            return Err(Fault::new(codes::W6003)
+                .at(Place::file(file_name(segment.number)))
+                .because(format!("no whole entry at byte {}", scan.at)));
+        }
+        let last = scan.expected.saturating_sub(1);
+        return Ok(End { last, chain, torn_bytes: torn_before });
     }
     let torn_bytes = match scan.tail().map_err(refused)? {
         Tail::Clean => 0,

@@ -1,14 +1,15 @@
 //! Reading entries: one by its location, or all from a position on.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard};
 
 use super::archive::Archive;
 use super::frame::{FLAG_CHAIN, HEAD_BYTES, Head};
+use super::lean::LeanSegment;
 use super::record;
 use super::scan::Scan;
 use super::segments::{SegmentInfo, Segments, file_name, file_path};
-use super::{Location, Position};
+use super::{Location, Position, lean};
 use crate::audit::ChainHead;
 use crate::base::Timestamp;
 use crate::fault::{Fault, Place, codes};
@@ -27,6 +28,9 @@ pub struct Reader {
     pub(super) rest: RestKeys,
     segments: Arc<Segments>,
     handles: Mutex<Vec<(u32, Arc<dyn File>)>>,
+    /// Held for reading while a segment's facts and its file are looked up, which must fit
+    /// each other, and for writing while both are exchanged.
+    exchange: RwLock<()>,
 }
 
 /// An entry on a walk.
@@ -45,7 +49,8 @@ impl Reader {
         segments: Arc<Segments>,
         rest: RestKeys,
     ) -> Self {
-        Self { files, directory, rest, segments, handles: Mutex::default() }
+        let (handles, exchange) = (Mutex::default(), RwLock::default());
+        Self { files, directory, rest, segments, handles, exchange }
     }
 
     /// Begins the archive of a segment's leaves.
@@ -84,6 +89,60 @@ impl Reader {
         Ok(file)
     }
 
+    /// A segment as it is now, with its file. Both stay good to read from when the segment
+    /// is exchanged meanwhile.
+    fn current(&self, number: u32) -> Result<(Arc<SegmentInfo>, Arc<dyn File>), Fault> {
+        let _still = self.exchange.read().unwrap_or_else(PoisonError::into_inner);
+        let segment = self.segments.find(number).ok_or_else(|| unreadable(number))?;
+        if segment.removed.is_some() {
+            return Err(unreadable(number).because("its keep time is over"));
+        }
+        let file = self.handle(number)?;
+        Ok((segment, file))
+    }
+
+    /// Keeps readers from looking up a segment while its file and what is known of it are
+    /// exchanged.
+    pub fn exchanging(&self) -> RwLockWriteGuard<'_, ()> {
+        self.exchange.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to write a segment anew.
+    ///
+    /// # Errors
+    /// As [`LeanSegment::begin`].
+    pub fn begin_lean(&self, ports: &Ports, segment: &SegmentInfo) -> Result<LeanSegment, Fault> {
+        LeanSegment::begin(ports, &self.rest, &self.directory, segment)
+    }
+
+    /// Puts a segment written anew in the place of the one it was made from: either is there
+    /// whenever the machine goes down.
+    ///
+    /// # Errors
+    /// `W6002` when the disk refuses.
+    pub fn exchange(&self, made: LeanSegment) -> Result<(), Fault> {
+        let (unready, info) = made.finish(&self.rest)?;
+        let number = info.number;
+        let _alone = self.exchanging();
+        self.files
+            .rename(&unready, &file_path(&self.directory, number))
+            .map_err(|e| Fault::new(codes::W6002).caused_by(e))?;
+        self.segments.replace(info);
+        self.forget(number);
+        self.files.sync_dir(&self.directory).map_err(|e| Fault::new(codes::W6002).caused_by(e))
+    }
+
+    /// Where content is left in a segment written anew.
+    ///
+    /// # Errors
+    /// `W6010` when the disk does not give it, `W6003` when its table is damaged.
+    pub fn left(&self, number: u32) -> Result<Vec<Location>, Fault> {
+        let (segment, file) = self.current(number)?;
+        let Some(lean) = &segment.lean else { return Ok(Vec::new()) };
+        let left = lean::left(&*file, number, lean).map_err(|e| unreadable(number).caused_by(e))?;
+        left.ok_or_else(|| damaged(number).because("its table is not whole"))
+    }
+
     /// Closes the file of a segment that is no more.
     pub fn forget(&self, number: u32) {
         let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
@@ -97,15 +156,18 @@ impl Reader {
     /// `W6007` when its version is unknown.
     pub fn read(&self, location: Location) -> Result<Entry, Fault> {
         let number = location.segment;
-        let segment = self.segments.find(number).ok_or_else(|| unreadable(number))?;
-        if segment.removed.is_some() {
-            return Err(unreadable(number).because("its keep time is over"));
-        }
-        let mut bytes = vec![0; HEAD_BYTES + location.length as usize];
-        self.handle(number)?
-            .read_at(&mut bytes, u64::from(location.offset))
-            .map_err(|e| unreadable(number).caused_by(e))?;
-        let damaged = || Fault::new(codes::W6003).at(Place::file(file_name(number)));
+        let failed = |e: std::io::Error| unreadable(number).caused_by(e);
+        let damaged = || damaged(number);
+        let (segment, file) = self.current(number)?;
+        let (at, length) = match &segment.lean {
+            None => (location.offset, location.length),
+            Some(lean) => {
+                let row = lean::find(&*file, lean, location.offset).map_err(failed)?;
+                row.map(|row| (row.at, row.length)).ok_or_else(damaged)?
+            }
+        };
+        let mut bytes = vec![0; HEAD_BYTES + length as usize];
+        file.read_at(&mut bytes, u64::from(at)).map_err(failed)?;
         let (head, payload) = bytes.split_first_chunk_mut::<HEAD_BYTES>().ok_or_else(damaged)?;
         let head = Head::read(head).ok_or_else(damaged)?;
         if head.checksum_of(number, payload) != head.checksum {
@@ -153,13 +215,13 @@ impl Reader {
         from: Position,
         visit: &mut dyn FnMut(Walked) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let failed = |e: std::io::Error| unreadable(segment.number).caused_by(e);
+        let number = segment.number;
+        let failed = |e: std::io::Error| unreadable(number).caused_by(e);
         let damaged = |at: u64| {
-            Fault::new(codes::W6003)
-                .at(Place::file(file_name(segment.number)))
-                .because(format!("no whole entry at byte {at}, where one must be"))
+            damaged(number).because(format!("no whole entry at byte {at}, where one must be"))
         };
-        let mut scan = Scan::new(self.handle(segment.number)?, segment.clone()).map_err(failed)?;
+        let (segment, file) = self.current(number)?;
+        let mut scan = Scan::new(file, segment).map_err(failed)?;
         while scan.expected <= last {
             let at = scan.at;
             let Some((position, location, flags)) = scan.next().map_err(failed)? else {
@@ -175,6 +237,10 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+fn damaged(number: u32) -> Fault {
+    Fault::new(codes::W6003).at(Place::file(file_name(number)))
 }
 
 fn unreadable(number: u32) -> Fault {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::frame::{HEAD_BYTES, Head, MAGIC};
 use super::header::HEADER_BYTES;
 use super::segments::SegmentInfo;
-use super::{Location, Position};
+use super::{Location, Position, lean};
 use crate::fault::{Fault, Place, codes};
 use crate::ports::File;
 
@@ -22,6 +22,8 @@ pub struct Scan {
     /// Offset of the next frame; after `next` gave none, the end of what is whole.
     pub at: u64,
     end: u64,
+    /// Of a segment written anew: by what places its entries are known.
+    table: Option<Vec<lean::Row>>,
     buffer: Vec<u8>,
     buffer_at: u64,
     payload: std::ops::Range<usize>,
@@ -43,13 +45,20 @@ pub enum Tail {
 
 impl Scan {
     pub fn new(file: Arc<dyn File>, segment: Arc<SegmentInfo>) -> io::Result<Self> {
-        let end = file.len()?;
+        let mut end = file.len()?;
+        let mut table = None;
+        if let Some(lean) = &segment.lean {
+            table = lean::table(&*file, lean)?;
+            // Without its table nothing in it is whole.
+            end = table.as_ref().map_or(HEADER_BYTES as u64 - 1, |_| lean.table_at);
+        }
         Ok(Self {
             file,
             expected: segment.first,
             segment,
             at: HEADER_BYTES as u64,
             end,
+            table,
             buffer: Vec::new(),
             buffer_at: 0,
             payload: 0..0,
@@ -88,7 +97,16 @@ impl Scan {
 
     /// Whether everything was read.
     pub fn is_at_end(&self) -> bool {
-        self.at >= self.end
+        self.at == self.end
+    }
+
+    /// The offset by which the entry at `at` is known; none when the table of a segment
+    /// written anew has another there.
+    fn place(&self, at: u64) -> Option<u32> {
+        let at = u32::try_from(at).ok()?;
+        let Some(table) = &self.table else { return Some(at) };
+        let row = usize::try_from(self.expected.checked_sub(self.segment.first)?).ok()?;
+        table.get(row).filter(|row| row.at == at).map(|row| row.place)
     }
 
     /// Goes to the next frame; none where no whole frame with the expected position is.
@@ -98,11 +116,8 @@ impl Scan {
         if head.position != self.expected {
             return Ok(None);
         }
-        let location = Location {
-            segment: self.segment.number,
-            offset: u32::try_from(at).unwrap_or(u32::MAX),
-            length: head.length,
-        };
+        let Some(offset) = self.place(at) else { return Ok(None) };
+        let location = Location { segment: self.segment.number, offset, length: head.length };
         if head.batch == 0 {
             self.batch_at = at;
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Position;
-use super::header::{HEADER_BYTES, Header, Removed};
+use super::header::{HEADER_BYTES, Header, Lean, Removed};
 use super::seal::Sealer;
 use crate::audit::ChainHead;
 use crate::base::Timestamp;
@@ -23,6 +23,8 @@ pub struct SegmentInfo {
     pub removed: Option<Removed>,
     /// Of a removed one: position from which leaves are in archives; 0 for none.
     pub leaves_from: Position,
+    /// Of one written anew without content: its table.
+    pub lean: Option<Lean>,
     /// Bytes of its file.
     pub bytes: u64,
 }
@@ -50,6 +52,7 @@ impl SegmentInfo {
             sealer,
             removed: header.removed.clone(),
             leaves_from: header.leaves_from,
+            lean: header.lean,
             bytes: bytes.max(HEADER_BYTES as u64),
         })
     }
@@ -67,6 +70,7 @@ impl SegmentInfo {
             key: String::new(),
             removed: self.removed.clone(),
             leaves_from: self.leaves_from,
+            lean: None,
         }
     }
 }
@@ -112,7 +116,8 @@ impl Segments {
         self.0.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(segment));
     }
 
-    /// Puts a removed segment in the place of the live one, and of removed ones it covers.
+    /// Puts a segment in the place of the one with its number, and of removed ones that it
+    /// covers.
     pub fn replace(&self, segment: SegmentInfo) {
         let mut list = self.0.write().unwrap_or_else(PoisonError::into_inner);
         list.retain(|s| s.number > segment.number || s.first < segment.first);

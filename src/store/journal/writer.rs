@@ -14,7 +14,7 @@ use super::header::{HEADER_BYTES, Header};
 use super::record::{CHAIN_BYTES, PREFIX_BYTES};
 use super::seal::TAG_BYTES;
 use super::segments::{SegmentInfo, Segments, file_path};
-use super::{Location, Position};
+use super::{Location, Position, lean};
 use crate::audit::ChainHead;
 use crate::base::ByteSize;
 use crate::fault::{Fault, codes};
@@ -129,6 +129,7 @@ impl Place {
             key: self.rest.newest().map_or(String::new(), |rest| rest.id.to_string()),
             removed: None,
             leaves_from: 0,
+            lean: None,
         };
         file.write_at(&header.write(), 0)?;
         file.sync()?;
@@ -294,7 +295,7 @@ fn frame_bytes(append: &Append<'_>) -> usize {
 
 /// Removes what an unfinished preparation left.
 pub fn sweep(files: &dyn Files, directory: &Path) {
-    for name in ["spare.tmp", "new.tmp", "removed.tmp", "leaves.tmp"] {
+    for name in ["spare.tmp", "new.tmp", "removed.tmp", "leaves.tmp", lean::UNREADY] {
         // Absent most of the time.
         let _ = files.remove(&directory.join(name));
     }

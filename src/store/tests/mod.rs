@@ -1,6 +1,7 @@
 //! Tests of the whole store.
 
 mod basics;
+mod content;
 mod faults;
 mod lanes;
 mod power;

@@ -446,9 +446,12 @@ pub struct JourneyView {
     pub peer: String,
     /// File batch it was split from.
     pub parent: Option<String>,
-    /// Bytes.
+    /// Bytes; 0 when the content was removed.
     pub bytes: u64,
-    /// SHA-256 of the bytes, hexadecimal.
+    /// Whether the content was removed because `keep.content` was over.
+    #[serde(default)]
+    pub content_removed: bool,
+    /// SHA-256 of the bytes as they came, hexadecimal.
     pub digest: String,
     /// Acknowledgment code; empty: none.
     pub ack: String,

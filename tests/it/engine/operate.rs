@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use weir::base::{ChannelName, DestinationName};
-use weir::engine::{Actor, QueueAction, Stranded, Target};
+use weir::engine::{Actor, QueueAction, Replay, Stranded, Target, Through, Which};
 use weir::ports::sim;
 
 use super::bench::{Sender, Sink, adt, adt_to_ehr, channel, ledger, plan, start, until};
@@ -177,5 +177,42 @@ async fn a_reload_that_would_strand_messages_changes_nothing() {
     assert_eq!(engine.plan().revision, revision);
     engine.reload(next, &Stranded::Drop, &by()).await.unwrap();
     assert_eq!(ledger(&engine, "adt", "lab").skipped, 1);
+    engine.stop("test").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn content_past_its_time_is_gone_and_everybody_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, handles) = sim::ports(28);
+    let ehr = Sink::listen(&ports, 6000).await;
+    let text = channel("adt", 2575, &[("ehr", 6000), ("lis", 6001)]);
+    let mut plan = plan(dir.path(), &[("adt", &text)]);
+    plan.server.store.keep_content = Duration::from_secs(1800);
+    let engine = start(plan.clone(), &ports).await;
+    let mut sender = Sender::connect(&ports, 2575).await;
+    assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
+    until(&ports, 10, "delivered", || ledger(&engine, "adt", "ehr").delivered == 1).await;
+    // Started again, so that the segment is one of before.
+    engine.stop("test").await.unwrap();
+    let ports = handles.ports();
+    let engine = start(plan, &ports).await;
+    ports.clock.sleep(Duration::from_secs(3600)).await;
+    let filter = engine.filter("control:A1").unwrap();
+    let traced = async || engine.trace(&filter, &by()).await.unwrap().0.remove(0).record;
+    assert!(!traced().await.original.is_removed(), "it waits for the other destination");
+    engine.queue_act(QueueAction::Skip, &filter, &by()).await.unwrap();
+    ports.clock.sleep(Duration::from_secs(3600)).await;
+    let record = traced().await;
+    assert!(record.original.is_removed());
+    let shown = engine.reveal(record.id, &Which::Original, "TREAT", &by()).await;
+    assert_eq!(shown.unwrap_err().code().as_str(), "W6015");
+    for through in [Through::Then, Through::Now] {
+        let replay = Replay { filter: filter.clone(), to: None, through, rate: None };
+        let done = engine.replay(&replay, &by()).await.unwrap();
+        let codes: Vec<_> = done.failed.iter().map(|(_, fault)| fault.code().as_str()).collect();
+        assert_eq!((done.done, codes), (0, vec!["W6015", "W6015"]));
+    }
+    let row = ledger(&engine, "adt", "ehr");
+    assert_eq!((row.delivered, row.unaccounted, ehr.count()), (1, 0, 1));
     engine.stop("test").await.unwrap();
 }
