@@ -11,7 +11,7 @@ use super::{
 use crate::audit;
 use crate::base::ChannelName;
 use crate::consent::{self, Facts};
-use crate::fault::codes::{W4102, W9001};
+use crate::fault::codes::W9001;
 use crate::fault::{Fault, Place};
 use crate::mapping::{Mapped, Mapping};
 use crate::message::{
@@ -46,7 +46,7 @@ impl<'m> Shared<'m> {
             parsed,
             trail: Trail { steps: Vec::new() },
             leaves: Vec::new(),
-            left: Left { unused: 0, unmapped: 0 },
+            left: Left { unused: 0, unmapped: Vec::new() },
             whose: None,
             facts: None,
             made: Vec::new(),
@@ -225,8 +225,7 @@ fn note_mapped<C>(
     let mapped = mapped?;
     shared.note(format!("{} values, {} fields unused", mapped.values, mapped.unused));
     shared.left.unused += mapped.unused as u64;
-    let unmapped = mapped.warnings.iter().filter(|warning| warning.code() == W4102);
-    shared.left.unmapped += unmapped.count() as u64;
+    shared.left.unmapped.extend(mapped.unmapped);
     if let Some(step) = shared.trail.steps.last_mut() {
         step.warnings = mapped.warnings.iter().take(WARNINGS_MAX).map(warning).collect();
     }

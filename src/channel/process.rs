@@ -68,12 +68,12 @@ pub struct Processed {
 
 /// What the mappings of a message left over, all destinations together; a body that
 /// several destinations share counts once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Left {
     /// Input fields that no rule used.
     pub unused: u64,
-    /// Codes without a row in their code map.
-    pub unmapped: u64,
+    /// The name of the code map of each code that has no row in it.
+    pub unmapped: Vec<Arc<str>>,
 }
 
 /// Why a message is not taken.
@@ -147,7 +147,7 @@ fn run(
     let decided = stages(rules, &mut shared, around);
     record.trail = std::mem::take(&mut shared.trail);
     let leaves = std::mem::take(&mut shared.leaves);
-    let left = shared.left;
+    let left = std::mem::take(&mut shared.left);
     drop(shared);
 
     let reply = match decided {

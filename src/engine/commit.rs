@@ -145,10 +145,9 @@ pub(super) async fn write(
     drop(hold);
     let took = core.ports.clock.monotonic().saturating_sub(begin);
     core.commit_duration.observe(took);
-    core.commits.increment();
     core.audited.count(&audited);
     live.meters.unused.add(left.unused);
-    live.meters.unmapped.add(left.unmapped);
+    left.unmapped.iter().for_each(|table| live.meters.unmapped(table));
     live.meters.stage(Stage::Commit, took);
     kept.count(&live);
     kept.report(&channel, id, now, &reply);

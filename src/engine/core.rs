@@ -16,7 +16,7 @@ use crate::channel::Surroundings;
 use crate::consent::ConsentBook;
 use crate::fault::Fault;
 use crate::message::{ActionRecord, Entry, Leaf};
-use crate::observe::{Counter, Event, EventRow, Histogram, Observer, Registry};
+use crate::observe::{Event, EventRow, Histogram, Observer, Registry};
 use crate::ports::Ports;
 use crate::seal::Keyring;
 use crate::store::Store;
@@ -36,7 +36,6 @@ pub(crate) struct Core {
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) waiters: Waiters,
     pub(crate) commit_duration: Histogram,
-    pub(crate) commits: Counter,
     pub(crate) audited: AuditMeters,
     disk: AtomicU8,
 }
@@ -62,13 +61,13 @@ impl Core {
         keyring: Option<Keyring>,
     ) -> Self {
         use crate::observe::meter;
+        store.count_batches(registry.histogram(&meter::COMMIT_MESSAGES, &[]));
         let supervisor = Supervisor { observer: observer.clone(), clock: ports.clock.clone() };
         Self {
             book: Book::new(store.clone()),
             asked: None,
             commit_duration: registry.histogram(&meter::COMMIT_DURATION, &[]),
             audited: AuditMeters::new(&registry),
-            commits: registry.counter(&meter::COMMIT_MESSAGES, &[]),
             stop: watch::Sender::new(false),
             waiters: Waiters::default(),
             disk: AtomicU8::new(0),

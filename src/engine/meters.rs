@@ -18,7 +18,6 @@ pub(crate) struct ChannelMeters {
     pub(crate) bytes: Counter,
     pub(crate) duplicates: Counter,
     pub(crate) unused: Counter,
-    pub(crate) unmapped: Counter,
     pub(crate) last_received: Gauge,
     pub(crate) connections: Gauge,
     pub(crate) pressure: Gauge,
@@ -39,6 +38,7 @@ pub(crate) struct DestinationMeters {
     pub(crate) retrying: Gauge,
     pub(crate) held: Gauge,
     pub(crate) dead_now: Gauge,
+    pub(crate) queue_bytes: Gauge,
     pub(crate) oldest: Gauge,
     pub(crate) delivered: Counter,
     pub(crate) denied: Counter,
@@ -81,7 +81,6 @@ impl ChannelMeters {
             other: registry.counter(&meter::RECEIVED, &[name, "other"]),
             bytes: registry.counter(&meter::RECEIVED_BYTES, &one),
             unused: registry.counter(&meter::UNUSED_FIELDS, &one),
-            unmapped: registry.counter(&meter::UNMAPPED_CODES, &one),
             duplicates: registry.counter(&meter::DUPLICATES, &one),
             last_received: registry.gauge(&meter::LAST_RECEIVED, &one),
             connections: registry.gauge(&meter::SOURCE_CONNECTIONS, &one),
@@ -163,6 +162,11 @@ impl ChannelMeters {
         }
     }
 
+    /// Counts a code without a row in its code map, by the map's name.
+    pub(crate) fn unmapped(&self, table: &str) {
+        self.registry.counter(&meter::UNMAPPED_CODES, &[&self.channel, table]).increment();
+    }
+
     /// Counts a message that could not be mapped.
     pub(crate) fn mapping_failed(&self, code: &str) {
         let channel: &str = &self.channel;
@@ -196,6 +200,7 @@ impl DestinationMeters {
             retrying: queue("retrying"),
             held: queue("held"),
             dead_now: queue("dead"),
+            queue_bytes: registry.gauge(&meter::QUEUE_BYTES, &to),
             oldest: registry.gauge(&meter::QUEUE_OLDEST, &to),
             delivered: registry.counter(&meter::DELIVERED, &to),
             denied: registry.counter(&meter::DENIED, &to),

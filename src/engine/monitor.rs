@@ -118,6 +118,7 @@ fn look_at_queues(engine: &Engine) {
             meters.retrying.set_count(row.retrying);
             meters.held.set_count(row.held);
             meters.dead_now.set_count(row.dead);
+            meters.queue_bytes.set_count(row.bytes);
             let age = row.oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
             meters.oldest.set(age.as_secs_f64());
             oldest = oldest.max(row.oldest.map(|oldest| now.since(oldest)));

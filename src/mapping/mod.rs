@@ -71,6 +71,8 @@ pub struct Mapped<C = Content> {
     pub values: usize,
     /// Valued parts of the input that nobody read.
     pub unused: usize,
+    /// The name of the code map of each value that was left out for want of a row (W4102).
+    pub unmapped: Vec<Arc<str>>,
 }
 
 impl Mapping {
@@ -132,6 +134,7 @@ impl Mapping {
             warnings: output.warnings,
             values: output.values,
             unused: output.unused,
+            unmapped: output.unmapped,
         })
     }
 
@@ -166,6 +169,7 @@ impl Mapping {
             warnings: output.warnings,
             values: output.values,
             unused: output.unused,
+            unmapped: output.unmapped,
         };
         Ok((mapped, output.lineage))
     }

@@ -11,8 +11,10 @@ pub enum MetricKind {
     Counter,
     /// Goes up and down.
     Gauge,
-    /// Durations in seconds.
+    /// Durations in seconds, by size.
     Histogram,
+    /// Counts of things that go together, by size.
+    Sizes,
 }
 
 impl MetricKind {
@@ -22,7 +24,7 @@ impl MetricKind {
         match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
+            Self::Histogram | Self::Sizes => "histogram",
         }
     }
 }
@@ -96,6 +98,8 @@ metrics! {
         "Input fields that no rule used.";
     QUEUE Gauge "weir_queue_messages" ["channel" "destination" "state"]
         "Deliveries by state: ready, retrying, held, dead.";
+    QUEUE_BYTES Gauge "weir_queue_bytes" ["channel" "destination"]
+        "Bytes of the bodies that wait.";
     QUEUE_OLDEST Gauge "weir_queue_oldest_age_seconds" ["channel" "destination"]
         "Age of the oldest waiting delivery.";
     ATTEMPTS Counter "weir_delivery_attempts_total" ["channel" "destination" "result"]
@@ -128,7 +132,8 @@ metrics! {
     STORE_FREE Gauge "weir_store_free_bytes" [] "Free bytes on the disk of the store.";
     COMMIT_DURATION Histogram "weir_store_commit_duration_seconds" []
         "Time until an entry is on disk.";
-    COMMIT_MESSAGES Counter "weir_store_commit_messages_total" [] "Messages committed.";
+    COMMIT_MESSAGES Sizes "weir_store_commit_messages" []
+        "Entries that share a write and a sync of the journal.";
     AUDIT_RECORDS Counter "weir_audit_records_total" ["action"] "Audit records written.";
     AUDIT_VALID Gauge "weir_audit_chain_valid" [] "1 when the last check of the chain held.";
     AUDIT_VERIFIED Gauge "weir_audit_verified_timestamp_seconds" []
@@ -139,7 +144,7 @@ metrics! {
     HTTP_REQUESTS Counter "weir_http_requests_total" ["route" "code"] "Requests to the API.";
     ALERTS_FIRING Gauge "weir_alerts_firing" ["alert"] "Open alerts of a rule.";
     LIVE_CLIENTS Gauge "weir_live_clients" [] "Readers of the stream of events.";
-    UNMAPPED_CODES Counter "weir_unmapped_codes_total" ["channel"]
+    UNMAPPED_CODES Counter "weir_unmapped_codes_total" ["channel" "table"]
         "Codes without a row in their code map, of messages that were mapped all the same.";
     EVENTS_SUPPRESSED Counter "weir_log_events_suppressed_total" []
         "Log lines left out because the same had just been written.";
@@ -186,6 +191,7 @@ mod tests {
                     "revision",
                     "use",
                     "alert",
+                    "table",
                 ];
                 assert!(known.contains(label), "{name}: {label}");
             }

@@ -17,6 +17,9 @@ const BOUNDS_MICROS: [u64; 15] = [
     5_000_000, 10_000_000, 30_000_000, 60_000_000,
 ];
 
+/// Upper bounds of the buckets of sizes: up to the entries of the largest batch.
+const BOUNDS_SIZES: [u64; 15] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512, 1024];
+
 /// Counts. Cheap to clone; clones are one counter.
 #[derive(Clone, Debug, Default)]
 pub struct Counter(Arc<AtomicU64>);
@@ -62,25 +65,46 @@ impl Gauge {
     }
 }
 
-/// Counts durations by size. Cheap to clone; clones are one histogram.
+/// Counts durations, or sizes, by their size. Cheap to clone; clones are one histogram.
 #[derive(Clone, Debug, Default)]
 pub struct Histogram(Arc<Buckets>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Buckets {
+    bounds: &'static [u64; BOUNDS_MICROS.len()],
     counts: [AtomicU64; BOUNDS_MICROS.len() + 1],
-    sum_micros: AtomicU64,
+    /// Of micros, or of sizes.
+    sum: AtomicU64,
+}
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self { bounds: &BOUNDS_MICROS, counts: Default::default(), sum: AtomicU64::new(0) }
+    }
 }
 
 impl Histogram {
+    /// One of sizes.
+    fn sizes() -> Self {
+        Self(Arc::new(Buckets { bounds: &BOUNDS_SIZES, ..Buckets::default() }))
+    }
+
     /// Notes one duration.
     pub fn observe(&self, duration: Duration) {
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        let place = BOUNDS_MICROS.partition_point(|bound| *bound < micros);
+        self.note(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// Notes one size, in a histogram of sizes.
+    pub fn observe_size(&self, size: u64) {
+        self.note(size);
+    }
+
+    fn note(&self, value: u64) {
+        let place = self.0.bounds.partition_point(|bound| *bound < value);
         if let Some(count) = self.0.counts.get(place) {
             count.fetch_add(1, Ordering::Relaxed);
         }
-        self.0.sum_micros.fetch_add(micros, Ordering::Relaxed);
+        self.0.sum.fetch_add(value, Ordering::Relaxed);
     }
 
     /// How many were noted, by size.
@@ -96,7 +120,8 @@ impl Histogram {
         self.counts().0.iter().sum()
     }
 
-    /// Upper bound of the bucket in which the quantile lies; none before the first value.
+    /// Upper bound of the bucket in which the quantile of durations lies; none before the
+    /// first value.
     #[must_use]
     pub fn quantile(&self, percent: u64) -> Option<Duration> {
         self.counts().quantile(percent)
@@ -178,7 +203,13 @@ impl Registry {
     /// The histogram with these label values.
     #[must_use]
     pub fn histogram(&self, metric: &'static Metric, values: &[&str]) -> Histogram {
-        match self.series(metric, values, || Series::Histogram(Histogram::default())) {
+        let make = match metric.kind {
+            MetricKind::Sizes => || Series::Histogram(Histogram::sizes()),
+            MetricKind::Histogram | MetricKind::Counter | MetricKind::Gauge => {
+                || Series::Histogram(Histogram::default())
+            }
+        };
+        match self.series(metric, values, make) {
             Series::Histogram(histogram) => histogram,
             Series::Counter(_) | Series::Gauge(_) => Histogram::default(),
         }
@@ -231,9 +262,15 @@ fn write_series(out: &mut String, metric: &Metric, values: &[Arc<str>], series: 
         Series::Histogram(histogram) => {
             let mut seen = 0;
             let counts = histogram.counts().0;
-            for (count, bound) in counts.iter().zip(BOUNDS_MICROS) {
+            let shown = |value: u64| match metric.kind {
+                MetricKind::Sizes => value.to_string(),
+                MetricKind::Histogram | MetricKind::Counter | MetricKind::Gauge => {
+                    Duration::from_micros(value).as_secs_f64().to_string()
+                }
+            };
+            for (count, bound) in counts.iter().zip(histogram.0.bounds) {
                 seen += count;
-                let bound = Duration::from_micros(bound).as_secs_f64().to_string();
+                let bound = shown(*bound);
                 let labels = labels(metric, values, Some(&bound));
                 let _ = writeln!(out, "{name}_bucket{labels} {seen}");
             }
@@ -241,8 +278,8 @@ fn write_series(out: &mut String, metric: &Metric, values: &[Arc<str>], series: 
             let all = labels(metric, values, Some("+Inf"));
             let _ = writeln!(out, "{name}_bucket{all} {total}");
             let plain = labels(metric, values, None);
-            let sum = Duration::from_micros(histogram.0.sum_micros.load(Ordering::Relaxed));
-            let _ = writeln!(out, "{name}_sum{plain} {}", sum.as_secs_f64());
+            let sum = shown(histogram.0.sum.load(Ordering::Relaxed));
+            let _ = writeln!(out, "{name}_sum{plain} {sum}");
             let _ = writeln!(out, "{name}_count{plain} {total}");
         }
     }
@@ -315,6 +352,28 @@ mod tests {
         assert_eq!(histogram.quantile(50), Some(Duration::from_micros(2500)));
         assert_eq!(histogram.quantile(75), Some(Duration::from_millis(500)));
         assert_eq!(Histogram::default().quantile(50), None);
+    }
+
+    #[test]
+    fn histograms_of_sizes_count_things() {
+        let registry = Registry::default();
+        let histogram = registry.histogram(&meter::COMMIT_MESSAGES, &[]);
+        for size in [1, 1, 5, 2000] {
+            histogram.observe_size(size);
+        }
+        let text = registry.text();
+        for line in [
+            "# TYPE weir_store_commit_messages histogram",
+            "weir_store_commit_messages_bucket{le=\"1\"} 2",
+            "weir_store_commit_messages_bucket{le=\"4\"} 2",
+            "weir_store_commit_messages_bucket{le=\"6\"} 3",
+            "weir_store_commit_messages_bucket{le=\"1024\"} 3",
+            "weir_store_commit_messages_bucket{le=\"+Inf\"} 4",
+            "weir_store_commit_messages_sum 2007",
+            "weir_store_commit_messages_count 4",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
     }
 
     #[test]

@@ -98,7 +98,7 @@ impl Store {
         })?;
         for standing in standings.values() {
             if let Some(counts) = counts.get_mut(standing.queue.slot()) {
-                counts.commit(standing.state);
+                counts.commit(standing);
             }
         }
         progress(position, position);

@@ -114,7 +114,7 @@ impl Live {
         let new = old.after(change, position);
         let (message, queue) = (change.message, change.queue);
         if let Some(new) = &new {
-            Counts::of_queue(&mut self.counts, queue).shift(old.state, new.state);
+            Counts::of_queue(&mut self.counts, queue).shift(&old, new);
         }
         let standing = new.clone().unwrap_or_else(|| old.clone());
         self.fresh.insert((message, queue), Fresh { standing, at, last: position });
@@ -174,7 +174,7 @@ impl Live {
         let room = LIVE_BYTES_MAX.saturating_sub(self.live_bytes());
         for (standing, body) in head.standings(position).zip(bodies) {
             let queue = standing.queue;
-            Counts::of_queue(&mut self.counts, queue).commit(standing.state);
+            Counts::of_queue(&mut self.counts, queue).commit(&standing);
             if standing.state == State::Waiting {
                 let mut waiting = Waiting::from_standing(head.id, at, &standing);
                 waiting.live =
@@ -215,8 +215,8 @@ impl Live {
             let position = event.position();
             match event {
                 Event::Message { head, .. } => {
-                    for (queue, ..) in &head.owed {
-                        self.settle_fresh(head.id, *queue, position);
+                    for owed in &head.owed {
+                        self.settle_fresh(head.id, owed.queue, position);
                     }
                     if let Some(hash) = head.duplicate_key
                         && self.duplicates.get(&hash).is_some_and(|d| d.2 <= position)

@@ -206,6 +206,8 @@ pub struct QueueRow {
     pub held: u64,
     /// Dead.
     pub dead: u64,
+    /// Bytes of the bodies that wait.
+    pub bytes: u64,
     /// When the oldest waiting message arrived.
     pub oldest: Option<Timestamp>,
     /// Earliest next attempt of a head that waits for one.

@@ -13,6 +13,7 @@ use super::{LedgerRow, QueueRow, Store, Usage};
 use crate::base::{DestinationName, MessageId, Timestamp};
 use crate::fault::{Fault, codes};
 use crate::message::{ConsentRecord, Entry, MessageRecord, OutcomeRecord, PatientKey, State};
+use crate::observe::Histogram;
 
 /// Key and value of an action setting.
 pub type Setting = (Arc<str>, Arc<str>);
@@ -198,6 +199,11 @@ impl Store {
         }
     }
 
+    /// Has the size of each batch counted from now on; the first histogram given stays.
+    pub fn count_batches(&self, batches: Histogram) {
+        let _ = self.read().batches.set(batches);
+    }
+
     /// The fault that ended the store, if one did: then only a restart helps.
     #[must_use]
     pub fn broken(&self) -> Option<Fault> {
@@ -246,6 +252,7 @@ impl Store {
                 leased: leased as u64,
                 held: counts.of(State::Held),
                 dead: counts.of(State::Dead),
+                bytes: counts.waiting_bytes,
                 oldest: oldest.filter(|_| counts.of(State::Waiting) > 0),
                 next_due: window.next_due(),
             });

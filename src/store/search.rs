@@ -141,7 +141,7 @@ impl Store {
         let mut counts: BTreeMap<u32, Counts> = BTreeMap::new();
         self.visit(filter, Order::Up, None, &mut |_, row, matching| {
             for standing in matching.iter().filter_map(|at| row.deliveries.get(*at)) {
-                counts.entry(standing.queue.0).or_default().commit(standing.state);
+                counts.entry(standing.queue.0).or_default().commit(standing);
             }
             Ok(ControlFlow::Continue(()))
         })?;

@@ -19,6 +19,7 @@ use super::{IndexHome, Position, StorePlan};
 use crate::base::MessageId;
 use crate::fault::Fault;
 use crate::message::{LaneKey, State};
+use crate::observe::Histogram;
 use crate::ports::Ports;
 
 /// Deliveries read from the index at once.
@@ -48,6 +49,8 @@ pub struct Shared {
     pub pruning: tokio::sync::Mutex<()>,
     commit_micros: AtomicU64,
     commit_entries: AtomicU64,
+    /// Told of the size of each batch.
+    pub batches: OnceLock<Histogram>,
     closed: AtomicBool,
     work: (Mutex<bool>, Condvar),
     troubles: Mutex<VecDeque<(MessageId, Fault)>>,
@@ -87,6 +90,7 @@ impl Shared {
             pruning: tokio::sync::Mutex::default(),
             commit_micros: AtomicU64::new(0),
             commit_entries: AtomicU64::new(0),
+            batches: OnceLock::new(),
             closed: AtomicBool::new(false),
             work: (Mutex::new(false), Condvar::new()),
             troubles: Mutex::default(),
@@ -127,6 +131,9 @@ impl Shared {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.commit_micros.store(micros, Ordering::Relaxed);
         self.commit_entries.store(places.len() as u64, Ordering::Relaxed);
+        if let Some(batches) = self.batches.get() {
+            batches.observe_size(places.len() as u64);
+        }
         if pending >= PENDING_EAGER {
             self.wake_indexer();
         }

@@ -6,6 +6,8 @@ mod instance;
 mod object;
 mod value;
 
+use std::sync::Arc;
+
 use super::arena::{Arena, At};
 use super::group::Groups;
 use super::lineage::{self, Lineage};
@@ -29,6 +31,8 @@ pub(crate) struct Output<D> {
     pub warnings: Vec<Fault>,
     pub values: usize,
     pub unused: usize,
+    /// Names of code maps that had no row for a code, one a code.
+    pub unmapped: Vec<Arc<str>>,
     pub lineage: Option<Lineage>,
     /// Which rules made something.
     pub made: Vec<bool>,
@@ -85,6 +89,7 @@ pub(crate) fn run<S: Sink>(
         used: &used,
         zone: program.zone.as_ref(),
         left: Vec::new(),
+        unmapped: Vec::new(),
     };
     let mut run = Run {
         program,
@@ -172,7 +177,8 @@ impl<'r> Run<'r> {
         });
         let made = self.starts.windows(2).map(|pair| pair.first() < pair.last()).collect();
         let done = out.done();
-        Ok(Output { done, warnings: self.warnings, values, unused, lineage, made })
+        let (warnings, unmapped) = (self.warnings, self.make.unmapped);
+        Ok(Output { done, warnings, values, unused, unmapped, lineage, made })
     }
 
     fn too_many() -> Fault {

@@ -9,7 +9,7 @@ use super::super::program::{
     Alternative, Attempt, CodeAs, From, JoinPart, RefTo, Shape, ViaAs, With,
 };
 use super::super::sentence::Quantity;
-use super::super::types::{self, Given, systems};
+use super::super::types::{self, Given, LEFT_MAX, systems};
 use super::Run;
 use crate::fault::{Fault, codes as w};
 use crate::fhir::tables::Primitive;
@@ -436,6 +436,9 @@ impl<'r> Run<'r> {
             }
             Unmapped::Unsaid => {
                 self.make.leave(w::W4102, value_of(given), "no row in the code map");
+                if self.make.unmapped.len() < LEFT_MAX {
+                    self.make.unmapped.push((&*map.name).into());
+                }
                 match as_ {
                     ViaAs::Concept | ViaAs::Coding => self.kept(as_, coded, given),
                     ViaAs::Scalar(_) => None,

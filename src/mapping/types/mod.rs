@@ -16,6 +16,7 @@ pub(crate) mod time;
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::arena::{Arena, At, Leaf};
 use super::used::Used;
@@ -76,6 +77,8 @@ pub(crate) struct Make<'r> {
     pub used: &'r Used,
     pub zone: Option<&'r Zone>,
     pub left: Vec<Left>,
+    /// Names of code maps that had no row for a code, one a code.
+    pub unmapped: Vec<Arc<str>>,
 }
 
 impl<'r> Make<'r> {

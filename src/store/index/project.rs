@@ -208,7 +208,7 @@ impl<'a> Work<'a> {
             self.changes.insert(keys::duplicate(keys::epoch(position), hash), Some(value));
         }
         for standing in &row.deliveries {
-            Counts::of_queue(&mut self.index.counts, standing.queue).commit(standing.state);
+            Counts::of_queue(&mut self.index.counts, standing.queue).commit(standing);
             self.counted.insert(standing.queue);
             self.enter(position, &row, standing)?;
         }
@@ -244,7 +244,7 @@ impl<'a> Work<'a> {
             && let Some(new) = old.after(change, at_position)
         {
             self.leave(position, &old);
-            Counts::of_queue(&mut self.index.counts, old.queue).shift(old.state, new.state);
+            Counts::of_queue(&mut self.index.counts, old.queue).shift(&old, &new);
             self.counted.insert(old.queue);
             self.enter(position, &row, &new)?;
             if let Some(place) = row.deliveries.get_mut(found) {
@@ -266,6 +266,7 @@ impl<'a> Work<'a> {
                 next_try: standing.next_try,
                 since: standing.changed,
                 replay: standing.replay,
+                bytes: standing.bytes,
                 body_from: standing.body_from,
             };
             let value = [lane.0.to_be_bytes().as_slice(), &encode(&item)?].concat();

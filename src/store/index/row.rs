@@ -36,6 +36,8 @@ pub struct Standing {
     pub next_try: Timestamp,
     pub changed: Timestamp,
     pub replay: bool,
+    /// Bytes of its body, 0 for none; saturating.
+    pub bytes: u32,
     /// Position of the outcome that gave it another body.
     pub body_from: Option<Position>,
     pub code: Option<Arc<str>>,
@@ -55,13 +57,24 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeKind {
     Delivered,
-    Retry { next_try: Timestamp, code: Arc<str> },
+    Retry {
+        next_try: Timestamp,
+        code: Arc<str>,
+    },
     Dead(Arc<str>),
     Denied,
     Skipped,
     Held,
     Released,
-    Requeued { with_body: bool },
+    /// With another body of so many bytes, or the one it had.
+    Requeued {
+        body: Option<u32>,
+    },
+}
+
+/// Bytes of a body, as rows keep them.
+fn bytes_of(body: &Body) -> u32 {
+    u32::try_from(body.bytes.len()).unwrap_or(u32::MAX)
 }
 
 impl Change {
@@ -76,7 +89,9 @@ impl Change {
             Outcome::Skipped => ChangeKind::Skipped,
             Outcome::Held => ChangeKind::Held,
             Outcome::Released => ChangeKind::Released,
-            Outcome::Requeued { body, .. } => ChangeKind::Requeued { with_body: body.is_some() },
+            Outcome::Requeued { body, .. } => {
+                ChangeKind::Requeued { body: body.as_ref().map(bytes_of) }
+            }
         };
         let (message, at, attempts) = (record.message, record.at, record.attempts);
         Self { message, queue, at, attempts, kind }
@@ -117,15 +132,16 @@ impl Standing {
                 next.place = position;
                 next.next_try = Timestamp::default();
             }
-            ChangeKind::Requeued { with_body } => {
+            ChangeKind::Requeued { body } => {
                 next.state = Waiting;
                 next.place = position;
                 next.attempts = 0;
                 next.next_try = Timestamp::default();
                 next.replay = true;
                 next.code = None;
-                if *with_body {
+                if let Some(bytes) = body {
                     next.body_from = Some(position);
+                    next.bytes = *bytes;
                 }
             }
             ChangeKind::Retry { .. }
@@ -152,18 +168,30 @@ pub struct Head {
     pub original: Body,
     pub keys: Vec<([u8; 4], [u8; 16])>,
     pub duplicate_key: Option<[u8; 16]>,
-    pub owed: Vec<(QueueId, LaneKey, State, Option<Arc<str>>)>,
+    pub owed: Vec<HeadOwed>,
+}
+
+/// What a message owes one destination, without the body.
+#[derive(Debug)]
+pub struct HeadOwed {
+    pub queue: QueueId,
+    pub lane: LaneKey,
+    pub state: State,
+    /// Bytes of the body, 0 for none.
+    pub bytes: u32,
+    pub code: Option<Arc<str>>,
 }
 
 impl Head {
     /// Takes what the index needs; `queues` are those of `record.owed`, in order.
     pub fn new(record: &MessageRecord, queues: &[QueueId]) -> Self {
         let owed = record.owed.iter().zip(queues).map(|(owed, queue)| {
-            let code = match &owed.fate {
-                Fate::Dead(fault) => Some(fault.code.clone()),
-                Fate::Deliver(_) | Fate::Filtered(_) | Fate::Denied(_) | Fate::Held(_) => None,
+            let (bytes, code) = match &owed.fate {
+                Fate::Dead(fault) => (0, Some(fault.code.clone())),
+                Fate::Deliver(body) => (bytes_of(body), None),
+                Fate::Filtered(_) | Fate::Denied(_) | Fate::Held(_) => (0, None),
             };
-            (*queue, owed.lane, owed.fate.state(), code)
+            HeadOwed { queue: *queue, lane: owed.lane, state: owed.fate.state(), bytes, code }
         });
         Self {
             id: record.id,
@@ -184,17 +212,18 @@ impl Head {
 
     /// How its deliveries stand at the start.
     pub fn standings(&self, position: Position) -> impl Iterator<Item = Standing> + '_ {
-        self.owed.iter().map(move |(queue, lane, state, code)| Standing {
-            queue: *queue,
-            lane: *lane,
-            state: *state,
+        self.owed.iter().map(move |owed| Standing {
+            queue: owed.queue,
+            lane: owed.lane,
+            state: owed.state,
             place: position,
             attempts: 0,
             next_try: Timestamp::default(),
             changed: self.received,
             replay: false,
+            bytes: owed.bytes,
             body_from: None,
-            code: code.clone(),
+            code: owed.code.clone(),
         })
     }
 }
@@ -251,6 +280,7 @@ pub struct QueueItem {
     /// When the pause before it began.
     pub since: Timestamp,
     pub replay: bool,
+    pub bytes: u32,
     pub body_from: Option<Position>,
 }
 
@@ -268,6 +298,8 @@ pub struct ConsentRow {
 pub struct Counts {
     pub committed: u64,
     pub states: [u64; 7],
+    /// Bytes of the bodies that wait.
+    pub waiting_bytes: u64,
 }
 
 impl Counts {
@@ -281,20 +313,26 @@ impl Counts {
         &mut all[slot]
     }
 
-    pub fn commit(&mut self, state: State) {
+    pub fn commit(&mut self, standing: &Standing) {
         self.committed += 1;
-        self.enter(state);
+        self.enter(standing);
     }
 
-    fn enter(&mut self, state: State) {
-        if let Some(count) = self.states.get_mut(state as usize) {
+    fn enter(&mut self, standing: &Standing) {
+        if let Some(count) = self.states.get_mut(standing.state as usize) {
             *count += 1;
+        }
+        if standing.state == State::Waiting {
+            self.waiting_bytes += u64::from(standing.bytes);
         }
     }
 
-    pub fn shift(&mut self, from: State, to: State) {
-        if let Some(count) = self.states.get_mut(from as usize) {
+    pub fn shift(&mut self, from: &Standing, to: &Standing) {
+        if let Some(count) = self.states.get_mut(from.state as usize) {
             *count = count.saturating_sub(1);
+        }
+        if from.state == State::Waiting {
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(u64::from(from.bytes));
         }
         self.enter(to);
     }

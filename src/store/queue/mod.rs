@@ -48,6 +48,7 @@ pub struct Waiting {
     /// When the pause before `next_try` began.
     pub since: Timestamp,
     pub replay: bool,
+    pub bytes: u32,
     pub body_from: Option<Position>,
     /// Body and head handed over in memory, sparing a read of the journal.
     pub live: Option<(Body, Arc<Head>)>,
@@ -64,6 +65,7 @@ impl Waiting {
             next_try: item.next_try,
             since: item.since,
             replay: item.replay,
+            bytes: item.bytes,
             body_from: item.body_from,
             live: None,
         }
@@ -79,6 +81,7 @@ impl Waiting {
             next_try: standing.next_try,
             since: standing.changed,
             replay: standing.replay,
+            bytes: standing.bytes,
             body_from: standing.body_from,
             live: None,
         }
@@ -95,6 +98,7 @@ impl Waiting {
             next_try: self.next_try,
             changed: Timestamp::default(),
             replay: self.replay,
+            bytes: self.bytes,
             body_from: self.body_from,
             code: None,
         }
