@@ -43,6 +43,10 @@ pub enum Action {
     EngineStarted,
     /// The engine went down in order.
     EngineStopped,
+    /// A person takes an open alert up.
+    AlertAcked,
+    /// An alert tells nobody for a time.
+    AlertMuted,
 }
 
 /// What is known of an action.
@@ -82,6 +86,8 @@ pub const ACTIONS: &[ActionRow] = &[
     row(Action::MessageRevealed, "message_revealed", "Patient data was shown to a person."),
     row(Action::EngineStarted, "engine_started", "The engine came up."),
     row(Action::EngineStopped, "engine_stopped", "The engine went down in order."),
+    row(Action::AlertAcked, "alert_acked", "A person takes an open alert up."),
+    row(Action::AlertMuted, "alert_muted", "An alert tells nobody for a time."),
 ];
 
 impl Action {

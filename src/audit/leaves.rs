@@ -19,7 +19,7 @@ pub const REASON_CHARS_MAX: usize = 500;
 const PATHS_NAMED_MAX: usize = 16;
 
 /// The actor of what weir does by itself.
-const WEIR: &str = "weir";
+pub const WEIR: &str = "weir";
 
 /// What a leaf is about.
 #[derive(Clone, Copy, Debug)]
@@ -224,6 +224,31 @@ pub fn engine_started(at: Timestamp, revision: &Revision) -> Leaf {
 #[must_use]
 pub fn engine_stopped(at: Timestamp, actor: &str) -> Leaf {
     action_done(Action::EngineStopped, at, actor)
+}
+
+/// A person takes what is open of an alert up: it is not repeated.
+#[must_use]
+pub fn alert_acked(at: Timestamp, actor: &str, why: &str, alert: &str) -> Leaf {
+    Leaf {
+        decision: Some(alert.into()),
+        reason: reason(why),
+        ..action_done(Action::AlertAcked, at, actor)
+    }
+}
+
+/// An alert tells nobody until a time: `queue-old until 2026-01-01T00:00:00Z`.
+#[must_use]
+pub fn alert_muted(
+    at: Timestamp,
+    actor: &str,
+    why: &str,
+    (alert, until): (&str, Timestamp),
+) -> Leaf {
+    Leaf {
+        decision: Some(format!("{alert} until {until}").into()),
+        reason: reason(why),
+        ..action_done(Action::AlertMuted, at, actor)
+    }
 }
 
 /// A consent came or changed; `digest` is the SHA-256 of the resource.

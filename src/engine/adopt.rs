@@ -186,12 +186,15 @@ impl Engine {
         let rows = self.rows(&gone.filter(), |_| true)?;
         for rows in rows.chunks(AT_ONCE) {
             let mut commits = Vec::with_capacity(rows.len());
+            let mut audited = Vec::with_capacity(rows.len());
             for row in rows {
                 let record = Box::new(self.adopted(row, heir, by)?);
+                audited.push(super::vitals::actions(&record.leaves));
                 commits.push(store.commit(Entry::Message(record)));
             }
-            for committed in task::all(commits).await {
+            for (committed, actions) in task::all(commits).await.into_iter().zip(audited) {
                 committed?;
+                self.0.core.audited.count(&actions);
             }
             let why = format!("adopted by {}/{}: {}", heir.0, heir.1, by.reason);
             let skips = rows.iter().map(|row| {

@@ -3,7 +3,7 @@
 //! What is compared and when a notice is due is decided in [`crate::channel::Watch`]; here
 //! are the facts it is given, taken from queues, couriers, disk and certificates every few
 //! seconds, and the way notices go. A slow receiver of notices delays only notices. Who is
-//! muted or has taken up an alert is kept in memory: after a restart an alert that still
+//! muted or has taken up an alert is kept in memory, and in the audit log: after a restart an alert that still
 //! holds opens anew, which is what somebody who comes new to it needs.
 //!
 //! Invariant: a notice holds names of the configuration, numbers and codes, never anything
@@ -21,6 +21,7 @@ use super::actions::Actor;
 use super::channel::{Channel, Outlet};
 use super::running::Engine;
 use super::tell;
+use crate::audit;
 use crate::base::Timestamp;
 use crate::channel::{
     AlertRule, AlertState, Condition, Fact, Notice, NoticeKind, Subject, Watch, within,
@@ -389,9 +390,12 @@ impl Engine {
     /// Notes who takes up what is open of an alert: it is not repeated then. How many.
     ///
     /// # Errors
-    /// `W1060` for an unknown alert.
-    pub fn alert_ack(&self, name: &str, by: &Actor) -> Result<usize, Fault> {
+    /// `W1060` for an unknown alert, or the store's fault.
+    pub async fn alert_ack(&self, name: &str, by: &Actor) -> Result<usize, Fault> {
         let plan = self.alert_plan(name)?;
+        let core = &self.0.core;
+        let leaf = audit::alert_acked(core.now(), &by.name, &by.reason, &plan.rule.name);
+        core.act(Vec::new(), vec![leaf]).await?;
         let mut watch = self.0.alerts.watch.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = watch.acknowledge(&plan.rule.name, &by.name);
         self.said(&happened::ALERT_ACKED, &plan.rule.name, by);
@@ -401,10 +405,20 @@ impl Engine {
     /// Tells nobody of an alert for a time; what still holds then is told.
     ///
     /// # Errors
-    /// `W1060` for an unknown alert.
-    pub fn alert_mute(&self, name: &str, time: Duration, by: &Actor) -> Result<Timestamp, Fault> {
+    /// `W1060` for an unknown alert, or the store's fault.
+    pub async fn alert_mute(
+        &self,
+        name: &str,
+        time: Duration,
+        by: &Actor,
+    ) -> Result<Timestamp, Fault> {
         let plan = self.alert_plan(name)?;
-        let until = self.0.core.now().after(time);
+        let core = &self.0.core;
+        let now = core.now();
+        let until = now.after(time);
+        let about = (&*plan.rule.name, until);
+        let leaf = audit::alert_muted(now, &by.name, &by.reason, about);
+        core.act(Vec::new(), vec![leaf]).await?;
         let mut watch = self.0.alerts.watch.lock().unwrap_or_else(PoisonError::into_inner);
         watch.mute(&plan.rule.name, until);
         self.said(&happened::ALERT_MUTED, &plan.rule.name, by);

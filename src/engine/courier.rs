@@ -92,8 +92,10 @@ impl Worker {
     async fn lease(&self, now: Timestamp, max: usize) -> Vec<Lease> {
         let core = &self.channel.core;
         let leased = core.store.lease(&self.channel.name, &self.outlet.name, now, max).await;
-        for (message, fault) in core.store.troubles() {
-            core.observer.emit(core.event(&happened::STORE_TROUBLE).message(message).fault(&fault));
+        for trouble in core.store.troubles() {
+            core.audited.count(&trouble.audited);
+            let event = core.event(&happened::STORE_TROUBLE).message(trouble.message);
+            core.observer.emit(event.fault(&trouble.fault));
         }
         match leased {
             Ok(leased) => leased.into_iter().map(|d| Lease::new(&core.store, d)).collect(),

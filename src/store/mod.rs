@@ -35,7 +35,8 @@ use crate::base::{ChannelName, MessageId};
 pub use check::{ChainCheck, Recount};
 pub use journal::{Position, VisitLeaves};
 pub use plan::{
-    DeliveryRow, IndexHome, LedgerRow, QueueRow, Recovery, RestKey, RestKeys, StorePlan, Usage,
+    DeliveryRow, IndexHome, LedgerRow, QueueRow, Recovery, RestKey, RestKeys, StorePlan, Trouble,
+    Usage,
 };
 pub use read::Setting;
 pub use shared::TROUBLES_MAX;

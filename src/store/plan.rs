@@ -214,6 +214,17 @@ pub struct QueueRow {
     pub next_due: Option<Timestamp>,
 }
 
+/// A delivery that the store settled itself, since its body could not be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trouble {
+    /// Its message.
+    pub message: MessageId,
+    /// Why.
+    pub fault: Fault,
+    /// Actions of the audit leaves that were written with it.
+    pub audited: Vec<Arc<str>>,
+}
+
 /// What the journal takes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Usage {

@@ -15,7 +15,7 @@ use super::journal::{Location, Reader};
 use super::live::Live;
 use super::queue::{LaneWant, Waiting, Want};
 use super::secret::Secret;
-use super::{IndexHome, Position, StorePlan};
+use super::{IndexHome, Position, StorePlan, Trouble};
 use crate::base::MessageId;
 use crate::fault::Fault;
 use crate::message::{LaneKey, State};
@@ -53,7 +53,7 @@ pub struct Shared {
     pub batches: OnceLock<Histogram>,
     closed: AtomicBool,
     work: (Mutex<bool>, Condvar),
-    troubles: Mutex<VecDeque<(MessageId, Fault)>>,
+    troubles: Mutex<VecDeque<Trouble>>,
     /// Held until the store is closed or gone.
     lock: Mutex<Option<Box<dyn Send + Sync>>>,
 }
@@ -151,16 +151,16 @@ impl Shared {
     }
 
     /// Remembers a delivery that could not be read, for who asks.
-    pub fn note_trouble(&self, message: MessageId, fault: Fault) {
+    pub fn note_trouble(&self, trouble: Trouble) {
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         if troubles.len() >= TROUBLES_MAX {
             troubles.pop_front();
         }
-        troubles.push_back((message, fault));
+        troubles.push_back(trouble);
     }
 
     /// What was remembered since the last time.
-    pub fn take_troubles(&self) -> Vec<(MessageId, Fault)> {
+    pub fn take_troubles(&self) -> Vec<Trouble> {
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
         troubles.drain(..).collect()
     }

@@ -12,7 +12,8 @@ use super::live::Inflight;
 use super::open::{patient_hash, queues_of};
 use super::queue::Waiting;
 use super::shared::Shared;
-use super::{Position, Store};
+use super::{Position, Store, Trouble};
+use crate::audit::{self, Subject};
 use crate::base::{ChannelName, DestinationName, MessageId, Timestamp};
 use crate::fault::{Class, Fault, Place, codes};
 use crate::message::{
@@ -260,19 +261,26 @@ impl Store {
     ) -> Result<(), Fault> {
         let record = FaultRecord::from(&fault);
         let later = now.after(UNREADABLE_FIRST * (1 << waiting.attempts.min(UNREADABLE_DOUBLED)));
+        let subject = Subject::delivery(waiting.message, channel, destination);
         let (attempts, outcomes) = match (fault.code(), fault.class()) {
-            (codes::W6014 | codes::W6015, _) => (waiting.attempts, vec![Outcome::Dead(record)]),
+            (codes::W6014 | codes::W6015, _) => {
+                let leaf = audit::delivery_dead(now, subject, &record);
+                (waiting.attempts, vec![(Outcome::Dead(record), Some(leaf))])
+            }
             (_, Class::Transient) => {
                 let retry = Outcome::Retry { next_try: later, fault: record };
-                (waiting.attempts.saturating_add(1), vec![retry])
+                (waiting.attempts.saturating_add(1), vec![(retry, None)])
             }
             (_, Class::Permanent | Class::Operator | Class::Bug) => {
+                let leaf = audit::delivery_held(now, subject, audit::WEIR, &fault.line());
                 // Held first, so that nobody leases it between; the retry says why.
                 let why = Outcome::Retry { next_try: now, fault: record };
-                (waiting.attempts.saturating_add(1), vec![Outcome::Held, why])
+                (waiting.attempts.saturating_add(1), vec![(Outcome::Held, Some(leaf)), (why, None)])
             }
         };
-        for outcome in outcomes {
+        let leaves = outcomes.iter().filter_map(|(_, leaf)| leaf.as_ref());
+        let audited = leaves.map(|leaf| leaf.action.clone()).collect();
+        for (outcome, leaf) in outcomes {
             self.settle(OutcomeRecord {
                 message: waiting.message,
                 channel: channel.clone(),
@@ -280,11 +288,11 @@ impl Store {
                 at: now,
                 attempts,
                 outcome,
-                leaves: Vec::new(),
+                leaves: leaf.into_iter().collect(),
             })
             .await?;
         }
-        self.shared().note_trouble(waiting.message, fault);
+        self.shared().note_trouble(Trouble { message: waiting.message, fault, audited });
         Ok(())
     }
 
@@ -305,7 +313,7 @@ impl Store {
     /// bodies could not be read, each with its place and cause. The latest of them, at most
     /// [`super::TROUBLES_MAX`].
     #[must_use]
-    pub fn troubles(&self) -> Vec<(MessageId, Fault)> {
+    pub fn troubles(&self) -> Vec<Trouble> {
         self.shared().take_troubles()
     }
 

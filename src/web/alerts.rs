@@ -98,7 +98,7 @@ pub(super) async fn ack(
     body: Bytes,
 ) -> Answered {
     let body = read::<AlertBody>(&body)?;
-    let taken = web.engine.alert_ack(&name, &caller.actor(&body.reason))?;
+    let taken = web.engine.alert_ack(&name, &caller.actor(&body.reason)).await?;
     shown(&serde_json::json!({ "schema": "weir.alert-ack.v1", "alert": name, "acked": taken }))
 }
 
@@ -116,7 +116,7 @@ pub(super) async fn mute(
             return Err(Fault::new(W8903).because("`time` is a duration such as `1h`").into());
         }
     };
-    let until = web.engine.alert_mute(&name, time, &caller.actor(&body.reason))?.to_string();
+    let until = web.engine.alert_mute(&name, time, &caller.actor(&body.reason)).await?.to_string();
     shown(&serde_json::json!({ "schema": "weir.alert-mute.v1", "alert": name, "until": until }))
 }
 

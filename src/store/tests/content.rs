@@ -124,7 +124,8 @@ async fn what_was_removed_cannot_be_sent_again() {
     settle(&store, 5, Outcome::Requeued { body: Some(body(5)), revision }).await;
     let sent = lease(&store, "ehr", now().after(9 * DAY), 9).await;
     assert!(sent.contains(&5) && !sent.contains(&4), "{sent:?}");
-    let troubles: Vec<_> = store.troubles().into_iter().map(|(_, fault)| fault.code()).collect();
+    let troubles: Vec<_> =
+        store.troubles().into_iter().map(|trouble| trouble.fault.code()).collect();
     assert_eq!(troubles, [codes::W6015]);
     let state = |number| store.states(id(number)).unwrap().unwrap()[0].1;
     assert_eq!((state(4), state(5)), (State::Dead, State::Waiting));

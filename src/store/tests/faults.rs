@@ -161,12 +161,18 @@ async fn one_body_that_cannot_be_read_stops_that_delivery_only() {
     assert_eq!((number_of(rows[0].message), rows[0].code.as_deref()), (2, Some("W6003")));
     let troubles = store.troubles();
     assert_eq!(troubles.len(), 1);
-    assert_eq!((troubles[0].0, troubles[0].1.code()), (id(2), codes::W6003));
+    assert_eq!((troubles[0].message, troubles[0].fault.code()), (id(2), codes::W6003));
+    assert_eq!(troubles[0].audited, ["delivery_held".into()]);
+    // In the journal behind the next commit, with the reason and without content.
+    store.commit(message(6, 9)).await.unwrap();
+    let leaf = store.outcomes(id(2)).unwrap().remove(0).leaves.remove(0);
+    assert_eq!((&*leaf.action, &*leaf.actor, leaf.message), ("delivery_held", "weir", Some(id(2))));
+    assert!(leaf.reason.is_some_and(|reason| reason.contains("W6003")));
     assert!(store.troubles().is_empty());
     // The lanes behind go on.
     store.settle(outcome(1, "ehr", delivered())).await.unwrap();
-    assert_eq!(lease(&store, "ehr", now(), 9).await, [5]);
-    assert_eq!(store.queues().unwrap()[0].leased, 3);
+    assert_eq!(lease(&store, "ehr", now(), 9).await, [5, 6]);
+    assert_eq!(store.queues().unwrap()[0].leased, 4);
 }
 
 #[tokio::test]
@@ -185,7 +191,7 @@ async fn a_body_the_disk_does_not_give_is_tried_later() {
         cut = bytes.split_off(third);
     });
     assert_eq!(lease(&store, "ehr", now(), 9).await, [1, 2]);
-    assert_eq!(store.troubles()[0].1.code(), codes::W6010);
+    assert_eq!(store.troubles()[0].fault.code(), codes::W6010);
     let due = store.next_due(&channel(), &destination("ehr")).unwrap();
     assert!(due > now() && due <= now().after(Duration::from_secs(1)), "{due:?}");
     assert_eq!(lease(&store, "ehr", due, 9).await, Vec::<u64>::new());

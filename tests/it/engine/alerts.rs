@@ -72,9 +72,17 @@ async fn a_destination_that_is_down_is_told_once_and_its_return_once() {
     assert!(text.contains("weir_alerts_firing{alert=\"other\"} 0"), "{text}");
     ports.clock.sleep(Duration::from_secs(600)).await;
     assert_eq!(notes(dir.path()).len(), 1, "not told twice");
-    assert_eq!(engine.alert_ack("down", &Actor::new("kim", "")).unwrap(), 1);
-    let fault = engine.alert_ack("dwon", &Actor::new("kim", "")).unwrap_err();
+    assert_eq!(engine.alert_ack("down", &Actor::new("kim", "on it")).await.unwrap(), 1);
+    let fault = engine.alert_ack("dwon", &Actor::new("kim", "")).await.unwrap_err();
     assert!(fault.help().contains("`down`"), "{fault}");
+    let hour = Duration::from_secs(3600);
+    let kim = Actor::new("kim", "works in the cellar");
+    engine.alert_mute("other", hour, &kim).await.unwrap();
+    let text = engine.registry().text();
+    for action in ["alert_acked", "alert_muted"] {
+        let line = format!("weir_audit_records_total{{action=\"{action}\"}} 1");
+        assert!(text.contains(&line), "{line}\n{text}");
+    }
     let ehr = Sink::listen(&ports, 6000).await;
     until(&ports, 120, "delivered", || ehr.count() == 1).await;
     told(&ports, dir.path(), &["opened down adt/ehr W7101", "ended down adt/ehr W7101"]).await;
