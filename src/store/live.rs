@@ -15,20 +15,27 @@ use super::driver::Request;
 use super::index::row::{Change, Counts, Head, QueueId, Standing};
 use super::index::{ConsentChange, Event};
 use super::journal::Location;
-use super::queue::{Queue, Waiting};
+use super::queue::{Handed, Queue, Waiting};
 use crate::base::{MessageId, Timestamp};
 use crate::message::{Body, State};
 
-/// Bytes of bodies kept in memory for couriers, over all queues; past it bodies are read
-/// from the journal, from the page cache as a rule.
-const LIVE_BYTES_MAX: usize = 32 << 20;
+/// Bytes of content, bodies and originals, kept in memory for couriers, over all queues;
+/// past it they are read from the journal, from the page cache as a rule.
+pub const LIVE_BYTES_MAX: usize = 32 << 20;
 
 /// An entry on its way to disk.
 pub enum Inflight {
-    Message { head: Arc<Head>, bodies: Vec<Option<Body>> },
+    Message { head: Arc<Head>, content: Content },
     Outcome(Change),
     Consent(ConsentChange),
     Settings(Vec<(Arc<str>, Arc<str>)>),
+}
+
+/// The content of a message on its way to disk.
+pub struct Content {
+    pub original: Body,
+    /// What each destination gets, in order of what is owed.
+    pub bodies: Vec<Option<Body>>,
 }
 
 /// How a delivery stands by entries that the index has not taken yet.
@@ -146,8 +153,8 @@ impl Live {
         self.durable += 1;
         let position = self.durable;
         let event = match inflight {
-            Inflight::Message { head, bodies } => {
-                self.message_landed(position, at, &head, bodies, woken);
+            Inflight::Message { head, content } => {
+                self.message_landed(position, at, &head, content, woken);
                 Event::Message { position, at, head }
             }
             Inflight::Outcome(change) => {
@@ -165,20 +172,22 @@ impl Live {
         position: Position,
         at: Location,
         head: &Arc<Head>,
-        bodies: Vec<Option<Body>>,
+        content: Content,
         woken: &mut Vec<Arc<Notify>>,
     ) {
         if let Some(hash) = head.duplicate_key {
             self.duplicates.insert(hash, (head.id, head.received, position));
         }
-        let room = LIVE_BYTES_MAX.saturating_sub(self.live_bytes());
+        let mut room = LIVE_BYTES_MAX.saturating_sub(self.live_bytes());
+        let Content { original, bodies } = content;
         for (standing, body) in head.standings(position).zip(bodies) {
             let queue = standing.queue;
             Counts::of_queue(&mut self.counts, queue).commit(&standing);
             if standing.state == State::Waiting {
                 let mut waiting = Waiting::from_standing(head.id, at, &standing);
-                waiting.live =
-                    body.filter(|body| body.bytes.len() <= room).map(|body| (body, head.clone()));
+                let handed = |body| Handed { body, original: original.clone(), head: head.clone() };
+                waiting.live = body.map(handed).filter(|handed| handed.bytes() <= room);
+                room -= waiting.live.as_ref().map_or(0, Handed::bytes);
                 let live = self.queue(queue);
                 live.queue.offer(waiting);
                 woken.push(live.notify.clone());
@@ -205,7 +214,8 @@ impl Live {
         }
     }
 
-    fn live_bytes(&self) -> usize {
+    /// Bytes of content in memory for couriers.
+    pub fn live_bytes(&self) -> usize {
         self.queues.iter().map(|q| q.queue.live_bytes).sum()
     }
 

@@ -8,9 +8,9 @@ use super::driver::Request;
 use super::index::ConsentChange;
 use super::index::row::{Change, Head, QueueId};
 use super::journal::{encode, room_for};
-use super::live::Inflight;
+use super::live::{Content, Inflight};
 use super::open::{patient_hash, queues_of};
-use super::queue::Waiting;
+use super::queue::{Handed, Waiting};
 use super::shared::Shared;
 use super::{Position, Store, Trouble};
 use crate::audit::{self, Subject};
@@ -154,7 +154,7 @@ impl Store {
                     Fate::Filtered(_) | Fate::Denied(_) | Fate::Held(_) | Fate::Dead(_) => None,
                 };
                 let bodies = record.owed.into_iter().map(|owed| body(owed.fate)).collect();
-                Inflight::Message { head, bodies }
+                Inflight::Message { head, content: Content { original: record.original, bodies } }
             }
             Entry::Outcome(record) => {
                 let queue = shared.names.find(&record.channel, &record.destination);
@@ -338,7 +338,7 @@ impl Store {
         queue: QueueId,
         waiting: &Waiting,
     ) -> Result<Option<Delivery>, Fault> {
-        let delivery = |body: Body, head: &Head| Delivery {
+        let delivery = |body: Body, original: Body, head: &Head| Delivery {
             message: waiting.message,
             channel: channel.clone(),
             destination: destination.clone(),
@@ -350,11 +350,11 @@ impl Store {
             replay: waiting.replay,
             revision: head.revision.clone(),
             body,
-            original: head.original.clone(),
+            original,
             message_type: head.message_type.clone(),
         };
-        if let Some((body, head)) = &waiting.live {
-            return Ok(Some(delivery(body.clone(), head)));
+        if let Some(Handed { body, original, head }) = &waiting.live {
+            return Ok(Some(delivery(body.clone(), original.clone(), head)));
         }
         let shared = self.shared();
         let Entry::Message(record) = shared.reader.read(waiting.at)? else {
@@ -363,8 +363,9 @@ impl Store {
             );
         };
         let head = Head::new(&record, &[]);
+        let original = record.original.clone();
         let Some(from) = waiting.body_from else {
-            return Ok(own_body(*record, destination).map(|body| delivery(body, &head)));
+            return Ok(own_body(*record, destination).map(|body| delivery(body, original, &head)));
         };
         // Sent again with another body: the outcome that gave it holds it.
         let row = shared.row(waiting.message)?;
@@ -376,7 +377,7 @@ impl Store {
         match shared.reader.read(at.ok_or_else(lost)?)? {
             Entry::Outcome(outcome) => match outcome.outcome {
                 Outcome::Requeued { body: Some(body), revision } => {
-                    Ok(Some(Delivery { revision, ..delivery(body, &head) }))
+                    Ok(Some(Delivery { revision, ..delivery(body, original, &head) }))
                 }
                 _ => Err(lost()),
             },

@@ -164,8 +164,6 @@ pub struct Head {
     pub received: Timestamp,
     pub revision: Revision,
     pub message_type: Arc<str>,
-    /// Shares the bytes of the record.
-    pub original: Body,
     pub keys: Vec<([u8; 4], [u8; 16])>,
     pub duplicate_key: Option<[u8; 16]>,
     pub owed: Vec<HeadOwed>,
@@ -199,7 +197,6 @@ impl Head {
             received: record.received,
             revision: record.revision.clone(),
             message_type: record.message_type.clone(),
-            original: record.original.clone(),
             keys: record
                 .keys
                 .iter()

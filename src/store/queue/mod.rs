@@ -50,8 +50,25 @@ pub struct Waiting {
     pub replay: bool,
     pub bytes: u32,
     pub body_from: Option<Position>,
-    /// Body and head handed over in memory, sparing a read of the journal.
-    pub live: Option<(Body, Arc<Head>)>,
+    /// Handed over in memory, sparing a read of the journal.
+    pub live: Option<Handed>,
+}
+
+/// What the courier needs of a message, handed over in memory.
+#[derive(Clone, Debug)]
+pub struct Handed {
+    pub body: Body,
+    pub original: Body,
+    pub head: Arc<Head>,
+}
+
+impl Handed {
+    /// Bytes of content that it keeps in memory: those of a body that is the original
+    /// count once, those of an original that several destinations get for each of them.
+    pub fn bytes(&self) -> usize {
+        let same = self.body.bytes.as_ptr() == self.original.bytes.as_ptr();
+        self.body.bytes.len() + if same { 0 } else { self.original.bytes.len() }
+    }
 }
 
 impl Waiting {
@@ -159,7 +176,7 @@ pub struct Queue {
     complete: bool,
     /// Latest beginning of a pause that was armed, since the clock was last found set back.
     youngest: Timestamp,
-    /// Bytes of bodies in memory.
+    /// Bytes of content in memory.
     pub live_bytes: usize,
 }
 
@@ -245,7 +262,7 @@ impl Queue {
             return false;
         }
         lane.loaded = waiting.place;
-        self.live_bytes += waiting.live.as_ref().map_or(0, |(body, _)| body.bytes.len());
+        self.live_bytes += waiting.live.as_ref().map_or(0, Handed::bytes);
         lane.entries.push_back(waiting);
         self.total += 1;
         if lane.entries.len() == 1 {
@@ -306,7 +323,7 @@ impl Queue {
         }
         for gone in lane.entries.drain(1..) {
             self.total -= 1;
-            self.live_bytes -= gone.live.as_ref().map_or(0, |(body, _)| body.bytes.len());
+            self.live_bytes -= gone.live.as_ref().map_or(0, Handed::bytes);
         }
         lane.more = true;
         lane.loaded = lane.entries.front().map_or(0, |head| head.place);
@@ -379,7 +396,7 @@ impl Queue {
             lane.leased = Some(head.message);
             self.leases.insert(head.message, key);
             let live = head.live.take();
-            self.live_bytes -= live.as_ref().map_or(0, |(body, _)| body.bytes.len());
+            self.live_bytes -= live.as_ref().map_or(0, Handed::bytes);
             leased.push(Waiting { live, ..head.clone() });
             if lane.more && lane.entries.len() <= LANE_LOW {
                 self.hungry.insert(key);
@@ -418,7 +435,7 @@ impl Queue {
         let found = lane.entries.iter().position(|w| w.message == message && w.place == place);
         if let Some(gone) = found.and_then(|at| lane.entries.remove(at)) {
             self.total -= 1;
-            self.live_bytes -= gone.live.as_ref().map_or(0, |(body, _)| body.bytes.len());
+            self.live_bytes -= gone.live.as_ref().map_or(0, Handed::bytes);
         }
         self.arm(key);
     }
@@ -432,7 +449,7 @@ impl Queue {
             found.next_try = new.next_try;
             found.since = new.changed;
             let live = found.live.take();
-            self.live_bytes -= live.map_or(0, |(body, _)| body.bytes.len());
+            self.live_bytes -= live.map_or(0, |handed| handed.bytes());
         }
         self.arm(key);
     }

@@ -343,3 +343,26 @@ fn the_room_of_an_entry_covers_what_it_takes() {
         leaves: vec![leaf("paused", id(1))],
     })));
 }
+
+#[tokio::test]
+async fn content_in_memory_is_bounded_originals_included() {
+    let (ports, _handles, mut plan) = sim(12);
+    plan.segment_bytes = ByteSize(64 << 20);
+    let (store, _) = open(&ports, &plan).await;
+    let large = Body { kind: ContentKind::Raw, bytes: Bytes::from(vec![7; 12 << 20]) };
+    for number in 1..=4 {
+        let owed = vec![("ehr", number, Fate::Deliver(body(number)))];
+        let record = MessageRecord { original: large.clone(), ..record(number, owed, None) };
+        store.commit(Entry::Message(Box::new(record))).await.unwrap();
+    }
+    let held = store.read().live().live_bytes();
+    assert!((24 << 20..=crate::store::live::LIVE_BYTES_MAX).contains(&held), "{held}");
+    assert_eq!(store.queues().unwrap()[0].bytes, 4 * body(1).bytes.len() as u64);
+    let leased = store.lease(&channel(), &destination("ehr"), now(), 9).await.unwrap();
+    assert_eq!(leased.len(), 4);
+    assert!(leased.iter().all(|delivery| delivery.original == large));
+    assert_eq!(store.read().live().live_bytes(), 0);
+    store.settle(outcome(1, "ehr", delivered())).await.unwrap();
+    store.settle(outcome(2, "ehr", Outcome::Held)).await.unwrap();
+    assert_eq!(store.queues().unwrap()[0].bytes, 2 * body(1).bytes.len() as u64);
+}
