@@ -470,7 +470,8 @@ fn slow_silent_and_deaf_peers_hurt_nobody() {
     let text = msh("T1");
     let wire = frame(&text);
 
-    // Byte by byte, and with a pause inside of a frame below its time-out.
+    // Byte by byte, and with a pause inside of a frame that lasts as long as another peer's
+    // message takes; how long it may be is measured on a paused clock (`source::mllp`).
     let mut peer = connect(lab.lenient);
     peer.set_nodelay(true).unwrap();
     for byte in wire.chunks(1) {
@@ -479,7 +480,7 @@ fn slow_silent_and_deaf_peers_hurt_nobody() {
     assert_eq!(answers(&mut peer, 1), [("AA".to_owned(), b"T1".to_vec())]);
     let later = frame(msh("T2"));
     peer.write_all(&later[..50]).unwrap();
-    std::thread::sleep(Duration::from_millis(1500));
+    lab.is_alive("beside a frame that pauses");
     peer.write_all(&later[50..]).unwrap();
     assert_eq!(answers(&mut peer, 1), [("AA".to_owned(), b"T2".to_vec())]);
 

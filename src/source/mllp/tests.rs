@@ -374,6 +374,23 @@ async fn an_unfinished_frame_ends_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_in_a_frame_below_its_time_changes_nothing() {
+    let (_rig, mut near, task) = piped(|_| {}, 1024).await;
+    let bytes = frames(&["a"]);
+    let (first, rest) = bytes.split_at(2);
+    near.write_all(first).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    near.write_all(rest).await.unwrap();
+    assert_eq!(answers(&mut near, 1).await, ["ACK a"]);
+    // The time of the next frame begins with it.
+    tokio::time::sleep(LONG).await;
+    near.write_all(&frames(&["b"])).await.unwrap();
+    assert_eq!(answers(&mut near, 1).await, ["ACK b"]);
+    drop(near);
+    assert_eq!(task.await.unwrap(), "ByPeer");
+}
+
+#[tokio::test(start_paused = true)]
 async fn idle_connections_stay_unless_told_otherwise() {
     let (_rig, mut near, task) = piped(|_| {}, 1024).await;
     tokio::time::sleep(LONG).await;
