@@ -3,6 +3,8 @@
 //! Invariant: outside of the edited place every byte is written as it came. An edited
 //! segment is a small copy of its own; all others stay ranges of the original.
 
+mod many;
+
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -11,13 +13,16 @@ use bytes::Bytes;
 use super::charset::Charset;
 use super::delimiters::Delimiters;
 use super::escape::{self, Unfit};
+use super::marks;
 use super::message::{Base, Message};
 use super::path::{Path, Pick};
-use super::scan::{self, SegmentId};
+use super::scan::{self, Parts, SegmentId};
 use super::structure::Tree;
 use super::tolerance::Tolerance;
 use crate::fault::Fault;
 use crate::fault::codes::{W2031, W2032, W2033, W2034};
+
+pub use many::Change;
 
 /// Highest field, repetition, component or subcomponent number that an edit fills up to:
 /// the longest segments of the standard have some 90 fields, and a slip in a path must
@@ -89,7 +94,13 @@ impl Message {
     /// As [`Message::set`]; `W2034` also when the bytes hold a field separator or a
     /// segment terminator.
     pub fn set_raw(&mut self, path: &Path, raw: &[u8]) -> Result<(), Fault> {
-        let bad = |cause: &'static str| Err(Fault::new(W2034).at(path).because(cause));
+        self.check_raw(raw).map_err(|fault| fault.at(path))?;
+        self.put(path, raw, true)
+    }
+
+    /// Refuses bytes that would end a field.
+    fn check_raw(&self, raw: &[u8]) -> Result<(), Fault> {
+        let bad = |cause: &'static str| Err(Fault::new(W2034).because(cause));
         if scan::find(raw, 0, self.base.delimiters.field, self.base.charset).is_some() {
             return bad("the bytes hold a field separator");
         }
@@ -97,7 +108,7 @@ impl Message {
         if raw.contains(&b'\r') || (raw.contains(&b'\n') && !text_lf) {
             return bad("the bytes hold a segment terminator");
         }
-        self.put(path, raw, true)
+        Ok(())
     }
 
     /// Puts the null of HL7, `""`, at a place: the sender says that there is no value.
@@ -144,7 +155,7 @@ impl Message {
         let mark = levels.mark(&delimiters).ok_or_else(|| Fault::new(W2034).at(path))?;
         let new: Vec<u8> = raw.into_iter().chain([mark]).collect();
         content.splice(spot.range.start..spot.range.start, new);
-        self.replace(index, path, content);
+        self.replace(index, path.id(), content);
         Ok(())
     }
 
@@ -178,7 +189,7 @@ impl Message {
             start -= 1;
         }
         content.splice(start..end, []);
-        self.replace(index, path, content);
+        self.replace(index, path.id(), content);
         Ok(())
     }
 
@@ -210,12 +221,12 @@ impl Message {
     }
 
     /// Puts new content into the place of a segment.
-    fn replace(&mut self, index: usize, path: &Path, content: Vec<u8>) {
+    fn replace(&mut self, index: usize, id: SegmentId, content: Vec<u8>) {
         match self.overlay().pieces.get_mut(index) {
             Some(Piece::Edited(edited)) => edited.content = content,
             Some(piece @ Piece::Kept(_)) => {
                 let origin = if let Piece::Kept(at) = piece { Some(*at) } else { None };
-                *piece = Piece::Edited(Edited { content, id: path.id(), origin });
+                *piece = Piece::Edited(Edited { content, id, origin });
             }
             None => {}
         }
@@ -357,36 +368,83 @@ impl Message {
             return Err(Fault::new(W2031).at(path));
         }
         let below = path.component().is_some();
-        let repetitions = match path.repetition() {
-            Pick::Nth(n) => n as usize..n as usize + 1,
-            Pick::Open if !below => 0..1,
-            Pick::Open if !all => 1..2,
-            Pick::Open | Pick::All => {
-                1..segment.field(field).map_or(1, |value| value.repetitions().count() + 1)
-            }
+        let repetition = match path.repetition() {
+            Pick::Nth(n) => n as usize,
+            Pick::Open if !below => 0,
+            Pick::Open if !all => 1,
+            Pick::Open | Pick::All => EVERY,
         };
-        let (delimiters, charset) = (self.base.delimiters, self.base.charset);
-        let mut content = segment.raw().to_vec();
-        for repetition in repetitions {
-            let levels = Levels {
-                part: if is_header { field - 1 } else { field },
-                repetition,
-                component: path.component().unwrap_or(0),
-                subcomponent: path.subcomponent().unwrap_or(0),
-            };
-            let spot =
-                locate(&content, &levels, &delimiters, charset).map_err(|fault| fault.at(path))?;
-            if spot.fill.is_empty() || make {
-                let new: Vec<u8> = spot.fill.iter().chain(raw).copied().collect();
-                content.splice(spot.range, new);
-            }
+        let levels = Levels {
+            part: if is_header { field - 1 } else { field },
+            repetition,
+            component: path.component().unwrap_or(0),
+            subcomponent: path.subcomponent().unwrap_or(0),
+        };
+        let new = New { raw, make, delimiters: self.base.delimiters, charset: self.base.charset };
+        let mut content = Vec::with_capacity(segment.raw().len() + raw.len() + 1);
+        match repetition {
+            EVERY => new.put_in_each(segment.raw(), levels, &mut content),
+            _ => new.put_in(segment.raw(), &levels, &mut content),
         }
-        self.replace(index, path, content);
+        .map_err(|fault| fault.at(path))?;
+        self.replace(index, path.id(), content);
+        Ok(())
+    }
+}
+
+/// Stands for every repetition there is.
+const EVERY: usize = usize::MAX;
+
+/// What is put into a place.
+struct New<'a> {
+    raw: &'a [u8],
+    /// Whether the place is made where it is missing.
+    make: bool,
+    delimiters: Delimiters,
+    charset: Charset,
+}
+
+impl New<'_> {
+    /// Writes content to `out` with one place of it changed.
+    fn put_in(&self, content: &[u8], levels: &Levels, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let spot = locate(content, levels, &self.delimiters, self.charset)?;
+        marks::work(content.len());
+        if !spot.fill.is_empty() && !self.make {
+            out.extend_from_slice(content);
+            return Ok(());
+        }
+        out.extend_from_slice(content.get(..spot.range.start).unwrap_or_default());
+        out.extend_from_slice(&spot.fill);
+        out.extend_from_slice(self.raw);
+        out.extend_from_slice(content.get(spot.range.end..).unwrap_or_default());
+        Ok(())
+    }
+
+    /// Writes a segment to `out` with the same place of every repetition changed, in one
+    /// pass: finding each by its number would take time like the square of how many they are.
+    fn put_in_each(&self, content: &[u8], levels: Levels, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let field = Levels { repetition: 0, component: 0, subcomponent: 0, ..levels };
+        let spot = locate(content, &field, &self.delimiters, self.charset)?;
+        if !spot.fill.is_empty() {
+            return self.put_in(content, &Levels { repetition: 1, ..levels }, out);
+        }
+        out.extend_from_slice(content.get(..spot.range.start).unwrap_or_default());
+        let below = Levels { part: 0, repetition: 0, ..levels };
+        let mark = self.delimiters.repetition;
+        let field = content.get(spot.range.clone()).unwrap_or_default();
+        for (n, range) in Parts::new(field, Some(mark), self.charset).enumerate() {
+            if n > 0 {
+                out.push(mark);
+            }
+            self.put_in(field.get(range).unwrap_or_default(), &below, out)?;
+        }
+        out.extend_from_slice(content.get(spot.range.end..).unwrap_or_default());
         Ok(())
     }
 }
 
 /// The numbers of a place in a segment; 0 stands for the whole of what is above.
+#[derive(Clone, Copy)]
 struct Levels {
     /// Place among the parts that the field separator divides, from 0.
     part: usize,

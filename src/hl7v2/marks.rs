@@ -19,7 +19,7 @@ pub(super) fn work(bytes: usize) {
 
 /// Bytes that some work looks at.
 #[cfg(test)]
-pub(super) fn worked<T>(work: impl FnOnce() -> T) -> (usize, T) {
+pub(crate) fn worked<T>(work: impl FnOnce() -> T) -> (usize, T) {
     let before = WORK.with(std::cell::Cell::get);
     let done = work();
     (WORK.with(std::cell::Cell::get) - before, done)

@@ -13,10 +13,12 @@ use super::charset::{self, Charset};
 use super::delimiters::Delimiters;
 use super::edit::{Overlay, Piece};
 use super::header::Header;
+use super::marks;
 use super::path::{Path, Pick};
 use super::scan::{self, Entries, SegmentId};
 use super::segment::Segment;
 use super::structure::Tree;
+use super::tables::Site;
 use super::tolerance::{Tolerance, Tolerances};
 use super::value::Value;
 use crate::fault::codes::{W2010, W2011, W2060};
@@ -29,6 +31,21 @@ use crate::fault::{Fault, Place};
 pub struct Message {
     pub(super) base: Arc<Base>,
     pub(super) edits: Option<Arc<Overlay>>,
+}
+
+/// A value at a path, and where it stands: what [`Message::each_at`] shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'m> {
+    /// Its segment.
+    pub segment: Segment<'m>,
+    /// Which segment of its name that is, from 1.
+    pub occurrence: usize,
+    /// Which repetition of the field it stands in, from 1.
+    pub repetition: usize,
+    /// The whole repetition.
+    pub whole: Value<'m>,
+    /// What the path means.
+    pub value: Value<'m>,
 }
 
 /// What was read from the bytes; never changes.
@@ -266,6 +283,7 @@ impl Message {
             let n = if let Pick::Nth(n) = path.occurrence() { n as usize - 1 } else { 0 };
             let mut entries = self.base.entries.iter().enumerate();
             let (index, entry) = entries.by_ref().filter(|(_, e)| e.id == path.id()).nth(n)?;
+            marks::work(index);
             let raw = self.base.bytes.get(entry.start as usize..entry.end as usize)?;
             return Segment::new(&self.base, raw, index, &entry.id, entry.start).read(path);
         }
@@ -286,31 +304,64 @@ impl Message {
     #[must_use]
     pub fn places(&self, path: &Path) -> Vec<Path> {
         let mut out = Vec::new();
+        self.each_at(path, &mut |found| {
+            let here = path.in_occurrence(found.occurrence);
+            let is_open = path.field().is_some() && !matches!(path.repetition(), Pick::Nth(_));
+            out.push(if is_open { here.in_repetition(found.repetition) } else { here });
+        });
+        out
+    }
+
+    /// Shows each value at a path that is there, with its numbers: what [`Message::places`]
+    /// names, in one pass.
+    pub fn each_at<'m>(&'m self, path: &Path, see: &mut dyn FnMut(Found<'m>)) {
         let (mut counted, mut before) = (0, 0);
+        let mut ordinals: Vec<u32> = Vec::new();
         for index in self.places_of(path) {
             let Some(segment) = self.segment(index) else { continue };
-            // Inside of groups the places may go back.
-            if index < counted {
-                (counted, before) = (0, 0);
+            // Inside of groups the places may go back: then all are numbered, once.
+            if index < counted && ordinals.is_empty() {
+                ordinals = self.ordinals_of(path.id());
             }
-            let same = |i: &usize| self.segment_id(*i) == Some(path.id());
-            before += (counted..=index).filter(same).count();
+            let occurrence = match ordinals.get(index) {
+                Some(ordinal) => *ordinal as usize,
+                None => {
+                    let same = |i: &usize| self.segment_id(*i) == Some(path.id());
+                    before += (counted..=index).filter(same).count();
+                    before
+                }
+            };
             counted = index + 1;
-            let here = path.in_occurrence(before);
-            match (path.field().and_then(|n| segment.field(n)), path.repetition()) {
-                (None, _) | (_, Pick::Nth(_)) => {
-                    if segment.read(&here).is_some() {
-                        out.push(here);
+            let mut show = |repetition: usize, whole: Value<'m>| {
+                if let Some(value) = whole.below(path) {
+                    see(Found { segment, occurrence, repetition, whole, value });
+                }
+            };
+            match (path.field(), path.repetition()) {
+                (None, _) => show(1, segment.whole()),
+                (Some(n), Pick::Nth(repetition)) => {
+                    let field = segment.field(n);
+                    let whole = field.and_then(|field| field.repetition(repetition as usize));
+                    if let Some(whole) = whole {
+                        show(repetition as usize, whole);
                     }
                 }
-                (Some(field), Pick::Open | Pick::All) => {
-                    let repetitions = (1..).zip(field.repetitions());
-                    let found = repetitions.filter(|(_, value)| value.below(path).is_some());
-                    out.extend(found.map(|(n, _)| here.in_repetition(n)));
+                (Some(n), Pick::Open | Pick::All) => {
+                    let repetitions = segment.field(n).into_iter().flat_map(|f| f.repetitions());
+                    (1..).zip(repetitions).for_each(|(n, whole)| show(n, whole));
                 }
             }
         }
-        out
+    }
+
+    /// For every segment, how many of a name there are up to it.
+    fn ordinals_of(&self, id: SegmentId) -> Vec<u32> {
+        let mut count = 0;
+        let numbered = (0..self.segment_count()).map(|i| {
+            count += u32::from(self.segment_id(i) == Some(id));
+            count
+        });
+        numbered.collect()
     }
 
     /// The groups of the message by its structure, read once.
@@ -326,8 +377,14 @@ impl Message {
     /// `Patient Identifier List`; of the segment where the path has no field.
     #[must_use]
     pub fn describe(&self, path: &Path) -> Option<String> {
+        self.describe_by(path, &Site::NONE)
+    }
+
+    /// As [`Message::describe`], by the names of a site too.
+    #[must_use]
+    pub fn describe_by(&self, path: &Path, site: &Site) -> Option<String> {
         let (version, _) = super::tables::version(&self.header().version());
-        let segment = version.segment(path.segment())?;
+        let segment = site.segment(version, path.segment())?;
         match path.field() {
             None => Some(segment.name.to_owned()),
             Some(n) => segment.field(n).map(|field| field.name.to_owned()),

@@ -37,10 +37,14 @@ pub mod xml;
 pub use begin::is_batch;
 pub use charset::{Charset, Switching};
 pub use delimiters::Delimiters;
-pub use edit::EDIT_NUMBER_MAX;
+pub use edit::{Change, EDIT_NUMBER_MAX};
 pub use header::Header;
-pub use message::Message;
+pub use message::{Found, Message};
 pub use path::{GroupStep, PATH_NUMBER_MAX, Path, Pick};
 pub use segment::Segment;
 pub use tolerance::{Tolerance, Tolerances};
 pub use value::Value;
+
+/// Bytes that some work looks at, for tests of other rooms.
+#[cfg(test)]
+pub(crate) use marks::worked;

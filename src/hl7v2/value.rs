@@ -52,6 +52,11 @@ impl<'m> Value<'m> {
                 && self.raw.iter().all(|b| self.base.delimiters.splits_field(*b))
     }
 
+    /// Whether it is delimiters as such or a whole segment.
+    pub(super) fn is_verbatim(&self) -> bool {
+        self.level == Level::Verbatim
+    }
+
     /// Exactly `""`: the sender says that there is no value.
     #[must_use]
     pub fn is_null(&self) -> bool {

@@ -2,6 +2,11 @@
 //!
 //! What is sealed is the bytes as they stand, so opening gives the same bytes back in any
 //! character set. Finer delimiters within the place are sealed with it.
+//!
+//! Invariant: time is linear in the message for each rule. Places are found in one pass, and
+//! each segment is written anew once, however many of its parts are protected.
+
+use std::collections::HashMap;
 
 use zeroize::Zeroizing;
 
@@ -10,7 +15,7 @@ use super::rule::{At, How, Only, SealRule, is_typed};
 use super::value::{Letters, MARK, NO_ENTRY, Opener, Spot};
 use crate::fault::codes::W5011;
 use crate::fault::{Fault, Place};
-use crate::hl7v2::{Delimiters, Message, Path, Pick, Value};
+use crate::hl7v2::{Change, Delimiters, Found, Message, Path, Segment, Value};
 
 /// A place as numbers; 0 for what it leaves out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,31 +27,31 @@ struct Numbers {
     subcomponent: usize,
 }
 
-fn nth(pick: Pick) -> usize {
-    match pick {
-        Pick::Nth(n) => n as usize,
-        Pick::Open | Pick::All => 1,
-    }
-}
-
 impl Numbers {
-    fn of(path: &Path) -> Self {
+    fn of(path: &Path, found: &Found<'_>) -> Self {
         Self {
-            segment: nth(path.occurrence()),
+            segment: found.occurrence,
             field: path.field().unwrap_or(0),
-            repetition: nth(path.repetition()),
+            repetition: found.repetition,
             component: path.component().unwrap_or(0),
             subcomponent: path.subcomponent().unwrap_or(0),
         }
     }
 
-    /// Whether all of `other` lies within this place.
+    /// Whether all of another place in the same repetition lies within this one.
     fn covers(&self, other: &Self) -> bool {
-        (self.segment, self.field, self.repetition)
-            == (other.segment, other.field, other.repetition)
-            && [(self.component, other.component), (self.subcomponent, other.subcomponent)]
-                .iter()
-                .all(|(own, theirs)| *own == 0 || own == theirs)
+        [(self.component, other.component), (self.subcomponent, other.subcomponent)]
+            .iter()
+            .all(|(own, theirs)| *own == 0 || own == theirs)
+    }
+
+    /// The path, as people read it.
+    fn shown(&self, segment: &str) -> String {
+        let mut path = format!("{segment}[{}]-{}[{}]", self.segment, self.field, self.repetition);
+        for part in [self.component, self.subcomponent].into_iter().take_while(|part| *part > 0) {
+            path.push_str(&format!(".{part}"));
+        }
+        path
     }
 
     /// The place down to its first subcomponent: that of a value that stands alone.
@@ -64,41 +69,55 @@ impl Numbers {
 }
 
 /// A place to protect and the rule that says so.
-struct Target<'r> {
+struct Target<'r, 'm> {
     rule: &'r SealRule,
-    path: Path,
     numbers: Numbers,
+    segment: Segment<'m>,
+    value: Value<'m>,
 }
 
-fn targets<'r>(rules: &'r [SealRule], message: &Message) -> Result<Vec<Target<'r>>, Fault> {
-    let mut all: Vec<Target<'r>> = Vec::new();
+/// What is to be protected, in order of the rules: of places within each other the widest.
+fn targets<'r, 'm>(
+    rules: &'r [SealRule],
+    message: &'m Message,
+) -> Result<Vec<Target<'r, 'm>>, Fault> {
+    let mut all: Vec<Option<Target<'r, 'm>>> = Vec::new();
+    // The targets of each repetition: no more than there are rules.
+    let mut known: HashMap<(usize, usize, usize), Vec<usize>> = HashMap::new();
     for rule in rules {
         let At::Hl7(path, only) = &rule.at else { return Err(misfit(Some(rule))) };
-        for path in message.places(path) {
-            let numbers = Numbers::of(&path);
-            if let Some(only) = only
-                && !is_of(message, path.segment(), &numbers, only)?
-            {
-                continue;
+        message.each_at(path, &mut |found| {
+            if only.as_ref().is_some_and(|only| !is_of(&found.whole, only)) {
+                return;
             }
-            let covered =
-                |t: &Target<'_>| t.path.segment() == path.segment() && t.numbers.covers(&numbers);
-            if !all.iter().any(covered) {
-                all.retain(|t| t.path.segment() != path.segment() || !numbers.covers(&t.numbers));
-                all.push(Target { rule, path, numbers });
+            let numbers = Numbers::of(path, &found);
+            let key = (found.segment.index(), numbers.field, numbers.repetition);
+            let here = known.entry(key).or_default();
+            let numbers_at = |at: &usize| all.get(*at)?.as_ref().map(|target| target.numbers);
+            if here.iter().filter_map(numbers_at).any(|known| known.covers(&numbers)) {
+                return;
             }
-        }
+            here.retain(|at| {
+                let is_wider = all
+                    .get(*at)
+                    .and_then(Option::as_ref)
+                    .is_some_and(|target| numbers.covers(&target.numbers));
+                if let (true, Some(target)) = (is_wider, all.get_mut(*at)) {
+                    *target = None;
+                }
+                !is_wider
+            });
+            here.push(all.len());
+            let (segment, value) = (found.segment, found.value);
+            all.push(Some(Target { rule, numbers, segment, value }));
+        });
     }
-    Ok(all)
+    Ok(all.into_iter().flatten().collect())
 }
 
-/// Whether the repetition that a place stands in is one that a rule covers.
-fn is_of(message: &Message, segment: &str, numbers: &Numbers, only: &Only) -> Result<bool, Fault> {
-    let repetition = Path::to_field(segment, numbers.field)?
-        .in_occurrence(numbers.segment)
-        .in_repetition(numbers.repetition);
-    let found = message.read(&repetition).and_then(|value| value.component(only.component));
-    Ok(found.is_some_and(|found| found.text().trim() == only.value))
+/// Whether a repetition is one that a rule covers.
+fn is_of(repetition: &Value<'_>, only: &Only) -> bool {
+    repetition.component(only.component).is_some_and(|found| found.text().trim() == only.value)
 }
 
 /// Letters for sealed values in a message with these delimiters.
@@ -110,14 +129,13 @@ fn letters(delimiters: &Delimiters) -> Letters {
 }
 
 /// Refuses OBX-5 where OBX-2 says that it is a number or a date.
-fn check_value_type(message: &Message, target: &Target<'_>) -> Result<(), Fault> {
-    if target.path.segment() != "OBX" || target.numbers.field != 5 {
+fn check_value_type(target: &Target<'_, '_>, shown: &str) -> Result<(), Fault> {
+    if target.segment.id() != "OBX" || target.numbers.field != 5 {
         return Ok(());
     }
-    let kind = Path::to_field("OBX", 2)?.in_occurrence(target.numbers.segment);
-    match message.read(&kind).map(|kind| kind.text()) {
+    match target.segment.field(2).map(|kind| kind.text()) {
         Some(kind) if is_typed(&kind) => Err(Fault::new(W5011)
-            .at(Place::path(target.path.to_string()))
+            .at(Place::path(shown))
             .because("OBX-2 says that it is a number, date or time")),
         _ => Ok(()),
     }
@@ -131,36 +149,43 @@ pub(super) fn apply(
 ) -> Result<(Message, Vec<String>), Fault> {
     let letters = letters(message.delimiters());
     let mut touched = Vec::new();
+    let mut changes: Vec<Change> = Vec::new();
     for target in targets(rules, &message)? {
-        let Some(value) = message.read(&target.path).filter(Value::is_valued) else { continue };
-        let shown = target.path.to_string();
-        if target.rule.how != How::Drop {
-            check_value_type(&message, &target)?;
+        let Target { rule, numbers, segment, value } = &target;
+        if !value.is_valued() {
+            continue;
         }
-        match target.rule.how {
+        let shown = numbers.shown(segment.id());
+        if rule.how != How::Drop {
+            check_value_type(&target, &shown)?;
+        }
+        let new = match rule.how {
             How::Seal => {
                 let plain = Zeroizing::new(value.raw().to_vec());
-                let spot = target.numbers.spot(target.path.segment(), shown.clone());
-                let sealed = tools.seal(target.rule, &plain, &spot, letters)?;
-                message.set_raw(&target.path, sealed.as_bytes())?;
+                let spot = numbers.spot(segment.id(), shown.clone());
+                Ok(tools.seal(rule, &plain, &spot, letters)?.into_bytes())
             }
             How::Token => {
                 let text = Zeroizing::new(value.text().into_owned());
-                let token = tools.token(target.rule, &text)?;
-                message.set(&target.path, &token)?;
+                message.escaped(&tools.token(rule, &text)?)
             }
-            How::Drop => message.clear(&target.path)?,
-        }
+            How::Drop => Ok(Vec::new()),
+        };
+        let change = new.and_then(|new| message.change(segment.index(), value, new));
+        changes.push(change.map_err(|fault| fault.at(Place::path(shown.as_str())))?);
         touched.push(shown);
     }
+    message.change_all(changes)?;
     Ok((message, touched))
 }
 
-/// A sealed value found: its path, as wide as it stands alone, and its spot.
-struct Found {
+/// A sealed value found: the change that is due, its path, as wide as it stands alone, and
+/// its spot.
+struct Sealed<'m> {
+    segment: usize,
+    value: Value<'m>,
     path: String,
     spot: Spot,
-    text: String,
 }
 
 fn is_sealed(value: &Value<'_>) -> bool {
@@ -169,25 +194,25 @@ fn is_sealed(value: &Value<'_>) -> bool {
 }
 
 /// Everything that looks like a sealed value.
-fn find(message: &Message) -> Vec<Found> {
+fn find(message: &Message) -> Vec<Sealed<'_>> {
     let mut found = Vec::new();
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: HashMap<&str, usize> = HashMap::new();
     for segment in message.segments() {
-        seen.push(segment.id());
+        let occurrence = seen.entry(segment.id()).or_default();
+        *occurrence += 1;
         if memchr::memmem::find(segment.raw(), MARK.as_bytes()).is_none() {
             continue;
         }
-        let occurrence = seen.iter().filter(|id| **id == segment.id()).count();
         for (number, field) in segment.fields().enumerate() {
             for (repetition, value) in field.repetitions().enumerate() {
                 let numbers = Numbers {
-                    segment: occurrence,
+                    segment: *occurrence,
                     field: number + 1,
                     repetition: repetition + 1,
                     component: 0,
                     subcomponent: 0,
                 };
-                find_within(segment.id(), numbers, value, &mut found);
+                find_within(&segment, numbers, value, &mut found);
             }
         }
     }
@@ -195,7 +220,12 @@ fn find(message: &Message) -> Vec<Found> {
 }
 
 /// Sealed values of one repetition, with the widest place in which each stands alone.
-fn find_within(segment: &str, of: Numbers, repetition: Value<'_>, found: &mut Vec<Found>) {
+fn find_within<'m>(
+    segment: &Segment<'m>,
+    of: Numbers,
+    repetition: Value<'m>,
+    found: &mut Vec<Sealed<'m>>,
+) {
     for (component, part) in repetition.components().enumerate() {
         for (subcomponent, value) in part.subcomponents().enumerate() {
             if !is_sealed(&value) {
@@ -203,15 +233,20 @@ fn find_within(segment: &str, of: Numbers, repetition: Value<'_>, found: &mut Ve
             }
             let numbers =
                 Numbers { component: component + 1, subcomponent: subcomponent + 1, ..of };
-            let mut path = format!("{segment}[{}]-{}[{}]", of.segment, of.field, of.repetition);
-            if value.raw().len() < repetition.raw().len() {
-                path = format!("{path}.{}", numbers.component);
-            }
-            if value.raw().len() < part.raw().len() {
-                path = format!("{path}.{}", numbers.subcomponent);
-            }
-            let spot = numbers.spot(segment, path.clone());
-            found.push(Found { path, spot, text: value.text().into_owned() });
+            let wide = Numbers {
+                component: match value.raw().len() < repetition.raw().len() {
+                    true => numbers.component,
+                    false => 0,
+                },
+                subcomponent: match value.raw().len() < part.raw().len() {
+                    true => numbers.subcomponent,
+                    false => 0,
+                },
+                ..of
+            };
+            let path = wide.shown(segment.id());
+            let spot = numbers.spot(segment.id(), path.clone());
+            found.push(Sealed { segment: segment.index(), value, path, spot });
         }
     }
 }
@@ -223,10 +258,13 @@ pub(super) fn open(
 ) -> Result<(Message, Vec<String>), Fault> {
     let mut open = message.clone();
     let mut paths = Vec::new();
+    let mut changes = Vec::new();
     for found in find(&message) {
-        let plain = opener.open(&found.text, &found.spot)?;
-        open.set_raw(&Path::parse(&found.path)?, &plain)?;
+        let plain = opener.open(&found.value.text(), &found.spot)?;
+        let change = message.change(found.segment, &found.value, plain.to_vec());
+        changes.push(change.map_err(|fault| fault.at(Place::path(found.path.as_str())))?);
         paths.push(found.path);
     }
+    open.change_all(changes)?;
     Ok((open, paths))
 }

@@ -90,6 +90,33 @@ fn hl7_fields_are_sealed_in_place_and_open_to_the_same_bytes() {
 }
 
 #[test]
+fn work_grows_with_the_message_and_no_faster() {
+    let head = "MSH|^~\\&|A|B|C|D|20260102||ADT^A08|42|P|2.5.1\r";
+    for (unit, most, list) in [
+        ("OBX|1|ST|1^a^L||x^y~z|||||F\r", 1_000, &[("OBX-5", SEAL), ("OBX-3.1", How::Token)][..]),
+        ("NTE|1||555^^^RL^MR\r", 20_000, &[("NTE-3[5='MR'].1", How::Drop)][..]),
+        ("5^^^E^MR~", 1_000, &[("PID-3[5='MR'].1", SEAL), ("PID-3.4", How::Token)][..]),
+        ("5^^^E^MR~", 20_000, &[("PID-3[5='MR'].1", How::Drop), ("PID-3.4", How::Drop)][..]),
+    ] {
+        let first = if unit.starts_with('5') { "PID|1||" } else { "" };
+        let rules = rules(ContentKind::Hl7, list);
+        let ring = keyring(&["ids"]);
+        let [few, many] = [most / 20, most].map(|n| {
+            let text = [head, first, &unit.repeat(n), "\r"].concat();
+            let (bytes, (out, paths)) = crate::hl7v2::worked(|| {
+                apply(&rules, &ring, message(), hl7(&text), &mut counting()).unwrap()
+            });
+            assert!(paths.len() >= n, "{unit}");
+            let sealed = self::text(&out).len();
+            let (more, opened) = crate::hl7v2::worked(|| opened(&out).unwrap());
+            assert_eq!(opened.kind(), ContentKind::Hl7);
+            (bytes + more) as f64 / (text.len() + sealed) as f64
+        });
+        assert!(many < 1.2 * few + 1.0, "{unit}: {few} bytes a byte, then {many}");
+    }
+}
+
+#[test]
 fn unseal_names_path_and_value_behind_the_mask() {
     let (out, _) = sealed(&hl7(ADT), &[("PID-3.1", SEAL), ("PID-5", SEAL)]).unwrap();
     let values = unseal(&keyring(&["ids"]), &out).unwrap();

@@ -122,6 +122,70 @@ fn parts_are_put_between_and_taken_out() {
 }
 
 #[test]
+fn changes_are_made_together() {
+    let mut edited = message(TEXT);
+    let mut changes = Vec::new();
+    for place in ["NTE-3", "PID-3.1", "PID-5.2"] {
+        edited.each_at(&path(place), &mut |found| {
+            let new = format!("{}{}", found.occurrence, found.repetition);
+            let index = found.segment.index();
+            changes.push(edited.change(index, &found.value, new.into_bytes()).unwrap());
+        });
+    }
+    edited.change_all(changes).unwrap();
+    let expected = TEXT.replace("5^^^H~6", "11^^^H~12").replace("Jo\r", "11\r");
+    assert_eq!(edited.write(), expected.replace("||x\r", "||21\r").as_bytes());
+    // And of what was edited already.
+    let name = edited.read(&path("PID-5.1")).unwrap();
+    let change = edited.change(1, &name, b"Roe".to_vec()).unwrap();
+    assert_eq!(format!("{change:?}"), "Change(segment 1, 18..21, <phi>)");
+    edited.change_all(vec![change]).unwrap();
+    assert_eq!(edited.read(&path("PID-5")).unwrap().raw(), b"Roe^11");
+
+    let code = |change: Result<Change, Fault>| change.unwrap_err().code();
+    let read = |place: &str| edited.read(&path(place)).unwrap();
+    assert_eq!(code(edited.change(2, &read("PID-5.1"), Vec::new())), W2033);
+    assert_eq!(code(edited.change(9, &read("PID-5.1"), Vec::new())), W2033);
+    assert_eq!(code(edited.change(0, &read("MSH-2"), Vec::new())), W2031);
+    assert_eq!(code(edited.change(1, &read("PID"), Vec::new())), W2031);
+    assert_eq!(code(edited.change(1, &read("PID-5.1"), b"a|b".to_vec())), W2034);
+    assert_eq!(code(edited.change(1, &read("PID-5.1"), b"a\rb".to_vec())), W2034);
+    let twice = ["PID-5", "PID-5.1"].map(|at| edited.change(1, &read(at), Vec::new()).unwrap());
+    let mut other = edited.clone();
+    assert_eq!(other.change_all(twice.into()).unwrap_err().code(), W2034);
+    assert_eq!(other.write(), edited.write());
+}
+
+/// Bytes that an edit of a message with `n` of something looks at and copies, a byte of it.
+fn work(text: &str, edit: impl Fn(&mut Message)) -> f64 {
+    let mut edited = message(text);
+    let (bytes, ()) = marks::worked(|| edit(&mut edited));
+    assert!(Message::parse(edited.write()).is_ok());
+    bytes as f64 / text.len() as f64
+}
+
+#[test]
+fn work_grows_with_the_message_and_no_faster() {
+    let of = |unit: &str, n: usize| ["MSH|^~\\&|A\rPID|1||", &unit.repeat(n), "\r"].concat();
+    let check = |unit: &str, most: usize, edit: &dyn Fn(&mut Message)| {
+        let [few, many] = [most / 100, most].map(|n| work(&of(unit, n), edit));
+        assert!(many < 1.2 * few + 1.0 && many < 100.0, "{unit}: {few} bytes a byte, then {many}");
+    };
+    check("5^^^E&1&ISO~", 100_000, &|m| m.set(&path("PID-3[*].4.2"), "2").unwrap());
+    check("5^^^E~", 100_000, &|m| m.set(&path("PID-3[*].9"), "2").unwrap());
+    check("5^^^E~", 100_000, &|m| m.clear_all(&path("PID-3.1")).unwrap());
+    check("5~", 100_000, &|m| m.set(&path("PID-3[*]"), "66").unwrap());
+    check("x\rPID|2||", 50_000, &|m| m.clear_all(&path("PID-3")).unwrap());
+    check("5^^^E&1&ISO~", 100_000, &|m| {
+        let mut changes = Vec::new();
+        m.each_at(&path("PID-3.4.2"), &mut |found| {
+            changes.push(m.change(1, &found.value, b"2".to_vec()).unwrap());
+        });
+        m.change_all(changes).unwrap();
+    });
+}
+
+#[test]
 fn null_empty_and_absent_stay_apart() {
     let mut edited = message(TEXT);
     edited.set_null(&path("PID-8")).unwrap();
