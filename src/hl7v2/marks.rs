@@ -85,10 +85,31 @@ pub(super) fn plain(bytes: &[u8], mark: Option<u8>) -> Option<&str> {
             let (blocks, _) = bytes.as_chunks::<BLOCK>();
             blocks.iter().chain([last]).all(|b| b.is_ascii() && any_of(b, [mark]) == 0)
         }
-        None => bytes.iter().all(|b| b.is_ascii() && *b != mark),
+        None => is_plain_word(bytes, mark),
     };
     // SAFETY: ASCII is UTF-8.
     is_plain.then(|| unsafe { std::str::from_utf8_unchecked(bytes) })
+}
+
+/// Whether all of fewer bytes than a block are ASCII and none is the mark: by two words that
+/// overlap, since most values that are read are that short.
+#[inline]
+fn is_plain_word(bytes: &[u8], mark: u8) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let is_plain = |word: u64| {
+        let differs = word ^ u64::from_ne_bytes([mark; 8]);
+        // The last term has a bit where a byte of the difference is zero, and maybe one above
+        // such a byte, which changes no answer.
+        (word | (differs.wrapping_sub(HIGH >> 7) & !differs)) & HIGH == 0
+    };
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        return is_plain(u64::from_ne_bytes(*first)) && is_plain(u64::from_ne_bytes(*last));
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        let [first, last] = [first, last].map(|word| u64::from(u32::from_le_bytes(*word)));
+        return is_plain(first | last << 32);
+    }
+    bytes.iter().all(|b| b.is_ascii() && *b != mark)
 }
 
 /// The blocks of some bytes in turn: where each begins, and the bits of its marks.

@@ -16,6 +16,7 @@ use super::header::Header;
 use super::marks;
 use super::path::{Path, Pick};
 use super::scan::{self, Entries, SegmentId};
+use super::seek::Vectors;
 use super::segment::Segment;
 use super::structure::Tree;
 use super::tables::Site;
@@ -57,6 +58,8 @@ pub(super) struct Base {
     pub wide: Option<(charset::Wide, Bytes)>,
     pub entries: Entries,
     pub tolerances: Tolerances,
+    /// What values are sought with.
+    pub vectors: Option<Vectors>,
     is_utf8: OnceLock<bool>,
     tree: OnceLock<Tree>,
 }
@@ -143,6 +146,7 @@ impl Message {
                 wide,
                 entries,
                 tolerances,
+                vectors: Vectors::of_machine(),
                 is_utf8: OnceLock::new(),
                 tree: OnceLock::new(),
                 bytes,

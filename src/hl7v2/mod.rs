@@ -24,6 +24,7 @@ mod message;
 pub mod mllp;
 mod path;
 mod scan;
+mod seek;
 mod segment;
 pub mod skeleton;
 pub mod structure;

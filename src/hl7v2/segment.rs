@@ -5,6 +5,7 @@ use std::fmt;
 use super::message::Base;
 use super::path::{Path, Pick};
 use super::scan::{self, Parts, SegmentId};
+use super::seek::{self, Wanted};
 use super::value::{Level, Value};
 
 /// One segment of a message: a view, cheap to copy. `Debug` shows the name only.
@@ -134,17 +135,21 @@ impl<'m> Segment<'m> {
             return self.descend(path).next();
         }
         let part = if self.id.is_header() { n - 1 } else { n };
-        let start = scan::start_of(self.raw, base.delimiters.field, part)?;
         let repetition = if let Pick::Nth(n) = path.repetition() { n as usize } else { 1 };
-        let wanted = [repetition, path.component().unwrap_or(0), path.subcomponent().unwrap_or(0)];
-        let range = scan::walk(self.raw, start, wanted, &base.delimiters)?;
-        let level = match wanted {
+        let inside = [repetition, path.component().unwrap_or(0), path.subcomponent().unwrap_or(0)];
+        let level = match inside {
             [_, 0, _] => Level::Repetition,
             [_, _, 0] => Level::Component,
             _ => Level::Subcomponent,
         };
-        let raw = self.raw.get(range.clone())?;
-        Some(Value::new(base, raw, self.offset(range.start), level))
+        let is_kept = self.start != u32::MAX;
+        let (bytes, from) =
+            if is_kept { (&*base.bytes, self.start as usize) } else { (self.raw, 0) };
+        let segment = from..from + self.raw.len();
+        let wanted = Wanted { part, inside };
+        let range = seek::seek(base.vectors, bytes, segment, wanted, &base.delimiters)?;
+        let raw = bytes.get(range.clone())?;
+        Some(Value::new(base, raw, self.offset(range.start - from), level))
     }
 
     /// Values of this segment that a path means.
