@@ -10,6 +10,7 @@ use super::{ChannelRules, Surroundings};
 use crate::fault::codes::W2116;
 use crate::fault::{Fault, Severity};
 use crate::hl7v2::check::{Checker, Finding, Findings, Level};
+use crate::hl7v2::tables::Site;
 use crate::hl7v2::{Message, Path};
 use crate::mapping::Condition;
 use crate::message::{Content, Decision, Fate, LaneKey, Owed, RuleRef, Stage, Verdict};
@@ -69,7 +70,7 @@ impl ValidateRules {
         for rule in self.rules.iter() {
             let counts = rule.when.as_ref().is_none_or(|when| when.test(&content));
             if counts && !rule.must.test(&content) {
-                findings.add(rule.finding(message));
+                findings.add(rule.finding(message, self.checker.site()));
             }
         }
         findings
@@ -77,7 +78,7 @@ impl ValidateRules {
 }
 
 impl SiteRule {
-    fn finding(&self, message: &Message) -> Finding {
+    fn finding(&self, message: &Message, site: &Site) -> Finding {
         let path = self.at.as_ref().map_or_else(|| "MSH".to_owned(), ToString::to_string);
         Finding {
             code: W2116,
@@ -86,7 +87,7 @@ impl SiteRule {
             segment: None,
             path,
             group: String::new(),
-            name: self.at.as_ref().and_then(|at| message.describe(at)).unwrap_or_default(),
+            name: self.at.as_ref().and_then(|at| message.describe_by(at, site)).unwrap_or_default(),
             cause: self.message.to_string().into(),
         }
     }

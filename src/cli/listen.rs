@@ -11,6 +11,7 @@ use super::shell::{Shell, Tone};
 use crate::fault::Fault;
 use crate::hl7v2::Message;
 use crate::hl7v2::ack::AckCode;
+use crate::hl7v2::tables::Site;
 use crate::ports::Ports;
 use crate::source::{Command, Serving, Silent, SourcePlan};
 use crate::tool::outline;
@@ -21,6 +22,7 @@ const SEEN_MAX: usize = 64;
 
 pub fn run(args: &ListenArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     let address = address(&args.target)?;
+    let site = super::definitions(shell);
     let judge = args.explain.as_deref().map(|channel| judge(channel, shell)).transpose()?;
     let reply = match args.reply.as_str() {
         "AE" => Some(AckCode::AE),
@@ -48,7 +50,7 @@ pub fn run(args: &ListenArgs, shell: &mut Shell) -> Result<Exit, Stop> {
             tokio::select! {
                 () = &mut serve => break,
                 Some(one) = seen.recv() => {
-                    show(&one, args.reveal, shell)?;
+                    show(&one, args.reveal, &site, shell)?;
                     count += 1;
                     if args.count.is_some_and(|most| count >= most) {
                         let _ = stop.send(Command::Stop);
@@ -81,12 +83,12 @@ fn judge(channel: &str, shell: &mut Shell) -> Result<Judge, Stop> {
     }))
 }
 
-fn show(seen: &Seen, reveal: bool, shell: &mut Shell) -> Result<(), Stop> {
+fn show(seen: &Seen, reveal: bool, site: &Site, shell: &mut Shell) -> Result<(), Stop> {
     let answered = seen.answered.map_or("none".to_owned(), |code| code.as_str().to_owned());
     let parsed = Message::parse(seen.bytes.clone());
     if !shell.is_text() {
         let mut json = match &parsed {
-            Ok(message) => outline::to_json(&outline::outline(message), reveal),
+            Ok(message) => outline::to_json(&outline::outline(message, site), reveal),
             Err(_) => serde_json::json!({ "schema": "weir.view.v1" }),
         };
         json["bytes"] = seen.bytes.len().into();
@@ -105,7 +107,7 @@ fn show(seen: &Seen, reveal: bool, shell: &mut Shell) -> Result<(), Stop> {
         shell.line(format!("  help: {}", fault.help()))?;
     }
     if let Ok(message) = &parsed {
-        for branch in outline::outline(message) {
+        for branch in outline::outline(message, site) {
             for leaf in branch.leaves {
                 let value = if reveal { leaf.value.reveal().clone() } else { "****".to_owned() };
                 shell.line(format!("  {:<14} {:<50} {value}", leaf.path, leaf.name))?;

@@ -51,6 +51,7 @@ use exit::Stop;
 use shell::Shell;
 
 use crate::engine::mask_panics;
+use crate::hl7v2::tables::Site;
 
 /// Reads the arguments, does what they say, and gives the exit code of the process.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -114,6 +115,16 @@ fn dispatch(command: Command, shell: &mut Shell) -> Result<Exit, Stop> {
         Command::Errors(args) => errors::run(&args, shell),
         Command::Completion(args) => completion::completion(&args, shell),
         Command::Man => completion::man(shell),
+    }
+}
+
+/// What the configuration says of HL7 v2, where there is one: names of its own segments,
+/// fields and codes.
+fn definitions(shell: &Shell) -> Site {
+    let has_config = shell.root.join("config.toml").is_file();
+    match has_config {
+        true => crate::config::definitions(&shell.root, shell.site.as_deref()),
+        false => Site::NONE,
     }
 }
 

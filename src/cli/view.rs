@@ -39,7 +39,9 @@ pub fn run(args: &ViewArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     for file in &args.files {
         inputs.push(read(file, args, shell)?);
     }
+    let site = super::definitions(shell);
     let look = Look {
+        site: &site,
         values: !args.mask && inputs.iter().all(|input| input.reveal),
         raw: args.raw,
         offsets: args.offsets || shell.verbose,
@@ -146,7 +148,7 @@ fn pieces(input: &Input) -> Vec<Bytes> {
 fn one_input(
     input: &Input,
     args: &ViewArgs,
-    look: Look,
+    look: Look<'_>,
     (several, list): (bool, bool),
     sum: &mut Sum,
     shell: &mut Shell,
@@ -219,7 +221,7 @@ pub fn parse(bytes: Bytes) -> Result<Content, Fault> {
     }
 }
 
-fn at_path(content: &Content, path: &str, look: Look, shell: &mut Shell) -> Result<bool, Stop> {
+fn at_path(content: &Content, path: &str, look: Look<'_>, shell: &mut Shell) -> Result<bool, Stop> {
     let values = match content {
         Content::Hl7(message) => outline::values(message, &Path::parse(path)?),
         _ => ValuePath::parse(path)?.read_all(content),
@@ -240,7 +242,7 @@ fn at_path(content: &Content, path: &str, look: Look, shell: &mut Shell) -> Resu
 
 fn tree(
     message: &Message,
-    (look, lossless): (Look, bool),
+    (look, lossless): (Look<'_>, bool),
     list: bool,
     shell: &mut Shell,
 ) -> Result<(), Stop> {
@@ -262,7 +264,7 @@ fn tree(
 /// Writes every HL7 v2 message of the inputs as one page.
 fn html(
     inputs: &[Input],
-    look: Look,
+    look: Look<'_>,
     shell: &mut Shell,
     out: &mut dyn std::io::Write,
 ) -> Result<Exit, Stop> {
@@ -285,7 +287,7 @@ fn html(
     Ok(if refused { Exit::No } else { Exit::Done })
 }
 
-fn document(doc: &Doc, look: Look, shell: &mut Shell) -> Result<(), Stop> {
+fn document(doc: &Doc, look: Look<'_>, shell: &mut Shell) -> Result<(), Stop> {
     if !shell.is_text() {
         if look.values {
             shell.raw(&doc.to_json())?;

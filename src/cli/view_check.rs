@@ -80,9 +80,7 @@ fn rules(channel: Option<&str>, shell: &mut Shell) -> Result<ValidateRules, Stop
         on_fail: OnFail::Record,
     };
     let Some(name) = channel else {
-        let has_config = shell.root.join("config.toml").is_file();
-        let plan = has_config.then(|| crate::config::load(&shell.root, shell.site.as_deref()).0);
-        return Ok(plain(plan.flatten().map_or(Site::NONE, |plan| plan.server.hl7.clone())));
+        return Ok(plain(super::definitions(shell)));
     };
     let (plan, _) = check::load_or_stop(shell, Exit::No)?;
     let Some(found) = plan.channel(name) else {
@@ -294,7 +292,11 @@ fn summary(
     }
     shell.table(&table)?;
     shell.line("")?;
-    let rest = if others > 0 { format!("; {others} files are not HL7 v2") } else { String::new() };
+    let rest = match others {
+        0 => String::new(),
+        1 => "; 1 file is not HL7 v2".to_owned(),
+        n => format!("; {n} files are not HL7 v2"),
+    };
     shell.line(format!(
         "{} messages in {files} files, {} without an error{rest}",
         checked.len(),

@@ -238,6 +238,9 @@ impl<'t> Maker<'t> {
             for used in self.tree.asked() {
                 text.push_str(&format!("\n{}\n{}", used.path, used.text));
             }
+            if let Some(parts) = crate::mapping::Library::site(self.tree).parts() {
+                text.push_str(&format!("\n{parts:?}"));
+            }
             let output = super::schemas::output_of(&source, self.tree);
             Some(Loaded { mapping: Arc::new(mapping), output, text: text.into() })
         });

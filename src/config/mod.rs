@@ -29,6 +29,7 @@ mod words;
 use std::path::{Path, PathBuf};
 
 use crate::fault::{Problems, Severity};
+use crate::hl7v2::tables::Site;
 
 pub use diff::{Changes, ChannelChange, Gone, diff};
 pub use plan::*;
@@ -63,9 +64,20 @@ pub fn socket(root: &Path, site: Option<&str>) -> PathBuf {
         .map_or_else(|| root.join("data/weir.sock"), |files| server::socket(&tree, &files))
 }
 
+/// What the configuration says of HL7 v2 (`hl7/*.toml`), as far as it can be read: mistakes
+/// elsewhere in the files must not keep anybody from seeing what a segment is called.
+#[must_use]
+pub fn definitions(root: &Path, site: Option<&str>) -> Site {
+    let mut unread = Problems::new();
+    let tree = tree::Tree::new(root);
+    server::Files::open(&tree, site, &mut unread)
+        .map_or(Site::NONE, |files| server::definitions(&tree, &files))
+}
+
 fn read(tree: &tree::Tree, site: Option<&str>, problems: &mut Problems) -> Option<Plan> {
     let mut files = server::Files::open(tree, site, problems)?;
     let server = server::read(tree, &files, problems);
+    tree.define(server.hl7.clone());
     let mut channels = Vec::new();
     let mut maker = channel::Maker::new(tree, &server);
     for file in &files.channels {

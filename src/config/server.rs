@@ -243,6 +243,14 @@ fn store(table: Option<Table<'_>>, data_dir: &std::path::Path) -> StorePlan {
     })
 }
 
+/// The definitions of HL7 v2 alone, whatever else is wrong.
+pub(super) fn definitions(tree: &Tree, files: &Files) -> Site {
+    let mut unread = Problems::new();
+    let mut root = files.server.root(&mut unread);
+    let weir = root.table("weir");
+    weir.map_or(Site::NONE, |mut weir| super::hl7::read(tree, &mut weir, &HL7))
+}
+
 /// The socket alone, whatever else is wrong.
 pub(super) fn socket(tree: &Tree, files: &Files) -> std::path::PathBuf {
     let mut unread = Problems::new();

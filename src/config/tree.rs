@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::fault::codes::{W1004, W1031, W1044};
 use crate::fault::{DrawStyle, draw};
 use crate::fault::{Fault, FilePlace, Place, Problem, Problems};
+use crate::hl7v2::tables::Site;
 use crate::mapping::Library;
 use crate::settings::{Document, SecretRef, SourceFile};
 
@@ -26,6 +27,8 @@ pub(super) struct Tree {
     asked: RefCell<Vec<SourceFile>>,
     /// Files that are not UTF-8, each told once.
     mangled: RefCell<Vec<Fault>>,
+    /// What `hl7/*.toml` say, once they are read.
+    site: RefCell<Site>,
 }
 
 impl Tree {
@@ -35,7 +38,13 @@ impl Tree {
             files: RefCell::default(),
             asked: RefCell::default(),
             mangled: RefCell::default(),
+            site: RefCell::default(),
         }
+    }
+
+    /// Takes the definitions of the site, which mappings are checked against.
+    pub(super) fn define(&self, site: Site) {
+        *self.site.borrow_mut() = site;
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -183,6 +192,10 @@ impl Library for Tree {
         let file = self.read(path)?;
         self.asked.borrow_mut().push(file.clone());
         Some(file)
+    }
+
+    fn site(&self) -> Site {
+        self.site.borrow().clone()
     }
 }
 

@@ -53,6 +53,7 @@ pub(crate) struct RawMapping {
     pub from: Option<Text>,
     pub to: Option<Text>,
     pub zone: Option<Text>,
+    pub on_null: Option<Text>,
     pub codes: Vec<RawCodes>,
     pub extensions: Vec<RawExtension>,
     pub rules: Vec<RawRule>,
@@ -86,6 +87,7 @@ pub(crate) struct RawRule {
     pub when: Option<Text>,
     pub key: Vec<Text>,
     pub write: Option<Text>,
+    pub on_null: Option<Text>,
     pub todo: Option<Text>,
     pub set: Vec<(Text, RawValue)>,
 }
@@ -156,6 +158,7 @@ pub(crate) fn read(root: &mut Table<'_>) -> RawMapping {
         raw.from = text(&mut mapping, "from");
         raw.to = text(&mut mapping, "to");
         raw.zone = text(&mut mapping, "zone");
+        raw.on_null = text(&mut mapping, "on_null");
         mapping.finish();
     }
     if let Some(mut codes) = root.table("codes") {
@@ -227,6 +230,7 @@ fn read_rule(name: &Spanned<String>, mut table: Table<'_>) -> RawRule {
         when: text(&mut table, "when"),
         key: list(&mut table, "key").unwrap_or_default(),
         write: text(&mut table, "write"),
+        on_null: text(&mut table, "on_null"),
         todo: text(&mut table, "todo"),
         set,
     };

@@ -230,11 +230,12 @@ impl Placing<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hl7v2::tables::Site;
     use bytes::Bytes;
 
     /// Each segment with the numbers of the instances of its groups, outermost first.
     fn check(structure: &str, segments: &str, expected: &str) {
-        let structure = Structure::find("2.5.1", structure).unwrap();
+        let structure = Structure::find("2.5.1", structure, Site::NONE).unwrap();
         let text = format!("MSH|^~\\&|||||||ORU^R01|1|P|2.5.1\r{}\r", segments.replace(' ', "\r"));
         let message = Message::parse(Bytes::from(text)).unwrap();
         let groups = Groups::read(&message, &structure);

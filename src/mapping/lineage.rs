@@ -7,7 +7,8 @@ use std::ops::Range;
 use super::program::Program;
 use super::used::Used;
 use crate::base::Phi;
-use crate::hl7v2::{Message, Value, tables};
+use crate::hl7v2::tables::{self, Site};
+use crate::hl7v2::{Message, Value};
 
 /// Where every output value came from; made on demand only.
 #[derive(Clone, Debug)]
@@ -234,21 +235,20 @@ impl<'m> Index<'m> {
     }
 
     /// Leaves nobody read.
-    fn unused(&self, used: &Used, version: &str) -> Vec<Unused> {
+    fn unused(&self, used: &Used, version: &str, site: &Site) -> Vec<Unused> {
         let (version, _) = tables::version(version);
+        let by = (version, site);
         let unread = self.parts.iter().filter(|part| !used.has(part.range.start));
-        unread
-            .map(|part| Unused { path: self.show(part, 3), name: name_of(version, part) })
-            .collect()
+        unread.map(|part| Unused { path: self.show(part, 3), name: name_of(by, part) }).collect()
     }
 }
 
 /// `Patient Identifier List, ID Number`.
-fn name_of(version: &'static tables::Version, part: &Part<'_>) -> Option<String> {
-    let field = version.segment(part.segment)?.field(usize::from(part.field))?;
-    let component =
-        version.component(part.segment, usize::from(part.field), usize::from(part.component));
-    match component {
+fn name_of((version, site): (&'static tables::Version, &Site), part: &Part<'_>) -> Option<String> {
+    let field = site.segment(version, part.segment)?.field(usize::from(part.field))?;
+    let components = version.datatype(field.datatype).map(|of| of.components.as_slice());
+    let at = usize::from(part.component).checked_sub(1);
+    match at.and_then(|at| components?.get(at)) {
         Some(component) if part.several[1] || part.component > 1 => {
             Some(format!("{}, {}", field.name, component.name))
         }
@@ -280,7 +280,7 @@ pub(crate) fn assemble(
             value: leaf.value,
         })
         .collect();
-    Lineage { rows, unused: index.unused(used, version) }
+    Lineage { rows, unused: index.unused(used, version, &program.structure.site) }
 }
 
 impl Lineage {

@@ -31,6 +31,7 @@ use std::sync::Arc;
 
 use crate::fault::{Fault, Problems, codes as w};
 use crate::fhir::{Builder, Writer};
+use crate::hl7v2::tables::Site;
 use crate::message::{Body, Content, ContentKind};
 use crate::settings::{Document, SourceFile};
 
@@ -49,6 +50,12 @@ const NEAR: &str = "did you mean ";
 pub trait Library {
     /// The file of that path, as the mapping writes it.
     fn file(&self, path: &str) -> Option<SourceFile>;
+
+    /// What the site says of HL7 v2 (`hl7/*.toml`): its own segments and fields are checked
+    /// and typed like those of the standard.
+    fn site(&self) -> Site {
+        Site::NONE
+    }
 }
 
 /// A mapping, checked and compiled. Cheap to clone.

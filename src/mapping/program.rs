@@ -134,6 +134,9 @@ pub(crate) struct Alternative {
     pub filter: Option<Condition<Pick>>,
     /// Whether the standard demands the source's value.
     pub certain: bool,
+    /// Name under which the bundle says that the sender has no value (`""`); none where that
+    /// is left out.
+    pub null: Option<Box<str>>,
     pub line: u32,
 }
 

@@ -3,7 +3,10 @@
 //! A mapping lays every message into its own structure, not into the one the message names:
 //! so its paths are resolved once, at load, and mean the same for every message.
 
-use crate::hl7v2::tables::{self, NodeKind, StructureDef, Version};
+use crate::hl7v2::tables::{self, NodeKind, SegmentDef, Site, StructureDef, Version};
+
+/// How far segments of a site that follow each other are followed back.
+const SITE_CHAIN_MAX: usize = 8;
 
 /// Segment without a place in the structure.
 pub(crate) const NOWHERE: u16 = u16::MAX;
@@ -12,6 +15,8 @@ pub(crate) const NOWHERE: u16 = u16::MAX;
 #[derive(Clone, Debug)]
 pub(crate) struct Structure {
     pub version: &'static Version,
+    /// What the site says besides.
+    pub site: Site,
     pub id: Box<str>,
     def: &'static StructureDef,
     /// End of the subtree of each node, exclusive.
@@ -25,7 +30,7 @@ pub(crate) struct Structure {
 
 impl Structure {
     /// The structure of a name in a version.
-    pub(crate) fn find(version: &str, id: &str) -> Option<Self> {
+    pub(crate) fn find(version: &str, id: &str, site: Site) -> Option<Self> {
         let (version, exact) = tables::version(version);
         if !exact {
             return None;
@@ -43,7 +48,7 @@ impl Structure {
         let mut places: Vec<_> = segments.map(|(at, node)| (node.name, at)).collect();
         places.sort_unstable();
         let (id, ends, places) = (id.into(), ends.into(), places.into());
-        Some(Self { version, id, def, ends, places, loose: Vec::new() })
+        Some(Self { version, site, id, def, ends, places, loose: Vec::new() })
     }
 
     pub(crate) fn len(&self) -> u16 {
@@ -121,6 +126,36 @@ impl Structure {
     pub(crate) fn is_demanded(&self, group: u16, leaf: u16) -> bool {
         !self.is_optional(leaf)
             && self.enclosing(leaf).take_while(|at| *at != group).all(|at| !self.is_optional(at))
+    }
+
+    /// What a segment holds: by the site, else by the version.
+    pub(crate) fn segment(&self, id: &str) -> Option<&'static SegmentDef> {
+        self.site.segment(self.version, id)
+    }
+
+    /// Where a segment of the site stands, seen from a group: the nearest enclosing group
+    /// that has the segment it follows, and whether it may stand there several times.
+    /// Nothing where the site does not say what it follows.
+    pub(crate) fn home(&self, id: &str, from: u16) -> Option<(u16, bool)> {
+        let parts = self.site.parts()?;
+        let after_of = |id: &str| {
+            parts.segments.iter().find(|own| &*own.id == id).and_then(|own| own.after.as_deref())
+        };
+        // One that follows another of the site stands where that one does; a few steps do.
+        let mut after = after_of(id)?;
+        for _ in 0..SITE_CHAIN_MAX {
+            match after_of(after) {
+                Some(before) => after = before,
+                None => break,
+            }
+        }
+        self.enclosing(from).find_map(|climb| {
+            let all: Vec<u16> = self.leaves(climb, after).collect();
+            let direct = all.iter().copied().find(|leaf| self.parent(*leaf) == climb);
+            let leaf = direct.or_else(|| all.first().copied())?;
+            let several = direct.is_none() && all.len() > 1 || self.repeats_below(climb, leaf);
+            Some((climb, several))
+        })
     }
 
     /// The place of a segment no structure knows.

@@ -6,20 +6,28 @@ use super::*;
 use crate::base::Phi;
 use crate::fault::{DrawStyle, draw};
 use crate::hl7v2::Message;
+use crate::hl7v2::tables::{
+    FieldChange, Site, SiteField, SiteParts, SiteSegment, SiteTable, Usage,
+};
 
 /// Files by name.
-struct Files(Vec<(&'static str, &'static str)>);
+#[derive(Default)]
+struct Files(Vec<(&'static str, &'static str)>, Site);
 
 impl Library for Files {
     fn file(&self, path: &str) -> Option<SourceFile> {
         let (name, text) = self.0.iter().find(|(name, _)| *name == path)?;
         Some(SourceFile::new(*name, *text))
     }
+
+    fn site(&self) -> Site {
+        self.1.clone()
+    }
 }
 
 macro_rules! files {
     ($($path:literal),* $(,)?) => {
-        Files(vec![$(($path, include_str!(concat!("../../", $path)))),*])
+        Files(vec![$(($path, include_str!(concat!("../../", $path)))),*], Site::NONE)
     };
 }
 
@@ -83,9 +91,12 @@ fn shipped_mappings_pass_their_tests() {
 }
 
 fn problems_of(text: &str) -> (Option<Mapping>, Vec<String>) {
-    let files = shipped();
+    problems_with(text, &shipped())
+}
+
+fn problems_with(text: &str, files: &Files) -> (Option<Mapping>, Vec<String>) {
     let mut problems = Problems::new();
-    let mapping = Mapping::load(SourceFile::new("m.toml", text), &files, &mut problems);
+    let mapping = Mapping::load(SourceFile::new("m.toml", text), files, &mut problems);
     let shown = problems
         .iter()
         .map(|p| {
@@ -325,5 +336,210 @@ proptest::proptest! {
             let Content::Fhir(again) = &plain.content else { panic!() };
             proptest::prop_assert_eq!(doc.to_json(), again.to_json());
         }
+    }
+}
+
+/// A site with a segment behind OBX, one anywhere, and a field of the standard that repeats.
+fn site() -> Site {
+    let field = |name: &str, datatype: &str, max: u32, table: &str| SiteField {
+        name: name.into(),
+        datatype: datatype.into(),
+        usage: Usage::Optional,
+        max,
+        length: None,
+        table: table.into(),
+    };
+    let segment = |id: &str, after: Option<&str>, fields: Vec<SiteField>| SiteSegment {
+        id: id.into(),
+        name: "Own".into(),
+        after: after.map(Into::into),
+        fields,
+    };
+    Site::new(SiteParts {
+        segments: vec![
+            segment(
+                "ZLB",
+                Some("OBX"),
+                vec![
+                    field("Set ID", "SI", 1, ""),
+                    field("State", "IS", 1, "LAB1"),
+                    field("Bench", "CWE", 0, ""),
+                    field("Instrument", "ST", 1, ""),
+                ],
+            ),
+            segment("ZLC", Some("ZLB"), vec![field("At", "DTM", 1, "")]),
+            segment("ZAN", None, vec![field("Note", "ST", 1, "")]),
+        ],
+        fields: vec![FieldChange {
+            segment: "OBX".into(),
+            field: 16,
+            datatype: Some("CWE".into()),
+            ..FieldChange::default()
+        }],
+        tables: vec![SiteTable {
+            id: "LAB1".into(),
+            codes: vec![("F".into(), "Done".into()), ("Q".into(), "Queued".into())],
+            replaces: false,
+        }],
+    })
+}
+
+#[test]
+fn segments_of_a_site_are_typed_and_checked() {
+    let files = Files(shipped().0, site());
+    let check = |lines: &str, expected: &[&str]| {
+        let status = if lines.contains("status =") { "" } else { "\nstatus = \"'final'\"" };
+        let code = if lines.contains("code =") { "" } else { "\ncode = \"OBX-3\"" };
+        let text = format!("{HEAD}{lines}{status}{code}\n");
+        let (mapping, shown) = problems_with(&text, &files);
+        assert_eq!(shown.join("\n"), expected.join("\n"), "{lines}");
+        mapping
+    };
+    check("device.display = 'ZLB-4'", &[]);
+    check("issued = 'ZLC-1'", &[]);
+    check("device.display = 'ZLB-5'", &["error W4003 14:19 ZLB has 4 fields"]);
+    check("issued = 'ZLB-4'", &[]);
+    check(
+        "valueQuantity = 'ZLC-1'",
+        &["error W4007 14:18 DTM cannot become Quantity \
+        (Observation.value[x])"],
+    );
+    check(
+        "device.display = 'ZLB-3.2'",
+        &["warning W4004 14:19 the field may repeat; the first \
+        repetition with a value is taken"],
+    );
+    check("'category[]' = 'each ZLB-3'", &[]);
+    check("device.display = 'ZAN-1'", &["error W4004 14:19 several segments may stand there"]);
+    check("device.display = 'first ZAN-1'", &[]);
+    check("'category[]' = 'each OBX-16'", &[]);
+    check(
+        "status = 'ZLB-2 via status'",
+        &[
+            "warning W4012 14:10 Observation.status has no value that is certain",
+            "error W4010 14:21 Observation.status cannot hold `nonsense` in line 6 of m.toml",
+            "error W4011 14:21 `status` has no row for Q of table LAB1",
+        ],
+    );
+
+    let text = format!(
+        "{HEAD}status = \"'final'\"\ncode = 'OBX-3'\ndevice.display = 'ZLB-4'\n\
+         'category[]' = 'each ZLB-3'\nissued = 'ZLC-1'\nmethod = 'ZLB-2'\n"
+    );
+    let (mapping, shown) = problems_with(&text, &files);
+    let mapping = mapping.unwrap_or_else(|| panic!("{shown:?}"));
+    let content = message(
+        "MSH|^~\\&|||||||ORU^R01^ORU_R01|1|P|2.5.1\nPID|1||5\nOBR|1\n\
+         OBX|1|ST|1^a^L||x\nZLB|1|F|a^A^L~b^B^L|AU680\nZLC|20260102030405+0100\n\
+         OBX|2|ST|2^b^L||y\nZLB|2|||AU681\nZAN|note",
+    );
+    let (mapped, lineage) = mapping.explain(&content, "site").unwrap();
+    let shown = json(&mapped.content);
+    for part in [
+        "\"display\": \"AU680\"",
+        "\"display\": \"AU681\"",
+        "\"code\": \"b\"",
+        "\"issued\": \"2026-01-02T03:04:05+01:00\"",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(!shown.contains("v2-LAB1"), "{shown}");
+    let unused: Vec<_> =
+        lineage.unused.iter().map(|one| (one.path.as_str(), one.name.as_deref())).collect();
+    assert!(unused.contains(&("ZAN-1", Some("Note"))), "{unused:?}");
+    assert!(unused.contains(&("ZLB[1]-1", Some("Set ID"))), "{unused:?}");
+}
+
+#[test]
+fn what_the_sender_takes_back_is_told_where_the_mapping_asks() {
+    let mapping = |mapping: &str, rule: &str| {
+        let text = format!(
+            "[mapping]\nfrom = \"hl7v2:2.5.1:ADT_A01\"\nto = \"fhir-r4\"\n{mapping}\n\
+             [codes]\nsex = \"codes/sex.csv\"\n[rule.patient]\nmake = \"Patient\"\neach = \"PID\"\n\
+             {rule}\n[rule.patient.set]\nbirthDate = \"PID-7\"\ngender = \"first PID-8 via sex\"\n\
+             \"name[]\" = \"each PID-5\"\nmaritalStatus = \"PID-16 else PID-15\"\n\
+             \"telecom[home].value\" = \"first PID-13.1 else first PID-14.1\"\n"
+        );
+        let (mapping, shown) = problems_of(&text);
+        (mapping, shown)
+    };
+    let nulls =
+        "MSH|^~\\&|||||||ADT^A01^ADT_A01|1|P|2.5.1\nPID|1||5||\"\"||\"\"|\"\"|||||\"\"|9|\"\"|";
+    let patient = |on: &str, rule: &str, text: &str| {
+        let (mapping, shown) = mapping(on, rule);
+        let mapping = mapping.unwrap_or_else(|| panic!("{shown:?}"));
+        let (mapped, lineage) = mapping.explain(&message(text), "site").unwrap();
+        assert!(!lineage.unused.iter().any(|one| one.path == "PID-7"), "{:?}", lineage.unused);
+        let value: serde_json::Value = serde_json::from_str(&json(&mapped.content)).unwrap();
+        value["entry"][0]["resource"].clone()
+    };
+    let keys = |value: &serde_json::Value| -> Vec<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    };
+    let plain = ["resourceType", "telecom"];
+    assert_eq!(keys(&patient("", "", nulls)), plain);
+    assert_eq!(keys(&patient("on_null = \"omit\"", "", nulls)), plain);
+    assert_eq!(keys(&patient("on_null = \"remove\"", "on_null = \"omit\"", nulls)), plain);
+    for (on, rule) in [("on_null = \"remove\"", ""), ("", "on_null = \"remove\"")] {
+        let told = patient(on, rule, nulls);
+        let all = ["_birthDate", "_gender", "maritalStatus", "name", "resourceType", "telecom"];
+        let mut found = keys(&told);
+        found.sort();
+        assert_eq!(found, all);
+        let absent = serde_json::json!({ "extension": [{
+            "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+            "valueCode": "unknown",
+        }] });
+        assert_eq!(told["_birthDate"], absent);
+        assert_eq!(told["name"], serde_json::json!([absent]));
+        // Another source that has a value comes first; what was not sent is not spoken of.
+        assert_eq!(told["telecom"][0]["value"], "9");
+        let absent = nulls.replace("\"\"", "");
+        assert_eq!(keys(&patient(on, rule, &absent)), plain);
+    }
+    let (_, shown) = mapping("on_null = \"delete\"", "");
+    assert_eq!(shown, ["error W4002 4:11 expected `omit` or `remove`"]);
+}
+
+#[test]
+fn references_take_time_like_the_message() {
+    let text = "[mapping]\nfrom = \"hl7v2:2.5.1:ORU_R01\"\nto = \"fhir-r4\"\n\
+        [rule.order]\nmake = \"ServiceRequest\"\neach = \"OBR\"\nkey = [\"OBR-2\"]\n\
+        [rule.order.set]\nstatus = \"'active'\"\nintent = \"'order'\"\n\
+        subject = { display = \"'x'\" }\n\"identifier[].value\" = \"OBR-2\"\n\
+        [rule.result]\nmake = \"Observation\"\neach = \"OBX in OBSERVATION\"\n\
+        key = [\"ref order\", \"OBX-1\"]\n[rule.result.set]\nstatus = \"'final'\"\n\
+        code = \"OBX-3\"\n\"basedOn[]\" = \"ref order\"\n\
+        [rule.report]\nmake = \"DiagnosticReport\"\neach = \"ORDER_OBSERVATION\"\n\
+        key = [\"ref order\"]\n[rule.report.set]\nstatus = \"'final'\"\ncode = \"OBR-4\"\n\
+        \"basedOn[]\" = \"ref order\"\n\"result[]\" = \"all ref result\"\n";
+    let (mapping, problems) = problems_of(text);
+    let mapping = mapping.unwrap_or_else(|| panic!("{problems:?}"));
+    let run = |orders: usize| {
+        let segments: String = (0..orders)
+            .map(|n| format!("OBR|{n}|P{n}|F{n}|1^a^L\rOBX|1|ST|1^a^L||x\rOBX|2|ST|2^b^L||y\r"))
+            .collect();
+        let content =
+            message(&format!("MSH|^~\\&|||||||ORU^R01^ORU_R01|1|P|2.5.1\rPID|1||5\r{segments}"));
+        let before = run::worked();
+        let mapped = mapping.write(&content, "site").unwrap();
+        ((run::worked() - before) as f64 / orders as f64, mapped.content.bytes)
+    };
+    let (few, bytes) = run(100);
+    let (many, _) = run(10_000);
+    assert!(many < 1.2 * few && many < 40.0, "{few} instances an order, then {many}");
+    // Each report names its own two results and its own order.
+    let bundle: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    let entries = bundle["entry"].as_array().unwrap();
+    let (orders, rest) = entries.split_at(100);
+    let (results, reports) = rest.split_at(200);
+    for (n, report) in reports.iter().enumerate() {
+        let own = &results[2 * n..2 * n + 2];
+        assert_eq!(report["resource"]["basedOn"][0]["reference"], orders[n]["fullUrl"]);
+        for (at, result) in own.iter().enumerate() {
+            assert_eq!(report["resource"]["result"][at]["reference"], result["fullUrl"]);
+            assert_eq!(result["resource"]["basedOn"][0]["reference"], orders[n]["fullUrl"]);
+        }
+        assert_eq!(report["resource"]["result"].as_array().unwrap().len(), 2);
     }
 }

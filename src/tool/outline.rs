@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::view::{self, Item};
 use crate::base::Phi;
+use crate::hl7v2::tables::Site;
 use crate::hl7v2::{Message, Path};
 
 /// One leaf of a message.
@@ -30,11 +31,11 @@ pub struct Branch {
     pub leaves: Vec<Leaf>,
 }
 
-/// Makes the outline of a whole message.
+/// Makes the outline of a whole message, by the names of its version and of a site.
 #[must_use]
-pub fn outline(message: &Message) -> Vec<Branch> {
+pub fn outline(message: &Message, site: &Site) -> Vec<Branch> {
     let mut branches: Vec<Branch> = Vec::new();
-    let _ = view::walk(message, &mut |item| {
+    let _ = view::walk(message, site, &mut |item| {
         match item {
             Item::Group { .. } => {}
             Item::Segment { label, name, .. } => branches.push(Branch {

@@ -12,6 +12,7 @@ use super::super::program::{
 use super::super::sentence::{
     self, Alternative as Written, Cast, Guard, Part, Quantity, Sentence, Source, Via,
 };
+use super::super::structure::Structure;
 use super::super::types::{self, systems};
 use super::path::{Inside, Resolved};
 use super::{Compiler, Scope};
@@ -129,10 +130,13 @@ impl Compiler<'_> {
             }
             None => None,
         };
-        let (from, shape, member, _) = made?;
+        let (from, shape, member, ty) = made?;
         // A list takes all a reference may mean.
         let all = matches!(from, From::Ref(_)) && line.goal.many;
         let quantity = written.quantity.or(all.then_some(Quantity::All));
+        // What type a value of no type would have nobody knows (`as OBX-2`).
+        let has_null = matches!(from, From::Pick { .. }) && !matches!(shape, Shape::ByType { .. });
+        let null = has_null.then(|| self.null(line.goal, ty, &member));
         Some(Alternative {
             quantity,
             from,
@@ -142,8 +146,20 @@ impl Compiler<'_> {
             when: when?,
             filter: filter?,
             certain,
+            null: null.flatten(),
             line: 0,
         })
+    }
+
+    /// Name under which a goal says that it has no value: beside a primitive, else in its
+    /// place. A list of primitives has no place for that.
+    fn null(&self, goal: &Goal, ty: &str, member: &str) -> Option<Box<str>> {
+        match tables::is_primitive(ty) {
+            _ if !self.keeps_null => None,
+            true if goal.element.is_list() => None,
+            true => Some(format!("_{member}").into()),
+            false => Some(member.into()),
+        }
     }
 
     /// Resolves where the value comes from.
@@ -160,7 +176,8 @@ impl Compiler<'_> {
                 let from = From::Pick {
                     pick: resolved.pick.clone(),
                     deep: resolved.pick.parts[0] != 0,
-                    table: resolved.table,
+                    // Codes of a table of the site are of no system that others know.
+                    table: resolved.table.filter(|id| hl7v2::tables::table(id).is_some()),
                 };
                 let gives = resolved.datatype;
                 Some(Origin { from, gives, resolved: Some(resolved) })
@@ -567,14 +584,14 @@ impl Compiler<'_> {
             return;
         }
         let Some(table) = origin.resolved.as_ref().and_then(|r| r.table) else { return };
-        let Some(known) = hl7v2::tables::table(table) else { return };
-        let version = self.structure.version.name;
-        let mut missing: Vec<&str> = known
-            .codes()
-            .iter()
-            .filter(|c| c.is_in(version) && map.find(c.code).is_none())
-            .map(|c| c.code)
-            .collect();
+        let Structure { version, site, .. } = &self.structure;
+        let own = site.table(table);
+        let known = hl7v2::tables::table(table).filter(|_| own.is_none_or(|own| !own.replaces));
+        let known = known.into_iter().flat_map(|known| known.codes());
+        let standard = known.filter(|code| code.is_in(version.name)).map(|code| code.code);
+        let added = own.into_iter().flat_map(|own| &own.codes).map(|(code, _)| &**code);
+        let mut missing: Vec<&str> =
+            standard.chain(added).filter(|code| map.find(code).is_none()).collect();
         if missing.is_empty() {
             return;
         }
@@ -692,6 +709,7 @@ impl Compiler<'_> {
                 when,
                 filter: None,
                 certain: false,
+                null: None,
                 line: 0,
             });
         }

@@ -23,6 +23,7 @@ use super::{Library, NEAR};
 use crate::fault::{Code, Fault, Problems, codes as w};
 use crate::fhir::tables;
 use crate::hl7v2;
+use crate::hl7v2::tables::Site;
 use crate::settings::{Document, nearest};
 
 /// Notes mistakes where they stand.
@@ -95,6 +96,8 @@ pub(crate) struct Compiler<'a> {
     pub lines: Vec<Range<usize>>,
     /// Rules each key refers to.
     pub key_refs: Vec<Vec<u16>>,
+    /// Whether the rule being compiled says so where the sender has no value (`""`).
+    pub keeps_null: bool,
 }
 
 /// Compiles a mapping; nothing when an error was noted.
@@ -103,7 +106,7 @@ pub(crate) fn compile(
     library: &dyn Library,
     mut report: Report<'_>,
 ) -> Option<Program> {
-    let structure = read_from(raw, &mut report);
+    let structure = read_from(raw, library.site(), &mut report);
     read_to(raw, &mut report);
     let zone = read_zone(raw, &mut report);
     let maps = codes::read(raw, library, &mut report);
@@ -117,13 +120,15 @@ pub(crate) fn compile(
         extensions,
         lines: Vec::new(),
         key_refs: Vec::new(),
+        keeps_null: false,
     };
+    let keeps_null = compiler.keeps_null(raw.on_null.as_ref()).unwrap_or(false);
     for rule in &raw.rules {
         let head = compiler.head(rule);
         compiler.heads.push(head);
     }
     let rules: Vec<Option<Rule>> =
-        (0u16..).zip(&raw.rules).map(|(at, rule)| compiler.rule(at, rule)).collect();
+        (0u16..).zip(&raw.rules).map(|(at, rule)| compiler.rule(at, rule, keeps_null)).collect();
     compiler.check_key_circles(raw);
     if compiler.report.errors > 0 {
         return None;
@@ -139,7 +144,7 @@ pub(crate) fn compile(
     })
 }
 
-fn read_from(raw: &RawMapping, report: &mut Report<'_>) -> Option<Structure> {
+fn read_from(raw: &RawMapping, site: Site, report: &mut Report<'_>) -> Option<Structure> {
     let Some(from) = &raw.from else {
         report.error(w::W4017, &(0..0), "no `from` under `[mapping]`");
         return None;
@@ -150,7 +155,7 @@ fn read_from(raw: &RawMapping, report: &mut Report<'_>) -> Option<Structure> {
         report.error(w::W4017, &from.span, "expected `hl7v2:VERSION:STRUCTURE`");
         return None;
     };
-    if let Some(structure) = Structure::find(version, id) {
+    if let Some(structure) = Structure::find(version, id, site) {
         return Some(structure);
     }
     let (known, exact) = hl7v2::tables::version(version);
@@ -240,7 +245,21 @@ impl Compiler<'_> {
         Head { name: rule.name.text.clone(), make, scope }
     }
 
-    fn rule(&mut self, at: u16, rule: &RawRule) -> Option<Rule> {
+    /// Reads what becomes of `""`; nothing where that is not said.
+    fn keeps_null(&mut self, text: Option<&Text>) -> Option<bool> {
+        let text = text?;
+        match text.text.as_str() {
+            "omit" => Some(false),
+            "remove" => Some(true),
+            _ => {
+                self.report.error(w::W4002, &text.span, "expected `omit` or `remove`");
+                None
+            }
+        }
+    }
+
+    fn rule(&mut self, at: u16, rule: &RawRule, keeps_null: bool) -> Option<Rule> {
+        self.keeps_null = self.keeps_null(rule.on_null.as_ref()).unwrap_or(keeps_null);
         let head = self.heads.get(usize::from(at))?;
         let (make, scope) = (head.make, head.scope.clone());
         self.key_refs.push(Vec::new());

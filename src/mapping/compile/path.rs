@@ -230,9 +230,11 @@ impl Compiler<'_> {
             return Some((pick(Find::Anchor), false));
         }
         if segment.id.starts_with('Z') {
+            let home = self.structure.home(&segment.id, scope.group);
+            let (climb, several) = home.unwrap_or((scope.group, true));
             let leaf = self.structure.loose(&segment.id);
-            let find = Find::Scope { climb: scope.group, leaves: [leaf].into() };
-            return Some((pick(find), open));
+            let find = Find::Scope { climb, leaves: [leaf].into() };
+            return Some((pick(find), several && open));
         }
         let (climb, leaves) = self.leaves(path, segment, group, text, scope)?;
         let several = leaves.len() > 1
@@ -295,8 +297,8 @@ impl Compiler<'_> {
         None
     }
 
-    /// The definition of a field: of the declared version, else of a later one. `Some(None)`
-    /// for segments of a site.
+    /// The definition of a field: of the site, of the declared version, else of a later one.
+    /// `Some(None)` for segments that neither describes.
     #[expect(clippy::option_option, reason = "unknown to us and wrong are two things")]
     fn field(
         &mut self,
@@ -304,12 +306,14 @@ impl Compiler<'_> {
         segment: &SegmentPath,
         text: &Text,
     ) -> Option<Option<&'static FieldDef>> {
-        if segment.id.starts_with('Z') {
+        let (structure, n) = (&self.structure, usize::from(path.field));
+        if segment.id.starts_with('Z') && structure.segment(&segment.id).is_none() {
             return Some(None);
         }
-        let n = usize::from(path.field);
-        let declared = self.structure.version;
-        let of = |version: &tables::Version| version.segment(&segment.id).and_then(|s| s.field(n));
+        let (declared, site) = (structure.version, structure.site.clone());
+        let of = |version: &'static tables::Version| {
+            site.segment(version, &segment.id).and_then(|s| s.field(n))
+        };
         if let Some(field) = of(declared).filter(|f| !f.datatype.is_empty()) {
             return Some(Some(field));
         }
@@ -332,7 +336,7 @@ impl Compiler<'_> {
                 Some(Some(field))
             }
             None => {
-                let count = declared.segment(&segment.id).map_or(0, |s| s.fields.len());
+                let count = self.structure.segment(&segment.id).map_or(0, |s| s.fields.len());
                 let cause = format!("{} has {count} fields", segment.id);
                 self.report.error(w::W4003, &span, cause);
                 None

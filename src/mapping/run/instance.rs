@@ -266,29 +266,6 @@ impl<'r> Run<'r> {
             }
         }
     }
-
-    /// Instances a reference may mean, by their numbers.
-    pub(super) fn referred(
-        &self,
-        to: &super::super::program::RefTo,
-        here: &Here<'r>,
-    ) -> impl Iterator<Item = usize> + use<'_, 'r> {
-        let rule = usize::from(to.rule);
-        let start = self.starts.get(rule).copied().unwrap_or(0);
-        let end = self.starts.get(rule + 1).copied().unwrap_or(start);
-        let within = self.groups.enclosing(here.group, to.climb);
-        let own = here.segment.map(|segment| segment.index());
-        let same_segment = to.same_segment;
-        (start..end).filter(move |at| {
-            self.instances.get(*at).is_some_and(|instance| {
-                if same_segment {
-                    instance.segment.map(|segment| segment.index()) == own
-                } else {
-                    self.groups.is_within(instance.group, within)
-                }
-            })
-        })
-    }
 }
 
 /// Of a composite field the first component is its identity, unless the path says more.

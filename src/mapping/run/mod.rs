@@ -4,6 +4,7 @@
 mod bundle;
 mod instance;
 mod object;
+mod refer;
 mod value;
 
 use std::sync::Arc;
@@ -19,6 +20,9 @@ use crate::fault::{Fault, FilePlace, Place, codes as w};
 use crate::fhir::Sink;
 use crate::hl7v2::Message;
 use instance::Instance;
+
+#[cfg(test)]
+pub(crate) use refer::worked;
 
 /// Most resources one message may become: a bound on what a receiver is asked to take in
 /// one transaction, and on our memory.
@@ -57,6 +61,8 @@ struct Run<'r> {
     spare: Vec<Vec<(At, &'r str)>>,
     /// A code that must not pass.
     dead: Option<Fault>,
+    /// Where references find what they mean.
+    references: refer::References,
     trace: Trace,
 }
 
@@ -105,6 +111,7 @@ pub(crate) fn run<S: Sink>(
         key: String::with_capacity(128),
         spare: Vec::new(),
         dead: None,
+        references: refer::References::default(),
         trace: Trace { on: trace, ..Trace::default() },
     };
     run.find_instances()?;

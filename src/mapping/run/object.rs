@@ -6,6 +6,7 @@ use super::super::program::{Body, Item, Member, Object, Required};
 use super::Run;
 use crate::fault::{Fault, Place, codes as w};
 use crate::fhir::tables;
+use crate::hl7v2::Value;
 
 /// What was written into an object.
 #[derive(Clone, Copy, Debug, Default)]
@@ -91,6 +92,20 @@ impl<'r> Run<'r> {
         object
     }
 
+    /// What stands in the place of a value that is absent; with the null (`""`) that says so.
+    pub(super) fn absent(&mut self, null: Option<Value<'r>>) -> At {
+        let arena = &mut self.make.arena;
+        let absent = arena.object();
+        let extension = arena.object();
+        arena.say(extension, "url", ABSENT);
+        let reason = arena.say(extension, "valueCode", "unknown");
+        if let Some(null) = null {
+            arena.came_from(reason, null.range());
+        }
+        arena.push(absent, "extension", extension);
+        absent
+    }
+
     /// Says that an element FHIR demands is absent, where nothing set it.
     fn demand(&mut self, required: &'r Required, node: At) {
         let arena = &self.make.arena;
@@ -107,12 +122,8 @@ impl<'r> Run<'r> {
         if self.trace.on {
             self.trace.lines.push((self.make.arena.mark(), u32::MAX));
         }
+        let absent = self.absent(None);
         let arena = &mut self.make.arena;
-        let absent = arena.object();
-        let extension = arena.object();
-        arena.say(extension, "url", ABSENT);
-        arena.say(extension, "valueCode", "unknown");
-        arena.push(absent, "extension", extension);
         let value = if required.element.is_list() {
             let list = arena.add(Leaf::Array);
             arena.attach(list, "", absent);

@@ -55,6 +55,39 @@ impl<'r> Run<'r> {
                 return;
             }
         }
+        // No alternative has a value: the sender may have said that there is none.
+        for alternative in list.iter().filter(|one| one.null.is_some()) {
+            if alternative.when.as_ref().is_none_or(|when| holds(when, here)) {
+                self.nulled(alternative, here, out);
+            }
+            if !out.nodes.is_empty() {
+                out.dynamic = true;
+                return;
+            }
+        }
+    }
+
+    /// Says that there is no value, where the source is `""`.
+    fn nulled(&mut self, one: &'r Alternative, here: &Here<'r>, out: &mut Yield<'r>) {
+        let (From::Pick { pick, .. }, Some(name)) = (&one.from, &one.null) else { return };
+        let mut null = None;
+        pick.visit(here, &mut |found| {
+            let passes = one.filter.as_ref().is_none_or(|filter| {
+                holds(filter, &Here { item: Item::Value(found.value), ..*here })
+            });
+            if !passes || !found.value.is_null() {
+                return Go::On;
+            }
+            null = Some(found.value);
+            Go::Stop
+        });
+        let Some(null) = null else { return };
+        if self.trace.on {
+            self.trace.lines.push((self.make.arena.mark(), one.line));
+        }
+        self.used.mark(null.range());
+        let node = self.absent(Some(null));
+        out.nodes.push((node, name));
     }
 
     fn alternative(&mut self, one: &'r Alternative, here: &Here<'r>, out: &mut Yield<'r>) {
@@ -360,7 +393,7 @@ impl<'r> Run<'r> {
         out: &mut Yield<'r>,
     ) {
         let many = matches!(one.quantity, Some(Quantity::Each | Quantity::All));
-        let mut ids: Vec<uuid::Uuid> = Vec::new();
+        let mut ids = Seen::default();
         let found: Vec<usize> = if many {
             self.referred(to, here).take(VALUES_MAX).collect()
         } else if one.quantity == Some(Quantity::Last) {
@@ -372,15 +405,34 @@ impl<'r> Run<'r> {
             let Some(instance) = self.instances.get(at) else { continue };
             let id = instance.id;
             // Two roles of one person are one reference in a list.
-            if instance.merged && ids.contains(&id) {
+            if !ids.insert(id) && instance.merged {
                 continue;
             }
-            ids.push(id);
             let mut url = [0; uuid::fmt::Urn::LENGTH];
             let url = id.urn().encode_lower(&mut url).to_owned();
             let object = self.make.arena.object();
             self.make.arena.say(object, "reference", url);
             self.made(one, object, &one.member, here, out);
+        }
+    }
+}
+
+/// Ids that were referred to: the first stands in place, most lists having one.
+#[derive(Default)]
+struct Seen {
+    first: Option<uuid::Uuid>,
+    others: std::collections::HashSet<uuid::Uuid>,
+}
+
+impl Seen {
+    /// Notes an id; says whether it is new.
+    fn insert(&mut self, id: uuid::Uuid) -> bool {
+        match self.first {
+            None => {
+                self.first = Some(id);
+                true
+            }
+            Some(first) => first != id && self.others.insert(id),
         }
     }
 }

@@ -48,7 +48,7 @@ fn begin(title: &str, out: &mut dyn Write) -> io::Result<()> {
 pub fn html(
     title: &str,
     messages: &mut dyn Iterator<Item = Message>,
-    look: Look,
+    look: Look<'_>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     begin(title, out)?;
@@ -58,15 +58,15 @@ pub fn html(
     writeln!(out, "</body></html>")
 }
 
-fn one(message: &Message, number: usize, look: Look, out: &mut dyn Write) -> io::Result<()> {
+fn one(message: &Message, number: usize, look: Look<'_>, out: &mut dyn Write) -> io::Result<()> {
     let all = summary(message);
     writeln!(out, "<h1>{}</h1>", escaped(&all.message_type))?;
     about(&all, out)?;
     if look.values {
-        raw(message, number, out)?;
+        raw(message, number, look, out)?;
     }
     writeln!(out, "<table>")?;
-    walk(message, &mut |item| match item {
+    walk(message, look.site, &mut |item| match item {
         Item::Group { depth, label } => {
             let pad = pad(*depth);
             writeln!(out, "<tr><th colspan=\"4\"{pad}>{}</th></tr>", escaped(label))
@@ -106,7 +106,7 @@ fn about(all: &Summary, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The bytes of a message, each valued part a link to its row.
-fn raw(message: &Message, number: usize, out: &mut dyn Write) -> io::Result<()> {
+fn raw(message: &Message, number: usize, look: Look<'_>, out: &mut dyn Write) -> io::Result<()> {
     write!(out, "<pre>")?;
     let mut open: Option<(Segment<'_>, usize)> = None;
     let bytes = message.bytes();
@@ -115,7 +115,7 @@ fn raw(message: &Message, number: usize, out: &mut dyn Write) -> io::Result<()> 
         escaped(&visible(&message.charset().decode(piece)))
     };
     // A segment is looked up again by its place: items live only while they are told.
-    walk(message, &mut |item| match item {
+    walk(message, look.site, &mut |item| match item {
         Item::Group { .. } => Ok(()),
         Item::Segment { segment, .. } => {
             if let Some((before, at)) = open.take() {
@@ -145,7 +145,7 @@ fn raw(message: &Message, number: usize, out: &mut dyn Write) -> io::Result<()> 
     writeln!(out, "</pre>")
 }
 
-fn row(leaf: &Leaf<'_>, number: usize, look: Look, out: &mut dyn Write) -> io::Result<()> {
+fn row(leaf: &Leaf<'_>, number: usize, look: Look<'_>, out: &mut dyn Write) -> io::Result<()> {
     let start = leaf.range.start;
     let value = match (look.values, leaf.is_null) {
         (_, true) => "&quot;&quot; <span class=\"d\">null</span>".to_owned(),

@@ -11,7 +11,7 @@ use crate::hl7v2::Message;
 ///
 /// # Errors
 /// What `out` fails with.
-pub fn json(message: &Message, look: Look, out: &mut dyn Write) -> io::Result<()> {
+pub fn json(message: &Message, look: Look<'_>, out: &mut dyn Write) -> io::Result<()> {
     let all = summary(message);
     let notes: Vec<Json> = all
         .notes
@@ -27,7 +27,7 @@ pub fn json(message: &Message, look: Look, out: &mut dyn Write) -> io::Result<()
     write!(out, "{},\"segments\":[", head.strip_suffix('}').unwrap_or_default())?;
     let mut groups: Vec<String> = Vec::new();
     let (mut segments, mut leaves) = (0, 0);
-    walk(message, &mut |item| match item {
+    walk(message, look.site, &mut |item| match item {
         Item::Group { depth, label } => {
             groups.truncate(*depth);
             groups.push((*label).to_owned());
@@ -58,7 +58,7 @@ pub fn json(message: &Message, look: Look, out: &mut dyn Write) -> io::Result<()
     write!(out, "{}]}}", if segments > 0 { "]}" } else { "" })
 }
 
-fn of(leaf: &Leaf<'_>, look: Look) -> Json {
+fn of(leaf: &Leaf<'_>, look: Look<'_>) -> Json {
     let mut all = value!({
         "path": leaf.path, "name": leaf.name, "type": leaf.datatype,
         "offset": leaf.range.start, "length": leaf.range.len(),

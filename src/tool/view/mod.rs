@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::io;
 
 use crate::hl7v2::structure::NodeRef;
-use crate::hl7v2::tables::{self, ComponentDef, FieldDef, Version};
+use crate::hl7v2::tables::{self, ComponentDef, FieldDef, Site, Version};
 use crate::hl7v2::{Message, Segment, Value};
 
 pub use html::html;
@@ -24,7 +24,9 @@ pub use text::text;
 
 /// What is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct Look<'s> {
+    /// The site whose names of segments, fields and codes count besides the standard's.
+    pub site: &'s Site,
     /// Values as they are; a mask of fixed width otherwise.
     pub values: bool,
     /// The bytes of each segment before its parts.
@@ -79,7 +81,7 @@ pub struct Leaf<'a> {
     /// Whether the sender says that there is no value: `""`.
     pub is_null: bool,
     /// What its code means by its table.
-    pub meaning: Option<&'static str>,
+    pub meaning: Option<&'a str>,
 }
 
 /// What is known of a message as a whole.
@@ -157,12 +159,14 @@ pub fn summary(message: &Message) -> Summary {
     }
 }
 
-/// Tells the groups, segments and valued parts of a message in order.
+/// Tells the groups, segments and valued parts of a message in order, by the names of its
+/// version and of a site.
 ///
 /// # Errors
 /// What `each` fails with; nothing more is told then.
 pub fn walk(
     message: &Message,
+    site: &Site,
     each: &mut dyn FnMut(&Item<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
     let (version, _) = tables::version(&message.header().version());
@@ -193,7 +197,7 @@ pub fn walk(
             true => format!("{}[{count}]", segment.id()),
             false => segment.id().to_owned(),
         };
-        one_segment(version, segment, (&label, depth), each)?;
+        one_segment((version, site), segment, (&label, depth), each)?;
     }
     Ok(())
 }
@@ -241,12 +245,12 @@ struct Known {
 }
 
 fn one_segment(
-    version: &'static Version,
+    (version, site): (&'static Version, &Site),
     segment: Segment<'_>,
     (label, depth): (&str, usize),
     each: &mut dyn FnMut(&Item<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let def = version.segment(segment.id());
+    let def = site.segment(version, segment.id());
     let name = match (def, segment.id()) {
         (Some(def), _) => def.name,
         (None, "") => "no segment name",
@@ -254,7 +258,8 @@ fn one_segment(
     };
     each(&Item::Segment { depth, label, name, segment })?;
     let header = matches!(segment.id(), "MSH" | "FHS" | "BHS");
-    let mut teller = Teller { version, depth, path: label.to_owned(), name: String::new(), each };
+    let (path, name) = (label.to_owned(), String::new());
+    let mut teller = Teller { version, site, depth, path, name, each };
     for (at, field) in segment.fields().enumerate().filter(|(_, field)| !field.is_empty()) {
         let number = at + 1;
         let field_def = def.and_then(|def| def.field(number));
@@ -298,6 +303,7 @@ fn known(version: &Version, def: Option<&FieldDef>, segment: &Segment<'_>, numbe
 /// Builds path and name on the way down and tells the leaves.
 struct Teller<'e> {
     version: &'static Version,
+    site: &'e Site,
     depth: usize,
     path: String,
     name: String,
@@ -365,7 +371,7 @@ impl Teller<'_> {
     fn leaf(&mut self, value: &Value<'_>, known: Known, text: Cow<'_, str>) -> io::Result<()> {
         let meaning = match known.table {
             "" => None,
-            table => tables::code(table, text.trim()),
+            table => self.site.code(table, text.trim()),
         };
         let leaf = Leaf {
             depth: self.depth,

@@ -1,6 +1,7 @@
 //! What a view shows, hides and keeps apart.
 
 use super::*;
+use crate::hl7v2::tables::{FieldChange, SiteField, SiteParts, SiteSegment, SiteTable, Usage};
 use bytes::Bytes;
 
 const ORU: &str = "MSH|^~\\&|LAB|SE|EMR|SE|20260102||ORU^R01^ORU_R01|C1|T|2.5.1\r\
@@ -8,25 +9,26 @@ const ORU: &str = "MSH|^~\\&|LAB|SE|EMR|SE|20260102||ORU^R01^ORU_R01|C1|T|2.5.1\
     OBR|1||7|24320-4^Panel^LN\rOBX|1|NM|2345-7^Glucose^LN||98|mg/dL^^UCUM\r\
     OBX|2|CE|1^a^L||N^normal^L\rZB1|x\r";
 
-const LOOK: Look = Look { values: true, raw: false, offsets: false, color: false };
+const LOOK: Look<'_> =
+    Look { site: &Site::NONE, values: true, raw: false, offsets: false, color: false };
 
 fn message(text: &str) -> Message {
     Message::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap()
 }
 
-fn drawn(text: &str, look: Look) -> String {
+fn drawn(text: &str, look: Look<'_>) -> String {
     let mut out = Vec::new();
     super::text(&message(text), look, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
-fn page(text: &str, look: Look) -> String {
+fn page(text: &str, look: Look<'_>) -> String {
     let mut out = Vec::new();
     html("a <b>.hl7", &mut std::iter::once(message(text)), look, &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 
-fn told(text: &str, look: Look) -> serde_json::Value {
+fn told(text: &str, look: Look<'_>) -> serde_json::Value {
     let mut out = Vec::new();
     json(&message(text), look, &mut out).unwrap();
     serde_json::from_slice(&out).unwrap()
@@ -45,13 +47,55 @@ fn a_tree_shows_bytes_and_their_places() {
 
 #[test]
 fn masked_views_hold_no_value() {
-    let look = Look { values: false, raw: true, offsets: true, color: true };
+    let look = Look { values: false, raw: true, offsets: true, color: true, ..LOOK };
     let all = [drawn(ORU, look), page(ORU, look), told(ORU, look).to_string()];
     for view in all {
         for value in ["Doe", "Jane", "2345-7", "Glucose", "mg/dL"] {
             assert!(!view.contains(value), "{value}: {view}");
         }
     }
+}
+
+#[test]
+fn a_site_names_its_own() {
+    let field = |name: &str, datatype: &str, table: &str| SiteField {
+        name: name.into(),
+        datatype: datatype.into(),
+        usage: Usage::Optional,
+        max: 1,
+        length: None,
+        table: table.into(),
+    };
+    let site = Site::new(SiteParts {
+        segments: vec![SiteSegment {
+            id: "ZB1".into(),
+            name: "Bench".into(),
+            after: None,
+            fields: vec![field("Instrument", "IS", "BENCH"), field("Operator", "XCN", "")],
+        }],
+        fields: vec![FieldChange {
+            segment: "PID".into(),
+            field: 8,
+            name: Some("Gender Marker".into()),
+            ..FieldChange::default()
+        }],
+        tables: vec![SiteTable {
+            id: "BENCH".into(),
+            codes: vec![("x".into(), "The big one".into())],
+            replaces: false,
+        }],
+    });
+    let text = ORU.replace("ZB1|x", "ZB1|x|7^Doe");
+    let view = drawn(&text, Look { site: &site, ..LOOK });
+    for line in [
+        "ZB1  Bench",
+        "ZB1-1    IS  Instrument             x  (The big one)",
+        "ZB1-2.2  FN  Operator, Family Name  Doe",
+        "Gender Marker",
+    ] {
+        assert!(view.contains(line), "{line}: {view}");
+    }
+    assert!(page(&text, Look { site: &site, ..LOOK }).contains("The big one"));
 }
 
 #[test]
@@ -126,7 +170,7 @@ fn what_is_told_takes_time_like_the_message() {
     let text =
         format!("MSH|^~\\&|||||||ORU^R01|1|P|2.5.1\rPID|1||{parts}\r{segments}ZZ1{fields}x\r");
     let mut leaves = 0;
-    walk(&message(&text), &mut |item| {
+    walk(&message(&text), &Site::NONE, &mut |item| {
         leaves += usize::from(matches!(item, Item::Leaf(_)));
         Ok(())
     })

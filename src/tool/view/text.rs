@@ -24,11 +24,11 @@ const YELLOW: &str = "33";
 ///
 /// # Errors
 /// What `out` fails with.
-pub fn text(message: &Message, look: Look, out: &mut dyn Write) -> io::Result<()> {
+pub fn text(message: &Message, look: Look<'_>, out: &mut dyn Write) -> io::Result<()> {
     head(message, look, out)?;
-    let widths = widths(message);
+    let widths = widths(message, look);
     let mut segment = 0;
-    walk(message, &mut |item| match item {
+    walk(message, look.site, &mut |item| match item {
         Item::Group { depth, label } => {
             writeln!(out, "{}{}", indent(*depth), paint(look, BLUE, label))
         }
@@ -60,7 +60,7 @@ pub fn text(message: &Message, look: Look, out: &mut dyn Write) -> io::Result<()
     })
 }
 
-fn head(message: &Message, look: Look, out: &mut dyn Write) -> io::Result<()> {
+fn head(message: &Message, look: Look<'_>, out: &mut dyn Write) -> io::Result<()> {
     let all = summary(message);
     let structure = all.structure.map(|name| format!("  structure {name}")).unwrap_or_default();
     let charset = match all.charset {
@@ -83,9 +83,9 @@ fn head(message: &Message, look: Look, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Widths of path, data type and name in each segment.
-fn widths(message: &Message) -> Vec<[usize; 3]> {
+fn widths(message: &Message, look: Look<'_>) -> Vec<[usize; 3]> {
     let mut all: Vec<[usize; 3]> = Vec::new();
-    let _ = walk(message, &mut |item| {
+    let _ = walk(message, look.site, &mut |item| {
         match item {
             Item::Group { .. } => {}
             Item::Segment { .. } => all.push([0; 3]),
@@ -102,7 +102,7 @@ fn widths(message: &Message) -> Vec<[usize; 3]> {
     all
 }
 
-fn line(leaf: &Leaf<'_>, width: [usize; 3], look: Look, out: &mut dyn Write) -> io::Result<()> {
+fn line(leaf: &Leaf<'_>, width: [usize; 3], look: Look<'_>, out: &mut dyn Write) -> io::Result<()> {
     let [path, datatype, name] = width;
     let value = match (look.values, leaf.is_null) {
         (_, true) => "\"\" (null)".to_owned(),
@@ -139,7 +139,7 @@ fn indent(depth: usize) -> String {
     "  ".repeat(depth)
 }
 
-fn paint(look: Look, code: &str, text: &str) -> String {
+fn paint(look: Look<'_>, code: &str, text: &str) -> String {
     match look.color && !text.is_empty() {
         true => format!("\x1b[{code}m{text}\x1b[0m"),
         false => text.to_owned(),
