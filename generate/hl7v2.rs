@@ -12,7 +12,8 @@ const VERSIONS: [&str; 13] = [
     "2.1", "2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1",
     "2.8.2",
 ];
-const OUT: &str = "src/hl7v2/tables/standard.bin";
+/// The file the tables are committed as.
+pub const OUT: &str = "src/hl7v2/tables/standard.bin";
 
 /// Records of one kind, each written once and numbered in order of first use.
 #[derive(Default)]
@@ -41,7 +42,8 @@ struct Pools {
     structures: Pool,
 }
 
-pub fn run(schema: &Path) -> std::io::Result<()> {
+/// The bytes of the tables, from the schemas in a folder. The same input gives the same bytes.
+pub fn make(schema: &Path) -> std::io::Result<Vec<u8>> {
     let mut pools = Pools::default();
     pools.string("");
     let mut versions = Vec::new();
@@ -75,7 +77,7 @@ pub fn run(schema: &Path) -> std::io::Result<()> {
         out.extend_from_slice(version);
     }
     out.extend_from_slice(&tables);
-    std::fs::write(OUT, &out)
+    Ok(out)
 }
 
 fn read(path: &Path) -> std::io::Result<Value> {
@@ -96,6 +98,33 @@ fn map<'a>(value: &'a Value, key: &str) -> Result<&'a Map<String, Value>, String
     value.get(key).and_then(Value::as_object).ok_or_else(|| format!("`{key}` is missing"))
 }
 
+/// A text as it was meant: some were UTF-8 and read as Latin-1 on their way (`LOINCÂ®`), some
+/// keep the doubled quotes of the table they were copied from, and blanks that do not break.
+fn mended(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        // The two bytes of a character below U+0800, each read as one character.
+        let second = chars.peek().copied().filter(|c| ('\u{80}'..='\u{bf}').contains(c));
+        let c = match (c, second) {
+            ('\u{c2}'..='\u{df}', Some(second)) => {
+                chars.next();
+                let code = (u32::from(c) & 0x1f) << 6 | u32::from(second) & 0x3f;
+                char::from_u32(code).unwrap_or(c)
+            }
+            _ => c,
+        };
+        out.push(if c == '\u{a0}' { ' ' } else { c });
+    }
+    if out.contains("\"\"") {
+        out = out.replace("\"\"", "\"");
+        if out.matches('"').count() % 2 == 1 && out.ends_with('"') {
+            out.pop();
+        }
+    }
+    out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 fn sorted(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
     let mut all: Vec<_> = map.iter().collect();
     all.sort_by_key(|(key, _)| key.as_str());
@@ -109,7 +138,7 @@ impl Pools {
 
     fn put_string(&mut self, out: &mut Vec<u8>, text: Option<&Value>) {
         let text = text.and_then(Value::as_str).unwrap_or("");
-        let n = self.string(text);
+        let n = self.string(&mended(text));
         number(out, n);
     }
 
@@ -226,15 +255,25 @@ impl Pools {
         // Codes come after all strings, so their texts stand in place.
         for (id, table) in tables {
             text(&mut out, id);
-            text(&mut out, table.get("name").and_then(Value::as_str).unwrap_or(""));
+            text(&mut out, &mended(table.get("name").and_then(Value::as_str).unwrap_or("")));
             text(&mut out, table.get("type").and_then(Value::as_str).unwrap_or(""));
             text(&mut out, table.get("oid").and_then(Value::as_str).unwrap_or(""));
-            let codes = sorted(map(table, "codes")?);
+            // Codes that differ only in how they were written down are one, in all its versions.
+            let mut codes: BTreeMap<String, (String, u64)> = BTreeMap::new();
+            for (code, facts) in sorted(map(table, "codes")?) {
+                let display = mended(facts.get(0).and_then(Value::as_str).unwrap_or(""));
+                let one = codes.entry(mended(code)).or_default();
+                if one.0.is_empty() {
+                    one.0 = display;
+                }
+                one.1 |= facts.get(1).and_then(Value::as_u64).unwrap_or(0);
+            }
+            codes.retain(|code, _| !code.is_empty());
             number(&mut out, codes.len());
-            for (code, facts) in codes {
-                text(&mut out, code);
-                text(&mut out, facts.get(0).and_then(Value::as_str).unwrap_or(""));
-                put(&mut out, facts.get(1), false);
+            for (code, (display, versions)) in codes {
+                text(&mut out, &code);
+                text(&mut out, &display);
+                number(&mut out, versions as usize);
             }
         }
         Ok(out)

@@ -14,7 +14,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["fhir", dir] => fhir::run(Path::new(dir)),
-        ["hl7v2", dir] => hl7v2::run(Path::new(dir)),
+        ["hl7v2", dir] => {
+            hl7v2::make(Path::new(dir)).and_then(|bytes| std::fs::write(hl7v2::OUT, bytes))
+        }
         _ => Err(std::io::Error::other("usage: generate fhir DIR | generate hl7v2 DIR")),
     };
     done.map_or_else(

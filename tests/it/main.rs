@@ -21,4 +21,5 @@ mod peers;
 mod properties;
 mod readme;
 mod settings;
+mod standard;
 mod support;
