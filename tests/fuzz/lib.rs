@@ -5,5 +5,7 @@
 pub mod fhir;
 #[path = "../it/properties/hl7v2.rs"]
 pub mod hl7v2;
+#[path = "../it/properties/hl7v2_text.rs"]
+pub mod hl7v2_text;
 #[path = "../it/properties/targets.rs"]
 pub mod targets;

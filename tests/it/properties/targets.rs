@@ -15,7 +15,7 @@ use weir::mapping::{Condition, Library, Mapping, ValuePath};
 use weir::message::Content;
 use weir::settings::{Document, SourceFile};
 
-use super::{fhir, hl7v2};
+use super::{fhir, hl7v2, hl7v2_text as text};
 
 /// One target.
 pub struct Target {
@@ -273,6 +273,24 @@ pub const TARGETS: &[Target] = &[
         seeds: &["\x03\x0bMSH|\x1c\r\x0bMSH|\x1c\n"],
         words: V2_WORDS,
     },
+    Target {
+        name: "hl7v2_text",
+        run: hl7v2_text,
+        fixtures: "",
+        seeds: &["a\\F\\b\\X414\\ \\.sp 3\\\\Z", "\x1b$B;3ED\x1b(B", "\u{fc}\u{5c71}\u{20ac}"],
+        words: V2_WORDS,
+    },
+    Target {
+        name: "hl7v2_forms",
+        run: hl7v2_forms,
+        fixtures: "hl7",
+        seeds: &[
+            "<A><MSH><MSH.1>|</MSH.1><MSH.2>^~\\&amp;</MSH.2></MSH><NTE><NTE.3>a<escape V=\".br\"/></NTE.3></NTE></A>",
+            "{\"segments\":[{\"id\":\"MSH\",\"fields\":{\"1\":\"|\",\"2\":\"^~\\\\&\"}}]}",
+            "FHS|^~\\&|\rBHS|^~\\&|\rMSH|^~\\&|A\rBTS|1\rFTS|1\r",
+        ],
+        words: V2_WORDS,
+    },
     Target { name: "message", run: message, fixtures: "hl7", seeds: &[], words: V2_WORDS },
     Target { name: "batch", run: batch, fixtures: "hl7", seeds: &[], words: BATCH_WORDS },
     Target {
@@ -405,6 +423,25 @@ pub fn json(data: &[u8]) {
     if let Ok(json) = v2::json::write(&message) {
         assert_eq!(v2::json::read(&json).unwrap().write(), message.write());
     }
+}
+
+/// Longest input that is tried in every character set: there are some thirty.
+const TEXT_BYTES_MAX: usize = 2 << 10;
+
+/// Any bytes as a value of a message, and as text put into one, in every character set.
+pub fn hl7v2_text(data: &[u8]) {
+    let data = data.get(..TEXT_BYTES_MAX).unwrap_or(data);
+    text::bytes_survive(data);
+    text::text_survives(&String::from_utf8_lossy(data));
+}
+
+/// Any bytes as a message in XML and JSON, as XML and JSON of one, and as a batch that is
+/// read piece by piece.
+pub fn hl7v2_forms(data: &[u8]) {
+    text::forms_survive(data);
+    text::xml_survives(data);
+    text::json_survives(data);
+    text::stream_survives(data);
 }
 
 /// Any bytes as a batch.
