@@ -2,6 +2,7 @@
 
 mod service;
 mod view;
+mod view_check;
 
 use std::io::Read;
 use std::process::Stdio;
