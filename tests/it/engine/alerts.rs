@@ -1,10 +1,12 @@
 //! Alerts of a whole engine: one notice when it opens, one when it ends, through a program.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use weir::engine::Actor;
-use weir::ports::{Ports, sim};
+use weir::ports::{Ports, Stream, sim};
 
 use super::bench::{Sender, Sink, adt, channel, plan, start, until};
 
@@ -140,5 +142,76 @@ async fn the_audit_chain_is_walked_and_counted() {
     ] {
         assert!(shown(line), "{line}\n{}", engine.registry().text());
     }
+    engine.stop("test").await.unwrap();
+}
+
+/// An HTTP server that keeps what is posted to it; it fails the first time.
+#[expect(clippy::disallowed_methods, reason = "a peer is no task of the engine")]
+async fn hook(ports: &Ports, port: u16) -> Arc<Mutex<Vec<String>>> {
+    let listener = ports.net.listen(([127, 0, 0, 1], port).into()).await.unwrap();
+    let kept: Arc<Mutex<Vec<String>>> = Arc::default();
+    let all = kept.clone();
+    tokio::spawn(async move {
+        let mut status = "503 Service Unavailable";
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let request = read_request(&mut stream).await;
+            all.lock().unwrap().push(request);
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            status = "204 No Content";
+        }
+    });
+    kept
+}
+
+/// Reads one request: its head and as many bytes as it says.
+async fn read_request(stream: &mut Box<dyn Stream>) -> String {
+    let mut text = String::new();
+    loop {
+        text.push(char::from(stream.read_u8().await.unwrap()));
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let head = head.to_ascii_lowercase();
+        let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+        if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+            return text;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_gets_the_notices_of_an_alert() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, _) = sim::ports(74);
+    let kept = hook(&ports, 9009).await;
+    let address = dir.path().join("hook.url");
+    std::fs::write(&address, "http://127.0.0.1:9009/notices?token=t0ken").unwrap();
+    let text = channel("adt", 2575, &[("ehr", 6000)]);
+    let rules = format!(
+        "[notify.pager]\ntype = \"webhook\"\nurl = \"file:{}\"\n[[alert]]\nname = \"queue\"\n\
+         when = \"queue.messages > 0\"\nnotify = [\"pager\"]\n",
+        address.display()
+    );
+    let engine = start(with(dir.path(), &[("adt", &text)], &rules), &ports).await;
+    let mut sender = Sender::connect(&ports, 2575).await;
+    taken(&mut sender, &ports).await;
+    let count = || kept.lock().unwrap().len();
+    until(&ports, 60, "told, and told again after the failure", || count() == 2).await;
+    let ehr = Sink::listen(&ports, 6000).await;
+    until(&ports, 300, "delivered", || ehr.count() == 1).await;
+    until(&ports, 60, "the end is told", || count() == 3).await;
+    let kept = kept.lock().unwrap().clone();
+    for (request, kind) in kept.iter().zip(["opened", "opened", "ended"]) {
+        assert!(request.starts_with("POST /notices?token=t0ken HTTP/1.1\r\n"), "{request}");
+        assert!(request.to_ascii_lowercase().contains("content-type: application/json"));
+        let body = request.split_once("\r\n\r\n").unwrap().1;
+        let value: serde_json::Value = serde_json::from_str(body).unwrap();
+        let part = |key: &str| value[key].as_str().unwrap_or("-").to_owned();
+        assert_eq!(
+            [part("schema"), part("kind"), part("alert"), part("subject"), part("site")],
+            ["weir.notice.v1", kind, "queue", "adt/ehr", "test"]
+        );
+        assert!(!request.contains("P1") && !request.contains("A1"), "{request}");
+    }
+    assert_eq!(kept[0].split_once("\r\n\r\n"), kept[1].split_once("\r\n\r\n"));
     engine.stop("test").await.unwrap();
 }
