@@ -139,12 +139,13 @@ pub fn planned(
         shell.line(line)?;
         for one in list(&done, "failed") {
             let fault = &one["fault"];
+            let (phrase, cause) = (word(fault, "phrase"), word(fault, "cause"));
+            let cause = if cause.is_empty() { cause } else { format!(": {cause}") };
             shell.line(format!(
-                "  {} {}  {} {}",
+                "  {} {}  {} {phrase}{cause}",
                 word(one, "message"),
                 word(one, "destination"),
                 word(fault, "code"),
-                word(fault, "phrase"),
             ))?;
         }
     } else {

@@ -12,7 +12,7 @@ use super::channel::Channel;
 use super::running::Engine;
 use super::task;
 use crate::audit::{self, Subject};
-use crate::base::{ChannelName, DestinationName};
+use crate::base::{ChannelName, DestinationName, MessageId};
 use crate::config::Plan;
 use crate::fault::codes::{W6021, W6905, W6906, W6907};
 use crate::fault::{Fault, Place};
@@ -237,16 +237,30 @@ impl Engine {
         let subject = Subject::delivery(id, channel, destination);
         let leaf = audit::delivery_requeued(core.now(), subject, &by.name, &by.reason);
         Ok(MessageRecord {
-            id,
-            channel: channel.clone(),
-            parent: Some(record.id),
-            duplicate_key: None,
-            ack: "".into(),
-            trail: Trail::default(),
             owed: vec![Owed { destination: destination.clone(), lane: row.lane, fate }],
             leaves: vec![leaf],
-            ..record
+            ..child_of(record, id, channel)
         })
+    }
+}
+
+/// A message of its own in the journal that is a message again: the original and its keys,
+/// the first as its parent. It owes nothing yet.
+pub(super) fn child_of(
+    record: MessageRecord,
+    id: MessageId,
+    channel: &ChannelName,
+) -> MessageRecord {
+    MessageRecord {
+        id,
+        channel: channel.clone(),
+        parent: Some(record.id),
+        duplicate_key: None,
+        ack: "".into(),
+        trail: Trail::default(),
+        owed: Vec::new(),
+        leaves: Vec::new(),
+        ..record
     }
 }
 

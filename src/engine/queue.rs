@@ -12,7 +12,9 @@ use crate::base::{ChannelName, DestinationName, Timestamp};
 use crate::fault::codes::{W6015, W6907, W6908, W8901, W8902};
 use crate::fault::{Fault, Place};
 use crate::filter::{Field, Filter};
-use crate::message::{Entry, Fate, FaultRecord, Leaf, Outcome, OutcomeRecord, State};
+use crate::message::{
+    Entry, Fate, FaultRecord, Leaf, MessageRecord, Outcome, OutcomeRecord, State,
+};
 use crate::observe::{EventRow, happened};
 use crate::store::DeliveryRow;
 
@@ -338,6 +340,16 @@ impl Engine {
     pub(crate) fn remade(&self, row: &DeliveryRow) -> Result<(Fate, Vec<Leaf>), Fault> {
         let core = &self.0.core;
         let record = core.store.message(row.message)?.ok_or_else(|| Fault::new(W6907))?;
+        self.remade_of(&record, row)
+    }
+
+    /// The same of a record at hand.
+    pub(crate) fn remade_of(
+        &self,
+        record: &MessageRecord,
+        row: &DeliveryRow,
+    ) -> Result<(Fate, Vec<Leaf>), Fault> {
+        let core = &self.0.core;
         if record.original.is_removed() {
             return Err(content_gone(row));
         }
@@ -348,7 +360,7 @@ impl Engine {
             Fault::new(crate::fault::codes::W6906).at(place)
         })?;
         core.surrounded(core.now(), |around| {
-            crate::channel::remake(&live.plan.rules, rules, &record, around)
+            crate::channel::remake(&live.plan.rules, rules, record, around)
         })
     }
 

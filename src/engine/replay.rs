@@ -2,19 +2,27 @@
 //!
 //! Each goes to the destination its delivery belongs to, or to the one destination named,
 //! never to another. Consent is asked again before each leaves, as for every delivery.
+//!
+//! A message that was never owed to the destination named, as to one that was configured
+//! later, goes through the channel for it: what its gates and mapping make of the original
+//! is a message of its own in the journal, with the first as its parent, so that the ledger
+//! counts it.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::actions::Actor;
+use super::adopt::child_of;
 use super::queue::{Done, QueuePlanned};
 use super::running::Engine;
 use crate::audit::{self, Subject};
 use crate::base::DestinationName;
-use crate::fault::codes::{W6906, W8902};
+use crate::fault::codes::{W6906, W6907, W8902};
 use crate::fault::{Fault, Place};
 use crate::filter::Filter;
-use crate::message::{Fate, Outcome, State};
+use crate::message::{Entry, Fate, Outcome, Owed, State};
+use crate::observe::happened;
 use crate::settings::nearest;
 use crate::store::DeliveryRow;
 
@@ -48,8 +56,8 @@ impl Engine {
     /// `W8902` for a filter without terms, or the store's fault.
     pub fn replay_plan(&self, replay: &Replay) -> Result<QueuePlanned, Fault> {
         let mut planned = QueuePlanned::default();
-        for row in self.to_replay(replay)? {
-            planned.add(&row);
+        for again in self.to_replay(replay)? {
+            planned.add(&again.row);
         }
         Ok(planned)
     }
@@ -60,11 +68,14 @@ impl Engine {
     /// `W8902` for a filter without terms, or the store's fault. Messages that fail alone
     /// are in [`Done`].
     pub async fn replay(&self, replay: &Replay, by: &Actor) -> Result<Done, Fault> {
-        let rows = self.to_replay(replay)?;
+        let again = self.to_replay(replay)?;
         let pause = replay.rate.map(|rate| Duration::from_secs(1) / rate.max(1));
         let mut done = Done::default();
-        for row in rows {
-            let result = self.replay_one(replay, &row, by).await;
+        for Again { row, owed } in again {
+            let result = match owed {
+                true => self.replay_one(replay, &row, by).await,
+                false => self.replay_elsewhere(&row, by).await,
+            };
             done.note(row, result);
             if let Some(pause) = pause
                 && !self.0.core.pause_for(pause).await
@@ -77,34 +88,57 @@ impl Engine {
 
     /// The deliveries, oldest first, each message once a destination. What still waits is
     /// left out: it will be sent anyway.
-    fn to_replay(&self, replay: &Replay) -> Result<Vec<DeliveryRow>, Fault> {
+    fn to_replay(&self, replay: &Replay) -> Result<Vec<Again>, Fault> {
         if replay.filter.terms.is_empty() {
             return Err(Fault::new(W8902));
         }
         if let Some(to) = &replay.to {
             self.known_anywhere(to)?;
         }
-        let ended = |row: &DeliveryRow| match row.state {
+        let ended = |state: State| match state {
             State::Delivered | State::Dead | State::Skipped => true,
             State::Waiting | State::Held | State::Filtered | State::Denied => {
-                row.state != State::Waiting && replay.through == Through::Now
+                state != State::Waiting && replay.through == Through::Now
             }
         };
-        let mut rows = self.rows(&replay.filter, ended)?;
-        if let Some(to) = &replay.to {
-            let mut seen = BTreeSet::new();
-            rows.retain(|row| seen.insert((row.channel.clone(), row.message)));
-            let channels: BTreeSet<_> = rows.iter().map(|row| row.channel.clone()).collect();
-            for name in channels {
-                let known = self.channel(&name)?.live();
-                let known = known.plan.destinations.iter().map(|known| &known.name);
-                is_among(to, known).map_err(|fault| fault.at(Place::channel(name.shared())))?;
-            }
-            for row in &mut rows {
-                row.destination = to.clone();
+        let mut rows = self.rows(&replay.filter, |row| ended(row.state))?;
+        let Some(to) = &replay.to else {
+            return Ok(rows.into_iter().map(|row| Again { row, owed: true }).collect());
+        };
+        let mut seen = BTreeSet::new();
+        rows.retain(|row| seen.insert((row.channel.clone(), row.message)));
+        let channels: BTreeSet<_> = rows.iter().map(|row| row.channel.clone()).collect();
+        for name in channels {
+            let known = self.channel(&name)?.live();
+            let known = known.plan.destinations.iter().map(|known| &known.name);
+            is_among(to, known).map_err(|fault| fault.at(Place::channel(name.shared())))?;
+        }
+        let mut again = Vec::with_capacity(rows.len());
+        for mut row in rows {
+            row.destination = to.clone();
+            let states = self.0.core.store.states(row.message)?.unwrap_or_default();
+            let own = states.iter().find(|(name, _)| name == to).map(|(_, state)| *state);
+            row.state = own.unwrap_or(row.state);
+            if own.is_none_or(ended) {
+                again.push(Again { row, owed: own.is_some() });
             }
         }
-        Ok(rows)
+        self.without_parents(again)
+    }
+
+    /// Leaves out messages whose child for this destination is among the others: each goes
+    /// there once.
+    fn without_parents(&self, mut again: Vec<Again>) -> Result<Vec<Again>, Fault> {
+        if again.iter().all(|again| again.owed) {
+            return Ok(again);
+        }
+        let mut parents = BTreeSet::new();
+        for child in again.iter().filter(|again| again.owed) {
+            let record = self.0.core.store.message(child.row.message)?;
+            parents.extend(record.and_then(|record| record.parent));
+        }
+        again.retain(|again| again.owed || !parents.contains(&again.row.message));
+        Ok(again)
     }
 
     /// Refuses a destination that no channel has, before anything is looked for.
@@ -133,6 +167,44 @@ impl Engine {
         let leaf = audit::delivery_requeued(now, subject, &by.name, &by.reason);
         self.commit_outcome(row, outcome, vec![leaf]).await
     }
+
+    /// Sends a message to a destination of its channel that it was never owed to.
+    async fn replay_elsewhere(&self, row: &DeliveryRow, by: &Actor) -> Result<(), Fault> {
+        let core = &self.0.core;
+        let record = core.store.message(row.message)?.ok_or_else(|| Fault::new(W6907))?;
+        let mut child = child_of(record, core.new_id(row.received), &row.channel);
+        let (fate, mut leaves) = self.remade_of(&child, row)?;
+        if !matches!(fate, Fate::Deliver(_)) {
+            return Err(Self::not_sent(row, &fate));
+        }
+        let (id, now) = (child.id, core.now());
+        let subject = Subject::delivery(id, &row.channel, &row.destination);
+        leaves.push(audit::delivery_requeued(now, subject, &by.name, &by.reason));
+        let audited = super::vitals::actions(&leaves);
+        child.leaves = leaves;
+        child.revision = self.plan().revision.clone();
+        child.owed = vec![Owed { destination: row.destination.clone(), lane: row.lane, fate }];
+        core.store.commit(Entry::Message(Box::new(child))).await?;
+        core.audited.count(&audited);
+        let mut event = core.event(&happened::DELIVERY_REQUEUED).channel(row.channel.shared());
+        event.state = Some(State::Waiting);
+        core.observer.emit(event.destination(row.destination.shared()).message(id));
+        let outlet = self.channel(&row.channel).ok().and_then(|c| c.outlet(&row.destination));
+        if let Some(outlet) = outlet {
+            outlet.waiting.fetch_add(1, Ordering::Relaxed);
+            outlet.meters.replayed.increment();
+            outlet.wake.notify_waiters();
+        }
+        Ok(())
+    }
+}
+
+/// One delivery that is made again.
+struct Again {
+    /// The delivery, or one of the message at another destination.
+    row: DeliveryRow,
+    /// Whether the message was owed to this destination before.
+    owed: bool,
 }
 
 /// Whether a destination is one of these; else says the nearest.

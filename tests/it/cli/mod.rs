@@ -160,6 +160,56 @@ const FILE_CHANNEL: &str = "[channel]\nname = \"adt\"\n[source]\ntype = \"mllp\"
     [destination.archive]\ntype = \"file\"\ndir = \"out\"\n";
 
 #[test]
+fn a_message_is_replayed_to_a_destination_it_never_had() {
+    let site = Site::new();
+    let listen = free_address().to_string();
+    let before = FILE_CHANNEL.replace("LISTEN", &listen);
+    site.file("channels/adt.toml", &before);
+    let _server = site.start();
+    for id in ["N1", "N2"] {
+        let text = format!("MSH|^~\\&|A|B|C|D|20260101||ADT^A01|{id}|P|2.5.1\rPID|1||7\r");
+        site.file("m.hl7", &text);
+        exit(&site, &["send", &format!("mllp://{listen}"), "m.hl7"], 0);
+    }
+    let counts = |destination: &str| {
+        let value = site.json(&["ledger", &format!("dest:{destination}")]);
+        let row = &value["rows"][0];
+        (row["committed"].as_u64().unwrap_or(0), row["delivered"].as_u64().unwrap_or(0))
+    };
+    let wait = |destination: &str, expected: (u64, u64)| {
+        // Each look starts a process, which takes its time.
+        let came = (0..1000).any(|_| counts(destination) == expected);
+        assert!(came, "{:?}", counts(destination));
+    };
+    wait("archive", (2, 2));
+    // A destination that comes later, and takes some of the messages only.
+    let late = "[destination.late]\ntype = \"file\"\ndir = \"late\"\n\
+                when = \"MSH-10 = 'N1'\"\n";
+    site.file("channels/adt.toml", &format!("{before}{late}"));
+    exit(&site, &["reload"], 0);
+    let replay = ["replay", "channel:adt", "--to", "late", "--yes", "--reason", "joined"];
+    // One is sent; the condition keeps the other back.
+    let (out, said) = exit(&site, &replay, 5);
+    assert!(out.contains("W6908") && out.contains("a condition of the channel"), "{out}{said}");
+    wait("late", (1, 1));
+    let files = std::fs::read_dir(site.root().join("late")).unwrap();
+    let texts: Vec<String> =
+        files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    assert!(texts.len() == 1 && texts[0].contains("|N1|"), "{texts:?}");
+    // It is a message of its own, with the first as its parent, and goes there once a replay.
+    let traced = site.json(&["trace", "--control", "N1"]);
+    let messages = traced["messages"].as_array().unwrap();
+    assert_eq!(messages.len(), 2, "{traced}");
+    let child = messages.iter().find(|message| !message["parent"].is_null()).unwrap();
+    assert_eq!(child["deliveries"][0]["destination"], "late");
+    let parent = messages.iter().find(|message| message["parent"].is_null()).unwrap();
+    assert_eq!(child["parent"], parent["message"]);
+    exit(&site, &["replay", "control:N1", "--to", "late", "--yes", "--reason", "again"], 0);
+    wait("late", (1, 1));
+    assert_eq!(counts("archive"), (2, 2));
+}
+
+#[test]
 fn what_a_server_is_asked_is_answered_at_once_and_whole() {
     let site = Site::new();
     let listen = free_address().to_string();
