@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::index::Names;
 use super::index::row::{Change, Counts, Head, QueueId, Standing};
-use super::journal::{SegmentInfo, VisitLeaves};
+use super::journal::{SegmentInfo, VisitLeaves, Walked};
 use super::open::queues_of;
 use super::search::ledger_row;
 use super::{LedgerRow, Position, Store};
@@ -59,10 +59,8 @@ impl Store {
             (index.position, index.counts.clone())
         };
         let mut counts: Vec<Counts> = vec![Counts::default(); index.len()];
-        for segment in shared.reader.segments().all() {
-            for (channel, destination, totals) in
-                segment.removed.iter().flat_map(|removed| &removed.totals)
-            {
+        for gone in shared.journal.gone() {
+            for (channel, destination, totals) in &gone.totals {
                 let queue = shared.names.number(channel, destination);
                 if let Some(counts) = counts.get_mut(queue.slot()) {
                     counts.add_removed(totals);
@@ -71,7 +69,7 @@ impl Store {
         }
         let mut standings: HashMap<(MessageId, QueueId), Standing> = HashMap::new();
         let mut entries = 0;
-        shared.reader.walk(1, position, &mut |walked| {
+        shared.journal.walk(1, position, &mut |walked| {
             entries += 1;
             if entries % 8192 == 0 {
                 progress(walked.position, position);
@@ -140,7 +138,12 @@ impl Store {
 
     fn walk_leaves(&self, last: Position, visit: VisitLeaves<'_>) -> Result<ChainHead, Fault> {
         let shared = self.read();
-        let all = shared.reader.segments().all();
+        let Some(files) = shared.journal.segment_files() else {
+            let mut head = ChainHead::default();
+            shared.journal.walk(1, last, &mut |walked| follow(&mut head, &walked, visit))?;
+            return Ok(head);
+        };
+        let all = files.segments().all();
         let (mut head, mut before) = (ChainHead::default(), 0);
         for (at, segment) in all.iter().enumerate() {
             if segment.chain != head {
@@ -156,20 +159,9 @@ impl Store {
                 head = ChainHead(removed.chain);
             } else {
                 let end = all.get(at + 1).map_or(last, |next| next.first.saturating_sub(1));
-                shared.reader.walk_segment(
-                    segment,
-                    end.min(last),
-                    segment.first,
-                    &mut |walked| {
-                        let leaves = walked.entry.leaves();
-                        head = leaves.iter().fold(head, |head, leaf| head.next(leaf));
-                        let expected = walked.chain.or(leaves.is_empty().then_some(head));
-                        if expected != Some(head) {
-                            return Err(broken(walked.position));
-                        }
-                        visit(walked.position, leaves)
-                    },
-                )?;
+                files.walk_segment(segment, end.min(last), segment.first, &mut |walked| {
+                    follow(&mut head, &walked, visit)
+                })?;
             }
             before = segment.number;
         }
@@ -183,7 +175,7 @@ impl Store {
         segment: &SegmentInfo,
         visit: VisitLeaves<'_>,
     ) -> Result<ChainHead, Fault> {
-        let reader = &self.read().reader;
+        let reader = self.read().files()?;
         let own = before + 1..=segment.number;
         // Where older leaves are gone, the chain is taken up where the first kept one says.
         let begins = segment.leaves_from == segment.first;
@@ -208,6 +200,17 @@ impl Store {
         }
         head.filter(|_| found).ok_or_else(|| broken(segment.leaves_from))
     }
+}
+
+/// Follows the chain over an entry, and shows its leaves.
+fn follow(head: &mut ChainHead, walked: &Walked, visit: VisitLeaves<'_>) -> Result<(), Fault> {
+    let leaves = walked.entry.leaves();
+    *head = leaves.iter().fold(*head, |head, leaf| head.next(leaf));
+    let expected = walked.chain.or(leaves.is_empty().then_some(*head));
+    if expected != Some(*head) {
+        return Err(broken(walked.position));
+    }
+    visit(walked.position, leaves)
 }
 
 fn broken(position: Position) -> Fault {

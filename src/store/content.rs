@@ -49,7 +49,8 @@ impl Store {
     pub async fn remove_content(&self, now: Timestamp) -> Result<u64, Fault> {
         let _alone = self.read().pruning.lock().await;
         let mut messages = 0;
-        let all = self.read().reader.segments().all();
+        let Some(files) = self.read().journal.segment_files() else { return Ok(0) };
+        let all = files.segments().all();
         for pair in all.windows(2) {
             let [segment, next] = pair else { continue };
             if segment.removed.is_some() || segment.lean.is_some_and(|lean| lean.left == 0) {
@@ -76,10 +77,10 @@ fn strip(
     if !worth_it(shared, &segment, last, now)? {
         return Ok(0);
     }
-    let lean = shared.reader.begin_lean(&shared.ports, &segment)?;
+    let lean = shared.files()?.begin_lean(&shared.ports, &segment)?;
     let (messages, replayed) = (BTreeSet::new(), BTreeSet::new());
     let mut made = Made { lean, segment: segment.clone(), last, messages, replayed };
-    shared.reader.walk_segment(&segment, last, segment.first, &mut |mut walked| {
+    shared.files()?.walk_segment(&segment, last, segment.first, &mut |mut walked| {
         let holds = made.lighten(shared, &mut walked, now)?;
         made.lean.add(&walked, holds)
     })?;
@@ -95,8 +96,8 @@ fn worth_it(
     now: Timestamp,
 ) -> Result<bool, Fault> {
     if segment.lean.is_some() {
-        for at in shared.reader.left(segment.number)? {
-            let over = match shared.reader.read(at)? {
+        for at in shared.files()?.left(segment.number)? {
+            let over = match shared.journal.read(at)? {
                 Entry::Message(record) => is_over_by_id(shared, record.id, now)?,
                 Entry::Outcome(record) => is_over_by_id(shared, record.message, now)?,
                 Entry::Consent(_) | Entry::Action(_) => false,
@@ -243,6 +244,6 @@ fn put(shared: &Shared, made: Made, now: Timestamp) -> Result<u64, Fault> {
         return Ok(0);
     }
     let gone = made.messages.len() as u64;
-    shared.reader.exchange(made.lean)?;
+    shared.files()?.exchange(made.lean)?;
     Ok(gone)
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::Position;
-use super::journal::{Append, Writer};
+use super::journal::{Append, Appender};
 use super::shared::Shared;
 use crate::fault::{Fault, codes};
 use crate::message::Leaf;
@@ -44,7 +44,7 @@ pub struct Request {
 
 /// The writer with what it works for.
 pub struct Driver {
-    pub writer: Writer,
+    pub writer: Box<dyn Appender>,
     pub shared: Arc<Shared>,
     pub requests: mpsc::UnboundedReceiver<Request>,
     batches: u64,
@@ -56,7 +56,7 @@ pub struct Driver {
 
 impl Driver {
     pub fn new(
-        writer: Writer,
+        writer: Box<dyn Appender>,
         shared: Arc<Shared>,
         requests: mpsc::UnboundedReceiver<Request>,
     ) -> Self {
@@ -96,7 +96,7 @@ impl Driver {
             bytes += next.text.len();
             batch.push(next);
         }
-        let segment = self.writer.segment();
+        let part = self.writer.part();
         let clock = &self.shared.ports.clock;
         let start = clock.monotonic();
         let in_order = batch.first().is_some_and(|r| r.position == self.writer.next());
@@ -128,11 +128,11 @@ impl Driver {
                 }
             }
         }
-        self.after(segment);
+        self.after(part);
     }
 
     /// What need not be done before the answers.
-    fn after(&mut self, segment: u32) {
+    fn after(&mut self, part: u32) {
         self.batches += 1;
         if self.batches.is_multiple_of(SPACE_EVERY) {
             self.shared.look_at_space();
@@ -141,28 +141,25 @@ impl Driver {
             // The index cannot keep up: senders wait for it now.
             self.shared.catch_up_or_note();
         }
-        if self.writer.segment() != segment {
+        if self.writer.part() != part {
             self.shared.look_at_space();
             self.shared.flush_wanted.store(true, Ordering::Release);
             self.spare();
         }
     }
 
-    /// Has the next segment file prepared, off this thread.
+    /// Has what later appends need prepared, off this thread.
     fn spare(&mut self) {
         // One at a time, and this before the look: two would write zeros into one file,
         // which the writer may have taken over by then.
         if self.preparing.as_ref().is_some_and(|preparing| !preparing.is_finished()) {
             return;
         }
-        if !self.writer.wants_spare() {
-            return;
-        }
-        let place = self.writer.place().clone();
+        let Some(prepare) = self.writer.preparation() else { return };
         let ending = self.ending.clone();
         let spawned = std::thread::Builder::new().name("weir-segment".into()).spawn(move || {
-            // When it fails, the next roll makes its file itself and reports what is wrong.
-            let _ = place.prepare_spare(&ending);
+            // When it fails, the next append does it itself and reports what is wrong.
+            let _ = prepare(&ending);
         });
         self.preparing = spawned.ok();
     }

@@ -1,13 +1,14 @@
 //! Opening a store and closing it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::driver::{Driver, run_indexer};
 use super::index::row::{Change, Head, QueueId};
 use super::index::{ConsentChange, Event, Index, Names};
-use super::journal::{self, Opened, Reader, Walked};
+use super::journal::{self, Journal, Opened, Walked};
 use super::live::Live;
 use super::secret::Secret;
 use super::shared::{Parts, Shared};
@@ -55,10 +56,21 @@ impl Store {
             rest: rest.clone(),
             spares: plan.index == IndexHome::Directory,
         })?;
-        let secret = Secret::open(ports, directory, &rest, opened.last == 0)?;
-        let Opened { writer, reader, last, torn_bytes } = opened;
-        let (mut index, index_rebuilt) = open_index(ports, plan, &reader, last)?;
-        let replayed = project(&mut index, &reader, &secret, (last, plan.index), progress)?;
+        Self::over(opened, ports, plan, (rest, lock, start), progress)
+    }
+
+    /// Opens the store over a journal, whatever keeps it.
+    pub(super) fn over(
+        opened: Opened,
+        ports: &Ports,
+        plan: &StorePlan,
+        (rest, lock, start): (RestKeys, Box<dyn Send + Sync>, Duration),
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<(Self, Recovery), Fault> {
+        let Opened { appender, journal, last, torn_bytes } = opened;
+        let secret = Secret::open(ports, &plan.directory, &rest, last == 0)?;
+        let (mut index, index_rebuilt) = open_index(ports, plan, &*journal, last)?;
+        let replayed = project(&mut index, &*journal, &secret, (last, plan.index), progress)?;
         let mut live = Live::default();
         live.begin(last, index.counts.clone());
         let shared = Arc::new(Shared::new(Parts {
@@ -66,14 +78,14 @@ impl Store {
             ports: ports.clone(),
             live,
             index,
-            reader,
+            journal,
             secret,
             lock,
         }));
         shared.look_at_space();
         let (requests, waiting) = mpsc::unbounded_channel();
         shared.live().requests = Some(requests);
-        let driver = Driver::new(writer, shared.clone(), waiting);
+        let driver = Driver::new(appender, shared.clone(), waiting);
         let threads = Mutex::new(start_threads(driver, &shared, plan.index)?);
         let recovery = Recovery {
             entries: last,
@@ -165,25 +177,21 @@ fn start_threads(
 fn open_index(
     ports: &Ports,
     plan: &StorePlan,
-    reader: &Reader,
+    journal: &dyn Journal,
     last: Position,
 ) -> Result<(Index, bool), Fault> {
     let (mut index, fresh) = match plan.index {
         IndexHome::Memory => (Index::memory(), true),
         IndexHome::Directory => {
-            let all = reader.segments().all();
-            let removed: Vec<u32> =
-                all.iter().filter(|s| s.removed.is_some()).map(|s| s.number).collect();
+            let removed: Vec<u32> = journal.gone().iter().map(|gone| gone.number).collect();
             let path = plan.directory.join("index");
             let opened = Index::open(&*ports.files, &path, last, &removed)?;
             (opened.index, opened.fresh)
         }
     };
     if fresh {
-        for segment in reader.segments().all() {
-            for (channel, destination, totals) in
-                segment.removed.iter().flat_map(|removed| &removed.totals)
-            {
+        for gone in journal.gone() {
+            for (channel, destination, totals) in &gone.totals {
                 let queue = index.names.number(channel, destination);
                 index.add_removed(queue, totals);
             }
@@ -198,7 +206,7 @@ fn open_index(
 /// threads: they cost about as much as taking the entries in.
 fn project(
     index: &mut Index,
-    reader: &Reader,
+    journal: &dyn Journal,
     secret: &Secret,
     (last, home): (Position, IndexHome),
     progress: &(dyn Fn(u64, u64) + Sync),
@@ -215,7 +223,7 @@ fn project(
     };
     let walk = |take: &mut dyn FnMut(Vec<Event>) -> Result<(), Fault>| {
         let mut events = Vec::new();
-        reader.walk(from, last, &mut |walked| {
+        journal.walk(from, last, &mut |walked| {
             events.push(event_of(&walked, &names, secret));
             if events.len() >= REBUILD_BATCH { take(std::mem::take(&mut events)) } else { Ok(()) }
         })?;

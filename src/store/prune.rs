@@ -47,7 +47,8 @@ impl Store {
     pub async fn prune(&self, now: Timestamp) -> Result<u64, Fault> {
         let _alone = self.read().pruning.lock().await;
         let mut removed = 0;
-        let all = self.read().reader.segments().all();
+        let Some(files) = self.read().journal.segment_files() else { return Ok(0) };
+        let all = files.segments().all();
         for pair in all.windows(2) {
             let [segment, next] = pair else { continue };
             if segment.removed.is_some() {
@@ -120,11 +121,11 @@ fn candidate(
         heads: Vec::new(),
         carry: Vec::new(),
         consents: Vec::new(),
-        leaves: shared.reader.begin_archive(&shared.ports, segment, next.created)?,
+        leaves: shared.files()?.begin_archive(&shared.ports, segment, next.created)?,
     };
     drop(shared.caught_up()?);
     let mut needed = false;
-    shared.reader.walk_segment(segment, last, segment.first, &mut |walked| {
+    shared.files()?.walk_segment(segment, last, segment.first, &mut |walked| {
         // The rest is read for nothing then, but a walk has no early end.
         if !needed {
             needed = !goes(shared, &mut found, walked, now)?;
@@ -197,7 +198,7 @@ fn remove(shared: &Shared, candidate: Candidate, now: Timestamp) -> Result<bool,
             return Ok(false);
         }
     }
-    let all = shared.reader.segments().all();
+    let all = shared.files()?.segments().all();
     let number = candidate.segment.number;
     let at = all.iter().position(|s| s.number == number);
     let next = at.and_then(|at| all.get(at + 1));
@@ -236,20 +237,20 @@ fn put_removed(shared: &Shared, header: &Header) -> Result<(), Fault> {
     let directory = shared.plan.directory.join("journal");
     let bytes = header.write();
     let path = file_path(&directory, header.number);
-    let _alone = shared.reader.exchanging();
+    let _alone = shared.files()?.exchanging();
     replace(&*shared.ports.files, &directory.join("removed.tmp"), &path, &bytes)
         .map_err(|e| Fault::new(codes::W6002).caused_by(e))?;
     let info = SegmentInfo::from_header(header, &RestKeys::default(), bytes.len() as u64)?;
-    shared.reader.segments().replace(info);
-    shared.reader.forget(header.number);
+    shared.files()?.segments().replace(info);
+    shared.files()?.forget(header.number);
     Ok(())
 }
 
 /// Removes archives of leaves that are past `keep_audit`, oldest first.
 fn expire_leaves(shared: &Shared, now: Timestamp) -> Result<(), Fault> {
-    let archives = shared.reader.archives()?;
+    let archives = shared.files()?.archives()?;
     let mut before = 0;
-    for segment in shared.reader.segments().all() {
+    for segment in shared.files()?.segments().all() {
         let own = before + 1..=segment.number;
         before = segment.number;
         if segment.removed.is_none() || segment.leaves_from == 0 {
@@ -257,7 +258,7 @@ fn expire_leaves(shared: &Shared, now: Timestamp) -> Result<(), Fault> {
         }
         let (mut over, mut leaves_from) = (Vec::new(), 0);
         for number in archives.iter().copied().filter(|number| own.contains(number)) {
-            let archive = shared.reader.archive(number)?;
+            let archive = shared.files()?.archive(number)?;
             let left = archive.first < segment.leaves_from;
             if !left && archive.ended.after(shared.plan.keep_audit) > now {
                 leaves_from = archive.first;
@@ -271,7 +272,7 @@ fn expire_leaves(shared: &Shared, now: Timestamp) -> Result<(), Fault> {
             put_removed(shared, &Header { leaves_from, ..segment.header() })?;
         }
         for number in over {
-            shared.reader.remove_archive(number)?;
+            shared.files()?.remove_archive(number)?;
         }
     }
     Ok(())

@@ -67,7 +67,7 @@ impl Store {
     /// `W6009`, `W6010`, `W6003`, `W6007`.
     pub fn message(&self, id: MessageId) -> Result<Option<MessageRecord>, Fault> {
         let Some((_, row)) = self.read().row(id)? else { return Ok(None) };
-        match self.read().reader.read(row.at)? {
+        match self.read().journal.read(row.at)? {
             Entry::Message(record) => Ok(Some(*record)),
             Entry::Outcome(_) | Entry::Consent(_) | Entry::Action(_) => Err(astray()),
         }
@@ -93,7 +93,7 @@ impl Store {
     /// `W6009`, `W6010`, `W6003`, `W6007`.
     pub fn outcomes(&self, id: MessageId) -> Result<Vec<OutcomeRecord>, Fault> {
         let Some((_, row)) = self.read().row(id)? else { return Ok(Vec::new()) };
-        let read = |at| match self.read().reader.read(at)? {
+        let read = |at| match self.read().journal.read(at)? {
             Entry::Outcome(record) => Ok(*record),
             Entry::Message(_) | Entry::Consent(_) | Entry::Action(_) => Err(astray()),
         };
@@ -109,7 +109,7 @@ impl Store {
     fn consent_row(&self, key: &[u8]) -> Result<Option<ConsentRecord>, Fault> {
         let Some(value) = self.read().kv.read(key)? else { return Ok(None) };
         let row: ConsentRow = decode(&value)?;
-        match self.read().reader.read(row.at)? {
+        match self.read().journal.read(row.at)? {
             Entry::Consent(record) => Ok(Some(*record)),
             Entry::Message(_) | Entry::Outcome(_) | Entry::Action(_) => Err(astray()),
         }
@@ -181,7 +181,7 @@ impl Store {
     #[must_use]
     pub fn usage(&self) -> Usage {
         let shared = self.read();
-        let (segments, bytes) = shared.reader.segments().size();
+        let (segments, bytes) = shared.journal.size();
         let (micros, entries) = shared.commit_last();
         let (last_position, index_lag) = {
             let live = shared.live();

@@ -231,13 +231,9 @@ impl Store {
         (keys::name_hash(name), self.read().secret.hash(name, value.trim().as_bytes()))
     }
 
-    /// A position before which nothing arrived after `since`: entries of a segment are
-    /// older than the next segment.
+    /// A position before which nothing arrived after `since`.
     fn first_since(&self, since: Timestamp) -> Position {
-        let all = self.read().reader.segments().all();
-        let before = since.before(CLOCK_SLACK);
-        let old = all.windows(2).filter(|pair| pair.get(1).is_some_and(|s| s.created < before));
-        old.filter_map(|pair| pair.get(1)).map(|next| next.first).max().unwrap_or(1)
+        self.read().journal.first_since(since.before(CLOCK_SLACK))
     }
 }
 

@@ -11,13 +11,13 @@ use super::driver::PENDING_EAGER;
 use super::duplicates::Duplicates;
 use super::index::row::{QueueId, QueueItem, Row};
 use super::index::{Event, Index, Kv, Names, Order, keys, read_item, read_setting};
-use super::journal::{Location, Reader};
+use super::journal::{Journal, Location, Reader};
 use super::live::Live;
 use super::queue::{LaneWant, Waiting, Want};
 use super::secret::Secret;
 use super::{IndexHome, Position, StorePlan, Trouble};
 use crate::base::MessageId;
-use crate::fault::Fault;
+use crate::fault::{Fault, codes};
 use crate::message::{LaneKey, State};
 use crate::observe::Histogram;
 use crate::ports::Ports;
@@ -38,7 +38,7 @@ pub struct Shared {
     /// The index's map, for reads that need not be up to date.
     pub kv: Kv,
     pub names: Arc<Names>,
-    pub reader: Reader,
+    pub journal: Arc<dyn Journal>,
     pub secret: Secret,
     pub duplicates: Duplicates,
     pub broken: OnceLock<Fault>,
@@ -64,7 +64,7 @@ pub struct Parts {
     pub ports: Ports,
     pub live: Live,
     pub index: Index,
-    pub reader: Reader,
+    pub journal: Arc<dyn Journal>,
     pub secret: Secret,
     pub lock: Box<dyn Send + Sync>,
 }
@@ -80,7 +80,7 @@ impl Shared {
             index: Mutex::new(parts.index),
             kv,
             names,
-            reader: parts.reader,
+            journal: parts.journal,
             secret: parts.secret,
             duplicates: Duplicates::default(),
             broken: OnceLock::new(),
@@ -165,9 +165,18 @@ impl Shared {
         troubles.drain(..).collect()
     }
 
+    /// The segment files of the journal, for what works on those alone.
+    ///
+    /// # Errors
+    /// `W9001` when it is not made of them; callers look before.
+    pub fn files(&self) -> Result<&Reader, Fault> {
+        let none = || Fault::new(codes::W9001).because("the journal has no segment files");
+        self.journal.segment_files().ok_or_else(none)
+    }
+
     /// Looks whether new messages have room.
     pub fn look_at_space(&self) {
-        let (_, bytes) = self.reader.segments().size();
+        let (_, bytes) = self.journal.size();
         let over = self.plan.max_size.is_some_and(|most| bytes > most.0);
         let free = self.ports.files.free_space(&self.plan.directory);
         // A disk that does not say is found out by the write.

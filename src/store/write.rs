@@ -357,7 +357,7 @@ impl Store {
             return Ok(Some(delivery(body.clone(), original.clone(), head)));
         }
         let shared = self.shared();
-        let Entry::Message(record) = shared.reader.read(waiting.at)? else {
+        let Entry::Message(record) = shared.journal.read(waiting.at)? else {
             return Err(
                 Fault::new(codes::W6009).because("the index names an entry of another kind")
             );
@@ -374,7 +374,7 @@ impl Store {
             let text = format!("the body of a replay, queue {}", queue.0);
             Fault::new(codes::W6010).because(text)
         };
-        match shared.reader.read(at.ok_or_else(lost)?)? {
+        match shared.journal.read(at.ok_or_else(lost)?)? {
             Entry::Outcome(outcome) => match outcome.outcome {
                 Outcome::Requeued { body: Some(body), revision } => {
                     Ok(Some(Delivery { revision, ..delivery(body, original, &head) }))

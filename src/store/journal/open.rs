@@ -8,22 +8,12 @@ use super::header::{HEADER_BYTES, Header, HeaderError};
 use super::scan::{Scan, Tail};
 use super::segments::{SegmentInfo, Segments, file_name, file_number, file_path};
 use super::writer::{self, Writer};
-use super::{Position, Reader, record};
+use super::{Opened, Position, Reader, record};
 use crate::audit::ChainHead;
 use crate::base::Timestamp;
 use crate::fault::{Fault, Place, codes};
 use crate::ports::{File, Files};
 use crate::store::RestKeys;
-
-/// What opening found and made.
-pub struct Opened {
-    pub writer: Writer,
-    pub reader: Reader,
-    /// Last position that is on disk; 0 for none.
-    pub last: Position,
-    /// Bytes cut off as torn.
-    pub torn_bytes: u64,
-}
 
 /// Opens the journal in a directory, cuts a torn tail and begins a new segment.
 ///
@@ -56,7 +46,12 @@ pub fn open(place: writer::Place) -> Result<Opened, Fault> {
     let segments = Arc::new(Segments::new(list));
     let reader = Reader::new(files, directory, segments.clone(), place.rest.clone());
     let writer = Writer::new(place, segments, number, end.last + 1, end.chain)?;
-    Ok(Opened { writer, reader, last: end.last, torn_bytes: end.torn_bytes })
+    Ok(Opened {
+        appender: Box::new(writer),
+        journal: Arc::new(reader),
+        last: end.last,
+        torn_bytes: end.torn_bytes,
+    })
 }
 
 struct End {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard};
 use super::archive::Archive;
 use super::frame::{FLAG_CHAIN, HEAD_BYTES, Head};
 use super::lean::LeanSegment;
+use super::port::{Gone, Journal, VisitEntry};
 use super::record;
 use super::scan::Scan;
 use super::segments::{SegmentInfo, Segments, file_name, file_path};
@@ -149,12 +150,48 @@ impl Reader {
         handles.retain(|(n, _)| *n != number);
     }
 
+    /// Reads the entries of one segment from `from` to `last`, both included.
+    ///
+    /// # Errors
+    /// As [`Journal::walk`].
+    pub fn walk_segment(
+        &self,
+        segment: &Arc<SegmentInfo>,
+        last: Position,
+        from: Position,
+        visit: VisitEntry<'_>,
+    ) -> Result<(), Fault> {
+        let number = segment.number;
+        let failed = |e: std::io::Error| unreadable(number).caused_by(e);
+        let damaged = |at: u64| {
+            damaged(number).because(format!("no whole entry at byte {at}, where one must be"))
+        };
+        let (segment, file) = self.current(number)?;
+        let mut scan = Scan::new(file, segment).map_err(failed)?;
+        while scan.expected <= last {
+            let at = scan.at;
+            let Some((position, location, flags)) = scan.next().map_err(failed)? else {
+                return Err(damaged(at));
+            };
+            if position < from {
+                continue;
+            }
+            let text = scan.text()?;
+            let parts = record::split(text, flags & FLAG_CHAIN != 0).ok_or_else(|| damaged(at))?;
+            let entry = record::decode(&parts)?;
+            visit(Walked { position, location, chain: parts.chain, entry })?;
+        }
+        Ok(())
+    }
+}
+
+impl Journal for Reader {
     /// Reads one entry: one read, one decryption.
     ///
     /// # Errors
     /// `W6010` when the disk does not give it, `W6003` when it is not what was written,
     /// `W6007` when its version is unknown.
-    pub fn read(&self, location: Location) -> Result<Entry, Fault> {
+    fn read(&self, location: Location) -> Result<Entry, Fault> {
         let number = location.segment;
         let failed = |e: std::io::Error| unreadable(number).caused_by(e);
         let damaged = || damaged(number);
@@ -186,12 +223,7 @@ impl Reader {
     ///
     /// # Errors
     /// Those of `visit`; `W6003` where entries are missing, `W6007`, `W6010`.
-    pub fn walk(
-        &self,
-        from: Position,
-        to: Position,
-        visit: &mut dyn FnMut(Walked) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+    fn walk(&self, from: Position, to: Position, visit: VisitEntry<'_>) -> Result<(), Fault> {
         let all = self.segments.all();
         for (at, segment) in all.iter().enumerate() {
             let next = all.get(at + 1).map(|s| s.first);
@@ -204,38 +236,28 @@ impl Reader {
         Ok(())
     }
 
-    /// Reads the entries of one segment from `from` to `last`, both included.
-    ///
-    /// # Errors
-    /// As [`Reader::walk`].
-    pub fn walk_segment(
-        &self,
-        segment: &Arc<SegmentInfo>,
-        last: Position,
-        from: Position,
-        visit: &mut dyn FnMut(Walked) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
-        let number = segment.number;
-        let failed = |e: std::io::Error| unreadable(number).caused_by(e);
-        let damaged = |at: u64| {
-            damaged(number).because(format!("no whole entry at byte {at}, where one must be"))
-        };
-        let (segment, file) = self.current(number)?;
-        let mut scan = Scan::new(file, segment).map_err(failed)?;
-        while scan.expected <= last {
-            let at = scan.at;
-            let Some((position, location, flags)) = scan.next().map_err(failed)? else {
-                return Err(damaged(at));
-            };
-            if position < from {
-                continue;
-            }
-            let text = scan.text()?;
-            let parts = record::split(text, flags & FLAG_CHAIN != 0).ok_or_else(|| damaged(at))?;
-            let entry = record::decode(&parts)?;
-            visit(Walked { position, location, chain: parts.chain, entry })?;
-        }
-        Ok(())
+    /// Entries of a segment are older than the next segment.
+    fn first_since(&self, since: Timestamp) -> Position {
+        let all = self.segments.all();
+        let old = all.windows(2).filter(|pair| pair.get(1).is_some_and(|s| s.created < since));
+        old.filter_map(|pair| pair.get(1)).map(|next| next.first).max().unwrap_or(1)
+    }
+
+    fn size(&self) -> (u64, u64) {
+        self.segments.size()
+    }
+
+    fn gone(&self) -> Vec<Gone> {
+        let all = self.segments.all();
+        let gone = all.iter().filter_map(|segment| {
+            let removed = segment.removed.as_ref()?;
+            Some(Gone { number: segment.number, totals: removed.totals.clone() })
+        });
+        gone.collect()
+    }
+
+    fn segment_files(&self) -> Option<&Reader> {
+        Some(self)
     }
 }
 

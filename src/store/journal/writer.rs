@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::frame::{self, BATCH_ENTRIES_MAX, FLAG_CHAIN, HEAD_BYTES, Head, PAYLOAD_BYTES_MAX};
 use super::header::{HEADER_BYTES, Header};
+use super::port::{Append, Appender, Preparation};
 use super::record::{CHAIN_BYTES, PREFIX_BYTES};
 use super::seal::TAG_BYTES;
 use super::segments::{SegmentInfo, Segments, file_path};
@@ -18,7 +19,6 @@ use super::{Location, Position, lean};
 use crate::audit::ChainHead;
 use crate::base::ByteSize;
 use crate::fault::{Fault, codes};
-use crate::message::Leaf;
 use crate::ports::{File, Files, Ports};
 use crate::store::RestKeys;
 
@@ -29,14 +29,6 @@ const FIRST_BYTES: u64 = 4 << 20;
 const ZERO_BYTES: usize = 1 << 20;
 /// Buffer kept between batches.
 const BUFFER_BYTES: usize = 4 << 20;
-
-/// One entry to append.
-pub struct Append<'a> {
-    /// Kind, version and record, from [`super::encode`].
-    pub text: &'a [u8],
-    /// Its audit leaves, to be chained.
-    pub leaves: &'a [Leaf],
-}
 
 /// Where and how segments are made.
 #[derive(Clone)]
@@ -178,46 +170,6 @@ impl Writer {
         Ok(Self { place, segments, current, next, chain, buffer: Vec::new(), broken: None })
     }
 
-    /// Position the next entry gets.
-    pub fn next(&self) -> Position {
-        self.next
-    }
-
-    /// How to make spare segments.
-    pub fn place(&self) -> &Place {
-        &self.place
-    }
-
-    /// Whether a spare segment should be prepared now.
-    pub fn wants_spare(&self) -> bool {
-        self.place.spares && self.place.files().open(&self.place.spare(), false).is_err()
-    }
-
-    /// Number of the segment being written.
-    pub fn segment(&self) -> u32 {
-        self.current.info.number
-    }
-
-    /// Appends a batch and returns when all of it is on disk: where each entry lies, in
-    /// order. Positions go on from [`Writer::next`].
-    ///
-    /// # Errors
-    /// `W6004` when a write or sync failed, and for ever after; `W6006` for an entry that
-    /// is too large, which ends the writer too, since callers check before.
-    pub fn append(&mut self, batch: &[Append<'_>]) -> Result<Vec<Location>, Fault> {
-        if let Some(fault) = &self.broken {
-            return Err(fault.clone());
-        }
-        let done = self.try_append(batch);
-        if let Err(fault) = &done {
-            self.broken = Some(fault.clone());
-        }
-        if self.buffer.capacity() > BUFFER_BYTES {
-            self.buffer = Vec::new();
-        }
-        done
-    }
-
     fn try_append(&mut self, batch: &[Append<'_>]) -> Result<Vec<Location>, Fault> {
         let broken = |e: io::Error| Fault::new(codes::W6004).caused_by(e);
         let mut places = Vec::with_capacity(batch.len());
@@ -286,6 +238,40 @@ impl Writer {
         self.current = self.place.begin(number, self.next, self.chain, need)?;
         self.segments.push(self.current.info.clone());
         Ok(())
+    }
+}
+
+impl Appender for Writer {
+    fn next(&self) -> Position {
+        self.next
+    }
+
+    /// An entry that is too large ends the writer too, since callers check before.
+    fn append(&mut self, batch: &[Append<'_>]) -> Result<Vec<Location>, Fault> {
+        if let Some(fault) = &self.broken {
+            return Err(fault.clone());
+        }
+        let done = self.try_append(batch);
+        if let Err(fault) = &done {
+            self.broken = Some(fault.clone());
+        }
+        if self.buffer.capacity() > BUFFER_BYTES {
+            self.buffer = Vec::new();
+        }
+        done
+    }
+
+    /// Number of the segment being written.
+    fn part(&self) -> u32 {
+        self.current.info.number
+    }
+
+    /// A spare segment, where there is none.
+    fn preparation(&self) -> Option<Preparation> {
+        let wanted =
+            self.place.spares && self.place.files().open(&self.place.spare(), false).is_err();
+        let place = self.place.clone();
+        wanted.then(|| Box::new(move |ending: &AtomicBool| place.prepare_spare(ending)) as _)
     }
 }
 

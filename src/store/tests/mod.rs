@@ -4,6 +4,7 @@ mod basics;
 mod content;
 mod faults;
 mod lanes;
+mod port;
 mod power;
 mod rebuild;
 
