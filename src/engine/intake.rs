@@ -18,15 +18,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::application::{self, Late};
+use super::batch::{Unpacked, unpacked};
 use super::channel::{Channel, Live, Pressure};
 use super::commit::{self, Enduring, Flight, Hold, Written};
 use super::{panics, receipt};
 use crate::base::{MessageId, Timestamp};
 use crate::channel::{self, ChannelRules, Processed, Reply};
-use crate::fault::codes::{W2001, W6903, W6910, W9002};
+use crate::fault::codes::{W6903, W6910, W9002};
 use crate::fault::{Fault, Place};
 use crate::hl7v2::ack::AckCode;
-use crate::hl7v2::{self, Tolerances};
+use crate::hl7v2::Tolerances;
 use crate::message::MessageRecord;
 use crate::observe::happened;
 use crate::source::{self, AckWhen, Answer, Back, Intake, SourceKind, Taken};
@@ -49,81 +50,33 @@ pub(crate) struct Door(pub(crate) Arc<Channel>);
 impl Intake for Door {
     async fn take(&self, arrival: source::Arrival) -> Answer {
         match unpacked(&self.0, &arrival) {
-            Some(parts) => self.take_batch(parts).await,
-            None => self.take_one(arrival).await,
+            Unpacked::One => self.take_one(arrival).await,
+            Unpacked::Batch(batch, parts) => self.take_batch(&batch, parts).await,
+            Unpacked::Refused(fault) => self.reject(&arrival, fault).await,
         }
     }
 
     async fn refuse(&self, arrival: source::Arrival, fault: Fault) -> Answer {
-        let channel = &*self.0;
-        let live = channel.live();
-        let now = channel.core.now();
-        let stamped = stamp(channel, &arrival, now);
-        let processed = channel::reject(&live.plan.rules, &stamped, fault, now);
-        let hold = Hold { _taking: None, _flight: None };
-        let mut answer = self.commit(live, processed, hold, None).await;
+        let mut answer = self.reject(&arrival, fault).await;
         answer.close = true;
         answer
     }
 }
 
-/// The messages of a batch that came in one frame, as arrivals of their own; `None` for a
-/// single message, and for a batch that cannot be taken apart, which is refused as it is.
-fn unpacked(channel: &Channel, arrival: &source::Arrival) -> Option<Vec<source::Arrival>> {
-    if !hl7v2::is_batch(&arrival.bytes) {
-        return None;
-    }
-    let batch = hl7v2::batch::split(&arrival.bytes).ok()?;
-    if batch.messages.is_empty() {
-        // The sender waits for an answer: that there is nothing to take is one.
-        return None;
-    }
-    let parent = channel.core.new_id(channel.core.now());
-    // Each part is told from the others, so that none counts as a repetition of another.
-    let part = |(number, bytes): (u64, bytes::Bytes)| source::Arrival {
-        bytes,
-        parent: Some(parent),
-        origin: arrival.origin.map(|origin| source::Origin { part: number, ..origin }),
-        ..arrival.clone()
-    };
-    Some((0..).zip(batch.messages).map(part).collect())
-}
-
-/// How bad an end is for the sender: what was not kept must be offered again.
-const fn rank(taken: &Taken) -> u8 {
-    match taken {
-        Taken::Committed(_) => 0,
-        Taken::Refused(_) => 1,
-        Taken::NotKept(_) => 2,
-    }
-}
-
 impl Door {
-    /// Takes the messages of a batch one after the other, with an answer for each.
-    async fn take_batch(&self, parts: Vec<source::Arrival>) -> Answer {
-        let mut whole: Option<Answer> = None;
-        for part in parts {
-            let answer = self.take_one(part).await;
-            let Some(whole) = &mut whole else {
-                whole = Some(answer);
-                continue;
-            };
-            whole.replies.extend(answer.replies);
-            whole.close |= answer.close;
-            // The worst that became of any of them is what became of the batch.
-            if rank(&answer.taken) > rank(&whole.taken) {
-                whole.taken = answer.taken;
-            }
-        }
-        whole.unwrap_or_else(|| Answer {
-            taken: Taken::Refused(Fault::new(W2001)),
-            replies: Vec::new(),
-            close: false,
-        })
+    /// Journals and answers what is refused as it came.
+    pub(super) async fn reject(&self, arrival: &source::Arrival, fault: Fault) -> Answer {
+        let channel = &*self.0;
+        let live = channel.live();
+        let now = channel.core.now();
+        let stamped = stamp(channel, arrival, now);
+        let processed = channel::reject(&live.plan.rules, &stamped, fault, now);
+        let hold = Hold { _taking: None, _flight: None };
+        self.commit(live, processed, hold, None).await
     }
 
     /// Takes one message.
-    async fn take_one(&self, arrival: source::Arrival) -> Answer {
+    pub(super) async fn take_one(&self, arrival: source::Arrival) -> Answer {
         let channel = &*self.0;
         let live = channel.live();
         live.meters.bytes.add(arrival.bytes.len() as u64);

@@ -13,6 +13,7 @@ mod actions;
 mod adopt;
 mod alerts;
 mod application;
+mod batch;
 mod book;
 mod channel;
 mod commit;

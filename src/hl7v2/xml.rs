@@ -16,7 +16,7 @@
 mod read;
 mod write;
 
-pub use read::{DEPTH_MAX, read};
+pub use read::{DEPTH_MAX, head, read};
 pub use write::write;
 
 use super::escape::{Piece, Pieces, switched};
@@ -27,6 +27,21 @@ pub const CONTENT_TYPE: &str = "application/hl7-v2+xml";
 
 /// Namespace of the encoding.
 pub const NAMESPACE: &str = "urn:hl7-org:v2xml";
+
+/// Whether bytes begin as an XML document, in UTF-8 or UTF-16, and so are no message with
+/// delimiters.
+#[must_use]
+pub fn is_document(bytes: &[u8]) -> bool {
+    if let [0xff, 0xfe, b'<', 0, ..]
+    | [0xfe, 0xff, 0, b'<', ..]
+    | [b'<', 0, ..]
+    | [0, b'<', ..] = bytes
+    {
+        return true;
+    }
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    bytes.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'<')
+}
 
 /// A piece of the content of an element.
 #[derive(Clone, Debug, PartialEq, Eq)]

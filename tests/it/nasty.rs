@@ -129,6 +129,8 @@ struct Case {
 const TAKEN: &[&str] = &["AA"];
 const REFUSED: &[&str] = &["AE", "AR"];
 const EITHER: &[&str] = &["AA", "AE", "AR"];
+/// A batch without acknowledgments.
+const NOTHING: &[&str] = &[""];
 
 fn case(name: &'static str, wire: Vec<u8>, codes: &[&'static [&'static str]]) -> Case {
     Case { name, wire, codes: codes.to_vec(), ids: Vec::new(), closes: false }
@@ -175,29 +177,40 @@ fn connect(to: SocketAddr) -> TcpStream {
 fn answers(peer: &mut TcpStream, count: usize) -> Vec<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     let mut buffer = vec![0; 64 << 10];
-    let (mut seen, mut from) = (0, 0);
-    while seen < count {
+    let mut from = 0;
+    let mut out = Vec::new();
+    while out.len() < count {
         match peer.read(&mut buffer) {
             Ok(0) | Err(_) => break,
             Ok(read) => bytes.extend_from_slice(&buffer[..read]),
         }
-        seen += bytes[from..].windows(2).filter(|pair| *pair == b"\x1c\r").count();
+        if bytes[from..].windows(2).any(|pair| *pair == *b"\x1c\r") {
+            out = told(&bytes);
+        }
         from = bytes.len() - 1;
     }
+    out
+}
+
+/// MSA-1 and MSA-2 of each message in the frames that are whole; of a frame without any,
+/// nothing.
+fn told(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut out = Vec::new();
-    for answer in bytes.split(|b| *b == 0x0b).skip(1) {
+    for answer in bytes.split(|b| *b == 0x0b).skip(1).filter(|frame| frame.ends_with(b"\x1c\r")) {
         // A message in UTF-16 is answered in UTF-16.
         let wide = answer.windows(6).any(|part| part == b"M\0S\0A\0");
         let answer: Vec<u8> = answer.iter().copied().filter(|b| !wide || *b != 0).collect();
-        let Some(msa) = answer.split(|b| *b == b'\r').find(|line| line.starts_with(b"MSA")) else {
+        let before = out.len();
+        for msa in answer.split(|b| *b == b'\r').filter(|line| line.starts_with(b"MSA")) {
+            let mark = msa[3];
+            // Delimiters inside of an ID that weir echoes are those of the message.
+            let mut fields = msa.split(|b| *b == mark).skip(1);
+            let code = String::from_utf8_lossy(fields.next().unwrap_or_default()).into_owned();
+            out.push((code, fields.next().unwrap_or_default().to_vec()));
+        }
+        if out.len() == before {
             out.push((String::new(), Vec::new()));
-            continue;
-        };
-        let mark = msa[3];
-        // Delimiters inside of an ID that weir echoes are those of the message.
-        let mut fields = msa.split(|b| *b == mark).skip(1);
-        let code = String::from_utf8_lossy(fields.next().unwrap_or_default()).into_owned();
-        out.push((code, fields.next().unwrap_or_default().to_vec()));
+        }
     }
     out
 }
@@ -395,7 +408,8 @@ fn protocol() -> Vec<Case> {
         silent("a delayed acknowledgment", frame(ack.replace("ACK^A01^ACK", "MCF^A01"))),
         silent("an acknowledgment of an error", frame(ack.replace("|AA|", "|AE|"))),
         refused("two messages without an envelope", [msh("A1"), msh("A2")].concat()),
-        case("an envelope without messages", frame("BHS|^~\\&|\rBTS|0\r"), &[REFUSED]),
+        case("an envelope without messages", frame("BHS|^~\\&|\rBTS|0\r"), &[NOTHING]),
+        refused("an envelope that lost its messages", "BHS|^~\\&|\rBTS|2\r"),
         case(
             "an envelope within another",
             frame(format!("BHS|^~\\&|\rBHS|^~\\&|\r{}BTS|1\rBTS|1\r", msh("A1"))),

@@ -106,6 +106,19 @@ codes! {
     W2073 Permanent "this is not the JSON form of an HL7 v2 message",
         "A value that stands in no known place would be lost.",
         "Take the form that `weir view -o json` writes; fields are lists of repetitions.";
+    W2080 Permanent "the sequence number is not the one that is expected",
+        "A message before it is missing, or this one came before; order would be lost.",
+        "Let the sender go on from MSA-4 of the answer, or begin anew with -1 in MSH-13.";
+    W2081 Permanent "the message has no usable sequence number",
+        "Without a number in MSH-13 nobody can tell whether a message is missing.",
+        "Let the sender number its messages, or set `sequence` of the source to `check`.";
+    W2082 Permanent "a message that starts the link carries more than its header",
+        "The numbers 0 and -1 in MSH-13 only ask for the number to go on with; what stands \
+         beside would be lost.",
+        "Let the sender send the content in a message with a number of its own.";
+    W2083 Permanent "too many senders number their messages on one channel",
+        "The number that is expected is kept for each sender, and their number has a bound.",
+        "Check MSH-3 and MSH-4 of the senders: they name the link and do not change.";
     W2100 Permanent "segments do not stand in the order of the message structure",
         "Values may belong to another group than the sender means.",
         "Compare the message with the structure named in MSH-9.";
@@ -244,6 +257,9 @@ codes! {
     W2407 Permanent "bytes of a batch belong to no message",
         "They stand before the first MSH or after the end of a batch, so nobody would read them.",
         "Correct the file, or choose another `split`.";
+    W2408 Operator "the acknowledgments of a file cannot be written",
+        "Its sender waits for them, so the file stays and is taken again after a pause.",
+        "Let weir write to the directory in `ack_dir` of the source, and free space there.";
     W2700 Permanent "a FHIR message is not UTF-8",
         "FHIR JSON is always UTF-8, and guessing another character set would spoil names.",
         "Send the message in UTF-8.";

@@ -10,7 +10,7 @@ mod plan;
 mod read;
 mod table;
 
-pub use batch::build_batch;
+pub use batch::{BatchWriter, build_batch};
 pub use build::{build, build_asking, build_unparsed};
 pub use plan::{Condition, Mode, Outcome, Plan, Stage, awaited, plan};
 pub use read::{Ack, AckError, read};

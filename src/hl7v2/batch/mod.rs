@@ -7,6 +7,7 @@
 //! and the slices of [`split`] share the memory of the input.
 
 mod envelope;
+mod held;
 mod join;
 mod stream;
 
@@ -15,8 +16,9 @@ use std::ops::Range;
 use bytes::Bytes;
 
 pub use envelope::Envelope;
+pub use held::{Cut, Held};
 pub use join::{FRAGMENTS_MAX, Joined, Joiner};
-pub use stream::{Part, REFUSED_BYTES, Reader, Splitter};
+pub use stream::{BETWEEN_BYTES_MAX, Part, REFUSED_BYTES, Reader, Splitter};
 
 use super::delimiters::Delimiters;
 use super::scan::{self, SegmentId};

@@ -2,9 +2,10 @@
 
 use std::io::{self, Read};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::envelope::Envelope;
+use super::held::Held;
 use crate::fault::Fault;
 use crate::fault::codes::{W2060, W2404, W2407};
 use crate::hl7v2::charset::Wide;
@@ -24,21 +25,20 @@ pub struct Part {
     pub bytes: Bytes,
     /// Why it cannot be taken: `W2404` too large, `W2407` no message.
     pub fault: Option<Fault>,
+    /// Segments of the envelope between the part before and this one, without terminators;
+    /// at most [`BETWEEN_BYTES_MAX`] of them.
+    pub envelope: Vec<Bytes>,
 }
+
+/// Bytes of the envelope that are kept between two messages: four segments are usual, and a
+/// file of nothing but envelopes must not fill memory. What is past it is still counted.
+pub const BETWEEN_BYTES_MAX: usize = 64 << 10;
 
 /// Collects pieces of a batch, gives messages.
 ///
 /// Holds one message at most, and of one that is larger than may be only its begin.
 pub struct Splitter {
-    max: usize,
-    /// Bytes not given out yet, from the begin of a part on.
-    held: BytesMut,
-    /// Bytes of `held` that were looked at.
-    seen: usize,
-    /// Offset of the first byte of `held`.
-    offset: u64,
-    /// The part is larger than may be; its bytes past the kept ones are dropped.
-    dropping: bool,
+    held: Held,
     /// A message has begun: envelope segments before it are passed over.
     in_message: bool,
     /// The begin of the whole was looked at for marks.
@@ -46,6 +46,9 @@ pub struct Splitter {
     /// Nothing can be found in what is read: it is of wider characters.
     is_wide: bool,
     envelope: Envelope,
+    /// Segments of the envelope since the last message.
+    between: Vec<Bytes>,
+    between_bytes: usize,
 }
 
 impl Splitter {
@@ -53,29 +56,27 @@ impl Splitter {
     #[must_use]
     pub fn new(max: usize) -> Self {
         Self {
-            max,
-            held: BytesMut::new(),
-            seen: 0,
-            offset: 0,
-            dropping: false,
+            held: Held::new(max),
             in_message: false,
             has_begun: false,
             is_wide: false,
             envelope: Envelope::default(),
+            between: Vec::new(),
+            between_bytes: 0,
         }
     }
 
     /// Takes the next bytes; gives the messages that end in them.
     pub fn push(&mut self, piece: &[u8], parts: &mut Vec<Part>) {
-        self.held.extend_from_slice(piece);
-        if !self.has_begun && self.held.len() < 8 {
+        self.held.push(piece);
+        if !self.has_begun && self.held.bytes().len() < 8 {
             return;
         }
         self.begin();
         if !self.is_wide {
             self.segments(parts, false);
         }
-        self.bound();
+        self.held.bound();
     }
 
     /// Nothing follows: gives what is left.
@@ -84,7 +85,7 @@ impl Splitter {
         if !self.is_wide {
             self.segments(parts, true);
         }
-        self.end_message(self.held.len(), parts);
+        self.end_message(self.held.bytes().len(), parts);
     }
 
     /// What is wrong with the envelope so far; whole after [`Splitter::finish`].
@@ -93,10 +94,17 @@ impl Splitter {
         self.envelope.clone().finish()
     }
 
+    /// Segments of the envelope behind the last message; whole after [`Splitter::finish`].
+    #[must_use]
+    pub fn trailers(&mut self) -> Vec<Bytes> {
+        self.between_bytes = 0;
+        std::mem::take(&mut self.between)
+    }
+
     /// Most bytes that are held now; for tests of the bound.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.held.len()
+        self.held.bytes().len()
     }
 
     /// Looks at the first bytes: passes over a byte order mark, finds wider characters.
@@ -104,25 +112,26 @@ impl Splitter {
         if std::mem::replace(&mut self.has_begun, true) {
             return;
         }
-        if self.held.starts_with(b"\xef\xbb\xbf") {
-            self.skip(3);
+        if self.held.bytes().starts_with(b"\xef\xbb\xbf") {
+            self.held.skip(3);
         }
-        self.is_wide = Wide::of(&self.held).is_some();
+        self.is_wide = Wide::of(self.held.bytes()).is_some();
     }
 
     /// Cuts before each `MSH` and at envelope segments.
     fn segments(&mut self, parts: &mut Vec<Part>, ended: bool) {
         loop {
-            let start = if self.seen == 0 { Some(0) } else { self.next_segment() };
+            let start = if self.held.seen == 0 { Some(0) } else { self.next_segment() };
             let Some(start) = start else { break };
+            let held = self.held.bytes();
             // A tag that is not all here yet is looked at again with the next piece.
-            if self.held.len() - start < 4 && !ended {
-                self.seen = start.saturating_sub(1);
+            if held.len() - start < 4 && !ended {
+                self.held.seen = start.saturating_sub(1);
                 break;
             }
-            let tag = self.held.get(start..start + 3).unwrap_or_default();
+            let tag = held.get(start..start + 3).unwrap_or_default();
             // A letter or a blank after the name means text that follows a line feed.
-            let separator = self.held.get(start + 3);
+            let separator = held.get(start + 3);
             let is_name = separator.is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b' ');
             let envelope = is_name && matches!(tag, b"FHS" | b"BHS" | b"BTS" | b"FTS");
             let message = is_name && tag == b"MSH";
@@ -134,11 +143,11 @@ impl Splitter {
             }
             if message {
                 self.in_message = true;
-                self.seen = 3;
+                self.held.seen = 3;
             } else if !envelope {
-                self.seen = start + 1;
+                self.held.seen = start + 1;
             }
-            if self.held.is_empty() {
+            if self.held.bytes().is_empty() {
                 break;
             }
         }
@@ -146,43 +155,34 @@ impl Splitter {
 
     /// Where the next segment begins: after a terminator at or behind `seen - 1`.
     fn next_segment(&mut self) -> Option<usize> {
-        let mut at = self.seen.saturating_sub(1);
-        loop {
-            let rest = self.held.get(at..)?;
-            let Some(found) = memchr::memchr2(b'\r', b'\n', rest) else {
-                self.seen = self.held.len();
-                return None;
+        let held = self.held.bytes();
+        let mut at = self.held.seen.saturating_sub(1);
+        let seen = loop {
+            let Some(found) = memchr::memchr2(b'\r', b'\n', held.get(at..)?) else {
+                break held.len();
             };
             let next = at + found + 1;
-            match self.held.get(next) {
+            match held.get(next) {
                 Some(b'\r' | b'\n') => at = next,
                 Some(_) => return Some(next),
-                None => {
-                    self.seen = next;
-                    return None;
-                }
+                None => break next,
             }
-        }
+        };
+        self.held.seen = seen;
+        None
     }
 
     fn end_message(&mut self, end: usize, parts: &mut Vec<Part>) {
         // Bytes before the first MSH belong to no message: they are refused, not dropped.
         let is_stray = !std::mem::take(&mut self.in_message);
-        let offset = self.offset;
-        let mut bytes = self.held.split_to(end.min(self.held.len())).freeze();
-        self.offset += bytes.len() as u64;
-        self.seen = 0;
-        let too_large = std::mem::take(&mut self.dropping) || bytes.len() > self.max;
-        if bytes.iter().all(u8::is_ascii_whitespace) && !too_large {
+        let cut = self.held.cut(end);
+        if cut.is_blank() {
             return;
         }
         if !is_stray {
             self.envelope.message();
         }
-        if too_large {
-            bytes.truncate(REFUSED_BYTES);
-        }
-        let fault = match (is_stray, too_large) {
+        let fault = match (is_stray, cut.too_large) {
             _ if self.is_wide => {
                 let cause = "batches of UTF-16 or UTF-32 are not divided; put each message \
                     into a file of its own";
@@ -192,48 +192,29 @@ impl Splitter {
             (false, true) => Some(Fault::new(W2404)),
             (false, false) => None,
         };
-        parts.push(Part { offset, bytes, fault });
+        let envelope = self.trailers();
+        parts.push(Part { offset: cut.offset, bytes: cut.bounded(), fault, envelope });
     }
 
-    /// Passes over an envelope segment at the begin of `held`; false when its end is not
-    /// here yet.
+    /// Passes over an envelope segment at the begin of what is held; false when its end is
+    /// not here yet.
     fn envelope(&mut self, ended: bool) -> bool {
-        let end = memchr::memchr2(b'\r', b'\n', &self.held);
-        let Some(end) = end.or_else(|| ended.then_some(self.held.len())) else {
-            self.seen = 0;
+        let held = self.held.bytes();
+        let end = memchr::memchr2(b'\r', b'\n', held);
+        let Some(end) = end.or_else(|| ended.then_some(held.len())) else {
+            self.held.seen = 0;
             return false;
         };
-        self.envelope.segment(self.held.get(..end).unwrap_or_default());
-        let mut next = end;
-        while matches!(self.held.get(next), Some(b'\r' | b'\n')) {
-            next += 1;
+        let raw = held.get(..end).unwrap_or_default();
+        self.envelope.segment(raw);
+        if self.between_bytes + raw.len() <= BETWEEN_BYTES_MAX {
+            self.between_bytes += raw.len();
+            self.between.push(Bytes::copy_from_slice(raw));
         }
-        self.skip(next);
+        let rest = held.get(end..).unwrap_or_default();
+        let blanks = rest.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+        self.held.skip(end + blanks);
         true
-    }
-
-    fn skip(&mut self, bytes: usize) {
-        let _ = self.held.split_to(bytes.min(self.held.len()));
-        self.offset += bytes as u64;
-        self.seen = 0;
-        self.dropping = false;
-    }
-
-    /// Drops the bytes of a part that is larger than may be, all but its begin. What was
-    /// dropped still counts for offsets.
-    fn bound(&mut self) {
-        let keep = self.max.min(REFUSED_BYTES);
-        if self.held.len() <= self.max.max(4) && !self.dropping || self.held.len() <= keep + 8 {
-            return;
-        }
-        self.dropping = true;
-        // The last bytes stay: a terminator or tag may be cut by the end of the piece.
-        let tail = self.held.split_off(self.held.len() - 8);
-        let dropped = self.held.len() - keep;
-        self.held.truncate(keep);
-        self.held.extend_from_slice(&tail);
-        self.offset += dropped as u64;
-        self.seen = self.seen.saturating_sub(dropped).min(self.held.len());
     }
 }
 

@@ -31,19 +31,8 @@ const PLACES_MAX: usize = 3;
 /// message's character set, `W2032` numbers that are too large; else those of
 /// [`Message::parse`].
 pub fn read(xml: &[u8]) -> Result<Message, Fault> {
-    if xml.len() > FRAME_BYTES_MAX.as_usize() {
-        return Err(Fault::new(W2007));
-    }
-    let text = match Wide::of(xml) {
-        Some(wide) => wide.decode(xml).map(Cow::Owned),
-        None => std::str::from_utf8(xml).ok().map(Cow::Borrowed),
-    };
-    let Some(text) = text else {
-        return Err(Fault::new(W2070).because("it is neither UTF-8 nor UTF-16"));
-    };
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let mut reader = Reader::from_str(text);
-    reader.config_mut().expand_empty_elements = true;
+    let text = text(xml)?;
+    let mut reader = reader(&text);
     let mut state = State::new(text.len());
     loop {
         let event = match reader.read_event() {
@@ -57,6 +46,43 @@ pub fn read(xml: &[u8]) -> Result<Message, Fault> {
         state.take(event)?;
     }
     state.finish()
+}
+
+/// Reads the header alone of what [`read`] refuses, for the answer to it; `None` where MSH
+/// cannot be read either.
+#[must_use]
+pub fn head(xml: &[u8]) -> Option<Message> {
+    let text = text(xml).ok()?;
+    let mut reader = reader(&text);
+    let mut state = State::new(HEAD_BYTES.min(text.len()));
+    while state.segments < 1 || state.segment.is_some() {
+        match reader.read_event() {
+            Ok(Event::Eof) | Err(_) => return None,
+            Ok(event) => state.take(event).ok()?,
+        }
+    }
+    (state.depth, state.has_root) = (0, true);
+    state.finish().ok()
+}
+
+/// Bytes that the header of a message takes, about.
+const HEAD_BYTES: usize = 4096;
+
+fn text(xml: &[u8]) -> Result<Cow<'_, str>, Fault> {
+    if xml.len() > FRAME_BYTES_MAX.as_usize() {
+        return Err(Fault::new(W2007));
+    }
+    let text = match Wide::of(xml) {
+        Some(wide) => wide.decode(xml).map(Cow::Owned),
+        None => std::str::from_utf8(xml).ok().map(Cow::Borrowed),
+    };
+    text.ok_or_else(|| bad("it is neither UTF-8 nor UTF-16"))
+}
+
+fn reader(text: &str) -> Reader<&[u8]> {
+    let mut reader = Reader::from_str(text.strip_prefix('\u{feff}').unwrap_or(text));
+    reader.config_mut().expand_empty_elements = true;
+    reader
 }
 
 /// A place in a segment under construction.

@@ -11,6 +11,7 @@ use crate::fault::Fault;
 use crate::fault::codes::{W1011, W1022};
 use crate::settings::{Key, KeyRow, KindRow, Setting, Shape, Table, Value, Word, Wrong};
 
+mod acks;
 mod split;
 mod take;
 mod watcher;
@@ -66,6 +67,8 @@ pub struct FilePlan {
     pub dedup: Option<Duration>,
     /// Time between two looks.
     pub poll: Duration,
+    /// Directory to which the acknowledgments of each file are written; `None`: nowhere.
+    pub ack_dir: Option<PathBuf>,
 }
 
 impl Word for Split {
@@ -138,6 +141,14 @@ const MOVE: Key<PathBuf> = Key::new(
 const DELETE: Key<bool> =
     Key::new("delete", "`true`", "A taken file is deleted; its messages are in the journal.");
 
+const ACK_DIR: Key<PathBuf> = Key::new(
+    "ack_dir",
+    "the path of a directory",
+    "Directory to which the acknowledgments of each file are written, as a batch in a file \
+     `NAME.ack`.",
+)
+.default("none");
+
 /// The row of this kind.
 pub(super) const ROW: KindRow = KindRow {
     name: "file",
@@ -155,6 +166,7 @@ pub(super) const ROW: KindRow = KindRow {
         .required(),
         DEDUP.row(),
         POLL.row(),
+        ACK_DIR.row(),
     ],
 };
 
@@ -167,7 +179,21 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<FilePlan> {
     let then = read_then(table, dir.as_deref());
     let dedup = table.optional(&DEDUP);
     let poll = table.or(&POLL, POLL_DEFAULT).max(POLL_MIN);
-    Some(FilePlan { dir: dir?, name, ready, split, then: then?, dedup, poll })
+    let ack_dir = table.spanned(&ACK_DIR);
+    if let Some(ack_dir) = &ack_dir {
+        let cause = match split {
+            Split::Ndjson => Some("only HL7 v2 has acknowledgments that could be written"),
+            _ if dir.as_ref() == Some(&ack_dir.value) => {
+                Some("the same directory as `dir`: acknowledgments would be taken as messages")
+            }
+            _ => None,
+        };
+        if let Some(cause) = cause {
+            table.error(Fault::new(W1011).because(cause), &ack_dir.span);
+        }
+    }
+    let ack_dir = ack_dir.map(|ack_dir| ack_dir.value);
+    Some(FilePlan { dir: dir?, name, ready, split, then: then?, dedup, poll, ack_dir })
 }
 
 /// Looking more often would keep a core busy with listing.

@@ -1,10 +1,10 @@
 //! Cutting a file into messages while it is read, piece by piece, in constant memory.
 
-use bytes::BytesMut;
+use bytes::Bytes;
 
 use super::Split;
 use crate::fault::{Fault, codes::W2404};
-use crate::hl7v2::batch::{self, REFUSED_BYTES};
+use crate::hl7v2::batch::{self, Held};
 
 pub(super) use crate::hl7v2::batch::Part;
 
@@ -19,15 +19,7 @@ pub(super) enum Splitter {
 /// Cuts at line feeds or not at all.
 pub(super) struct Plain {
     by_line: bool,
-    max: usize,
-    /// Bytes not given out yet, from the begin of a part on.
-    held: BytesMut,
-    /// Bytes of `held` that were looked at.
-    seen: usize,
-    /// Offset of the first byte of `held`.
-    offset: u64,
-    /// The part is larger than may be; its bytes past the kept ones are dropped.
-    dropping: bool,
+    held: Held,
 }
 
 impl Splitter {
@@ -37,8 +29,7 @@ impl Splitter {
             Split::Whole => false,
             Split::Lines | Split::Ndjson => true,
         };
-        let held = BytesMut::new();
-        Self::Plain(Plain { by_line, max, held, seen: 0, offset: 0, dropping: false })
+        Self::Plain(Plain { by_line, held: Held::new(max) })
     }
 
     /// Takes the next bytes of the file; gives the parts that end in them.
@@ -54,7 +45,7 @@ impl Splitter {
         match self {
             Self::Plain(plain) => {
                 plain.lines(parts);
-                plain.cut(plain.held.len(), parts);
+                plain.cut(plain.held.bytes().len(), parts);
             }
             Self::Batch(batch) => batch.finish(parts),
         }
@@ -67,61 +58,52 @@ impl Splitter {
             Self::Batch(batch) => batch.findings(),
         }
     }
+
+    /// Segments of the envelope behind the last message, after the end.
+    pub(super) fn trailers(&mut self) -> Vec<Bytes> {
+        match self {
+            Self::Plain(_) => Vec::new(),
+            Self::Batch(batch) => batch.trailers(),
+        }
+    }
 }
 
 impl Plain {
     fn push(&mut self, piece: &[u8], parts: &mut Vec<Part>) {
-        self.held.extend_from_slice(piece);
+        self.held.push(piece);
         self.lines(parts);
-        self.bound();
+        self.held.bound();
     }
 
     fn lines(&mut self, parts: &mut Vec<Part>) {
         if !self.by_line {
             return;
         }
-        while let Some(end) = memchr::memchr(b'\n', self.held.get(self.seen..).unwrap_or(&[])) {
-            self.cut(self.seen + end + 1, parts);
+        loop {
+            let seen = self.held.seen;
+            let rest = self.held.bytes().get(seen..).unwrap_or_default();
+            let Some(end) = memchr::memchr(b'\n', rest) else { break };
+            self.cut(seen + end + 1, parts);
         }
-        self.seen = self.held.len();
+        self.held.seen = self.held.bytes().len();
     }
 
     /// Gives out the first `end` bytes as a part; blank ones are passed over.
     fn cut(&mut self, end: usize, parts: &mut Vec<Part>) {
-        let offset = self.offset;
-        let taken = self.held.split_to(end.min(self.held.len()));
-        self.offset += taken.len() as u64;
-        self.seen = 0;
-        let too_large = std::mem::take(&mut self.dropping) || taken.len() > self.max;
-        let mut bytes = taken.freeze();
-        while self.by_line && matches!(bytes.last(), Some(b'\n' | b'\r')) {
-            bytes.truncate(bytes.len() - 1);
-        }
-        if bytes.iter().all(u8::is_ascii_whitespace) && !too_large {
+        let mut cut = self.held.cut(end);
+        if cut.is_blank() {
             return;
         }
-        let fault = too_large.then(|| Fault::new(W2404));
-        if too_large {
-            bytes.truncate(REFUSED_BYTES);
+        while self.by_line && matches!(cut.bytes.last(), Some(b'\n' | b'\r')) {
+            cut.bytes.truncate(cut.bytes.len() - 1);
         }
-        parts.push(Part { offset, bytes, fault });
-    }
-
-    /// Drops the bytes of a part that is larger than may be, all but its begin. What was
-    /// dropped still counts for offsets.
-    fn bound(&mut self) {
-        let keep = self.max.min(REFUSED_BYTES);
-        if self.held.len() <= self.max.max(4) && !self.dropping || self.held.len() <= keep + 8 {
-            return;
-        }
-        self.dropping = true;
-        // The last bytes stay: a line feed may be among them.
-        let tail = self.held.split_off(self.held.len() - 8);
-        let dropped = self.held.len() - keep;
-        self.held.truncate(keep);
-        self.held.extend_from_slice(&tail);
-        self.offset += dropped as u64;
-        self.seen = self.seen.saturating_sub(dropped).min(self.held.len());
+        let fault = cut.too_large.then(|| Fault::new(W2404));
+        parts.push(Part {
+            offset: cut.offset,
+            bytes: cut.bounded(),
+            fault,
+            envelope: Vec::new(),
+        });
     }
 }
 

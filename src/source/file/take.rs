@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+use super::acks::Acks;
 use super::split::{Part, Splitter};
 use super::watcher::blocking;
 use super::{FilePlan, Split};
@@ -49,8 +51,9 @@ pub(super) struct Report {
 struct Pass<'a> {
     taking: &'a Taking<'a>,
     flight: Flight<'a>,
-    /// Number and offset of the parts in flight.
-    places: std::collections::VecDeque<(u64, u64)>,
+    /// Number and offset of the parts in flight, and the envelope before each.
+    places: std::collections::VecDeque<(u64, u64, Vec<Bytes>)>,
+    acks: Option<Acks>,
     parent: Option<MessageId>,
     name: Arc<str>,
     next: u64,
@@ -61,7 +64,8 @@ struct Pass<'a> {
 /// taken is told apart when it is offered again.
 ///
 /// # Errors
-/// `W2402` when it cannot be read, `W2406` when a message could not be kept.
+/// `W2402` when it cannot be read, `W2406` when a message could not be kept, `W2408` when
+/// its acknowledgments cannot be written.
 pub(super) async fn file(taking: &Taking<'_>, path: &Path) -> Result<Option<Report>, Fault> {
     let unread = |error| Fault::new(W2402).caused_by::<std::io::Error>(error);
     let (files, owned) = (taking.ports.files.clone(), path.to_owned());
@@ -75,12 +79,20 @@ pub(super) async fn file(taking: &Taking<'_>, path: &Path) -> Result<Option<Repo
     let parent = (split != Split::Whole)
         .then(|| MessageId::new(taking.ports.clock.now(), taking.ports.entropy.bits()));
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    let name: Arc<str> = name.into();
+    let acks = match &taking.plan.ack_dir {
+        Some(directory) => {
+            Some(Acks::begin(taking.ports, directory, &name).await.map_err(unwritten)?)
+        }
+        None => None,
+    };
     let mut pass = Pass {
         taking,
         flight: Flight::default(),
         places: std::collections::VecDeque::new(),
+        acks,
         parent,
-        name: name.into(),
+        name,
         next: 0,
         report: Report::default(),
     };
@@ -100,8 +112,20 @@ pub(super) async fn file(taking: &Taking<'_>, path: &Path) -> Result<Option<Repo
     splitter.finish(&mut parts);
     pass.take(&mut parts).await?;
     pass.drain().await?;
-    pass.close(&splitter.findings());
+    let findings = splitter.findings();
+    pass.close(&findings);
+    let acked = match pass.acks.take() {
+        Some(acks) if pass.next > 0 => acks.finish(&splitter.trailers(), &findings).await,
+        // A file without a message has nobody to answer.
+        Some(acks) => acks.discard().await,
+        None => Ok(()),
+    };
+    acked.map_err(unwritten)?;
     Ok(Some(pass.report))
+}
+
+fn unwritten(error: std::io::Error) -> Fault {
+    Fault::new(W2408).caused_by(error)
 }
 
 async fn read(file: Arc<dyn File>, offset: u64, length: u64) -> std::io::Result<Vec<u8>> {
@@ -122,7 +146,7 @@ impl<'a> Pass<'a> {
             }
             let number = self.next;
             self.next += 1;
-            self.places.push_back((number + 1, part.offset));
+            self.places.push_back((number + 1, part.offset, part.envelope));
             let arrival = Arrival {
                 back: None,
                 origin: Some(Origin { digest: self.digest(number, &part.bytes), part: number }),
@@ -153,7 +177,11 @@ impl<'a> Pass<'a> {
     /// Waits for the oldest answer and notes it.
     async fn settle(&mut self) -> Result<(), Fault> {
         let answer = self.flight.next().await;
-        let place = self.places.pop_front().unwrap_or_default();
+        let (number, offset, envelope) = self.places.pop_front().unwrap_or_default();
+        let place = (number, offset);
+        if let Some(acks) = &mut self.acks {
+            acks.add(&envelope, &answer.replies).await.map_err(unwritten)?;
+        }
         match answer.taken {
             Taken::Committed(_) => self.report.committed += 1,
             Taken::Refused(fault) => {

@@ -19,6 +19,7 @@ fn plan(dir: &Path, change: impl FnOnce(&mut FilePlan)) -> SourcePlan {
         then: Then::Move(dir.join("done")),
         dedup: None,
         poll: Duration::from_secs(2),
+        ack_dir: None,
     };
     change(&mut plan);
     let common = Common { max_size: ByteSize(1000), ..Common::default() };
@@ -172,4 +173,34 @@ async fn a_missing_directory_is_for_the_operator() {
     let dir = tempfile::tempdir().unwrap();
     let fault = plan(dir.path(), |_| {}).bind(&ports()).await.err().unwrap();
     assert_eq!(fault.code().as_str(), "W2401");
+}
+
+#[tokio::test]
+async fn a_file_is_acknowledged_by_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in");
+    std::fs::create_dir(&input).unwrap();
+    let text = "FHS|^~\\&|LAB|L|||2026||||F7\rBHS|^~\\&|LAB||||||||B1\rMSH|1\rMSH|2\rBTS|3\r\
+        BHS|^~\\&|LAB||||||||B2\rMSH|3\rBTS|1\rFTS|2\r";
+    std::fs::write(input.join("a.hl7"), text).unwrap();
+    let acks = dir.path().join("acks");
+    let plan = plan(dir.path(), |plan| plan.ack_dir = Some(acks.clone()));
+    run(&plan, 1).await;
+    assert_eq!(names(&acks), ["a.hl7.ack"]);
+    let told = std::fs::read_to_string(acks.join("a.hl7.ack")).unwrap();
+    let lines: Vec<&str> = told.split('\r').collect();
+    assert!(lines[0].starts_with("FHS|^~\\&|||LAB|L|") && lines[0].ends_with("|F7"), "{told}");
+    assert!(lines[1].starts_with("BHS|") && lines[1].ends_with(".1|B1"), "{told}");
+    assert_eq!(lines[2..5], ["ACK MSH|1", "ACK MSH|2", "BTS|2"]);
+    assert!(lines[5].ends_with(".2|B2"), "{told}");
+    assert_eq!(lines[6..], ["ACK MSH|3", "BTS|1", "FTS|2|W2051 BTS-1", ""]);
+
+    // The next file of the name does not replace what nobody has read yet; a file without a
+    // message is not answered.
+    std::fs::write(input.join("a.hl7"), "MSH|9\r").unwrap();
+    run(&plan, 1).await;
+    assert_eq!(names(&acks), ["a.hl7.ack", "a.hl7.ack.1"]);
+    std::fs::write(input.join("b.hl7"), "\r\n").unwrap();
+    run(&plan, 1).await;
+    assert_eq!(names(&acks), ["a.hl7.ack", "a.hl7.ack.1"]);
 }

@@ -60,6 +60,9 @@ pub(in crate::source) async fn bind(
     if let Then::Move(target) = &plan.then {
         ports.files.create_dir(target).map_err(|error| directory(target, error))?;
     }
+    if let Some(target) = &plan.ack_dir {
+        ports.files.create_dir(target).map_err(|error| directory(target, error))?;
+    }
     let (plan, common, ports) = (plan.clone(), common.clone(), ports.clone());
     Ok(Box::new(FileBound { plan, common, ports }))
 }
@@ -192,7 +195,7 @@ impl Watcher {
                 Ok(Some(taken)) => taken,
                 Ok(None) => return Ok(()),
                 Err(fault) => {
-                    let kept_back = fault.code() == W2406;
+                    let kept_back = matches!(fault.code(), W2406 | W2408);
                     self.tell(path, fault);
                     return if kept_back { Err(()) } else { Ok(()) };
                 }
@@ -307,7 +310,7 @@ fn marker_of<'n>(path: &Path, ending: &str, names: &'n [PathBuf]) -> Option<&'n 
 }
 
 /// A name in `target` that nothing has: an earlier file of the same name is not replaced.
-fn free_name(files: &dyn Files, target: &Path, path: &Path) -> io::Result<PathBuf> {
+pub(super) fn free_name(files: &dyn Files, target: &Path, path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().unwrap_or_default();
     let taken = files.list(target)?;
     for copy in 0..COPIES_MAX {
