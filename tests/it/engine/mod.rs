@@ -4,6 +4,7 @@ mod alerts;
 mod answers;
 mod bench;
 mod flow;
+mod held;
 mod operate;
 mod outage;
 mod reload;
