@@ -17,7 +17,9 @@ use bytes::Bytes;
 
 pub use envelope::Envelope;
 pub use held::{Cut, Held};
-pub use join::{FRAGMENTS_MAX, Joined, Joiner};
+pub use join::{
+    Ended, FRAGMENT_BYTES_MAX, FRAGMENTS_MAX, Joined, Joiner, Offer, Offered, incomplete, is_fragment,
+};
 pub use stream::{BETWEEN_BYTES_MAX, Part, REFUSED_BYTES, Reader, Splitter};
 
 use super::delimiters::Delimiters;
