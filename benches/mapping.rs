@@ -8,7 +8,7 @@ use bytes::Bytes;
 use divan::{Bencher, black_box};
 use weir::base::{ChannelName, DestinationName, MessageId, Timestamp};
 use weir::channel::{
-    Accept, AckMode, Arrival, ChannelRules, ConsentRules, DestinationRules, OnDeny, OnReject,
+    Accept, AckMode, Arrival, ChannelRules, ConsentRules, DestinationRules, Encoding, OnDeny, OnReject,
     OnUnknown, RetryPlan, Surroundings, process,
 };
 use weir::consent::{ConsentBook, Directive, Policy};
@@ -106,6 +106,7 @@ fn rules(mapping: Option<Mapping>) -> ChannelRules {
         input: ContentKind::Hl7,
         accept: Accept::default(),
         charset: None,
+        encoding: Encoding::Er7,
         filter: None,
         validate: None,
         tolerance: weir::hl7v2::Tolerances::USUAL,

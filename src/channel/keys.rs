@@ -3,6 +3,8 @@
 
 use std::sync::{Arc, LazyLock};
 
+use sha2::{Digest as _, Sha256};
+
 use super::{ChannelRules, Parsed};
 use crate::message::{Content, LaneKey, PatientKey, SearchKey};
 
@@ -114,4 +116,15 @@ pub(super) fn duplicate(
     value.push(0);
     value.extend_from_slice(digest);
     Some(hash("duplicate", &value))
+}
+
+/// The key by which a repetition of a message is known; none without a control ID.
+#[must_use]
+pub fn duplicate_key(
+    rules: &ChannelRules,
+    parsed: &Parsed,
+    bytes: &[u8],
+    hash: &dyn Fn(&str, &[u8]) -> [u8; 16],
+) -> Option<[u8; 16]> {
+    duplicate(rules, parsed, &Sha256::digest(bytes).into(), hash)
 }

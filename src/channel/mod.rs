@@ -30,15 +30,15 @@ pub use alert::{
     Watch, within,
 };
 pub use breaker::{Breaker, BreakerPlan, BreakerState};
-pub use keys::{SearchName, search_hash_domain};
+pub use keys::{SearchName, duplicate_key, search_hash_domain};
 pub use parse::{Parsed, parse, parse_as};
 pub use prepare::remake;
 pub use process::{Arrival, Left, Processed, Surroundings, process, receive, reject, wreck};
 pub use redecide::{Redecision, redecide, same_decision};
-pub use reply::{Reply, application, refuse};
+pub use reply::{Reply, accept, amended, application, refuse};
 pub use retry::{RetryPlan, Settlement, settle};
 pub use rules::{
-    Accept, AckMode, ChannelRules, ConsentRules, DestinationRules, FilterRule, OnDeny, OnReject,
+    Accept, AckMode, ChannelRules, ConsentRules, DestinationRules, Encoding, FilterRule, OnDeny, OnReject,
     OnUnknown,
 };
 pub use validate::{OnFail, RULE_PREFIX, SiteRule, ValidateRules};

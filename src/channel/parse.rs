@@ -25,6 +25,8 @@ pub struct Parsed {
     pub control_id: Option<Phi<String>>,
     /// MSH-3 and MSH-4 as they came.
     pub sender: Phi<String>,
+    /// It came in the XML encoding of HL7 v2, and is answered in it.
+    pub xml: bool,
 }
 
 impl Parsed {
@@ -60,7 +62,8 @@ pub fn parse(kind: ContentKind, bytes: Bytes) -> Result<Parsed, Fault> {
     parse_as(kind, bytes, None)
 }
 
-/// As [`parse`], HL7 v2 in this character set whatever MSH-18 says.
+/// As [`parse`], HL7 v2 in this character set whatever MSH-18 says. A document in the XML
+/// encoding says itself how its bytes become text.
 ///
 /// # Errors
 /// The fault of the parser, `W2..`; `W6015` for content that was removed.
@@ -70,6 +73,9 @@ pub fn parse_as(
     charset: Option<hl7v2::Charset>,
 ) -> Result<Parsed, Fault> {
     match kind {
+        ContentKind::Hl7 if hl7v2::xml::is_document(&bytes) => {
+            hl7v2::xml::read(&bytes).map(|message| Parsed { xml: true, ..hl7(message) })
+        }
         ContentKind::Hl7 => hl7v2::Message::parse_as(bytes, charset).map(hl7),
         ContentKind::FhirJson => Doc::parse_json(bytes).map(fhir),
         ContentKind::Raw => Ok(Parsed {
@@ -78,6 +84,7 @@ pub fn parse_as(
             version: "".into(),
             control_id: None,
             sender: Phi::default(),
+            xml: false,
         }),
         ContentKind::Removed => Err(Fault::new(W6015)),
     }
@@ -97,6 +104,7 @@ fn hl7(message: hl7v2::Message) -> Parsed {
         version,
         control_id,
         sender: Phi::new(sender),
+        xml: false,
         content: Content::Hl7(message),
     }
 }
@@ -122,6 +130,7 @@ fn fhir(doc: Doc) -> Parsed {
         version: "".into(),
         control_id: None,
         sender: Phi::default(),
+        xml: false,
         content: Content::Fhir(doc),
     }
 }

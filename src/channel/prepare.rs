@@ -11,8 +11,9 @@ use super::{
 use crate::audit;
 use crate::base::ChannelName;
 use crate::consent::{self, Facts};
-use crate::fault::codes::W9001;
+use crate::fault::codes::{W2052, W9001};
 use crate::fault::{Fault, Place};
+use crate::hl7v2::batch;
 use crate::mapping::{Mapped, Mapping};
 use crate::message::{
     Body, Content, Decision, Fate, FaultRecord, Leaf, MessageRecord, Stage, Step, Trail, Verdict,
@@ -276,6 +277,10 @@ pub fn remake(
     around: &mut Surroundings<'_>,
 ) -> Result<(Fate, Vec<Leaf>), Fault> {
     let original = &record.original;
+    if record.fault.as_ref().is_some_and(|fault| *fault.code == *W2052.as_str()) {
+        // Half of a message would look like a whole one.
+        return Err(batch::incomplete());
+    }
     let parsed = super::parse_as(original.kind, original.bytes.clone(), rules.charset)?;
     let arrival = Arrival {
         id: record.id,

@@ -18,7 +18,8 @@ use crate::fault::{Fault, Place};
 use crate::hl7v2::Tolerances;
 use crate::hl7v2::ack::AckCode;
 use crate::message::{
-    Body, Content, Fate, FaultRecord, LaneKey, Leaf, MessageRecord, Owed, Peer, Stage, Trail,
+    Body, Content, ContentKind, Fate, FaultRecord, LaneKey, Leaf, MessageRecord, Owed, Peer, Stage,
+    Trail,
 };
 use crate::seal::Keyring;
 
@@ -112,13 +113,19 @@ fn run(
     let digest: [u8; 32] = Sha256::digest(&arrival.bytes).into();
     let stamp = (arrival.id, around.now);
     let begin = (around.monotonic)();
-    let parsed = match super::parse_as(rules.input, arrival.bytes.clone(), rules.charset) {
+    let fits = match rules.input {
+        ContentKind::Hl7 => rules.encoding.check(&arrival.bytes),
+        ContentKind::FhirJson | ContentKind::Raw => Ok(()),
+    };
+    let parsed = fits
+        .and_then(|()| super::parse_as(rules.input, arrival.bytes.clone(), rules.charset));
+    let parsed = match parsed {
         Ok(parsed) => parsed,
         Err(fault) => {
             let fault = fault.at(Place::channel(rules.name.shared()));
             let mut record = blank(rules, &arrival, digest);
-            let reply =
-                reply::unparsed(rules.input, &arrival.bytes, AckCode::AR, fault.clone(), stamp);
+            let form = (rules.input, rules.encoding);
+            let reply = reply::unparsed(form, &arrival.bytes, AckCode::AR, fault.clone(), stamp);
             refused(&mut record, rules, &arrival, &fault, &reply);
             return Processed { record, reply, read_past: Tolerances::NONE, left: Left::default() };
         }
@@ -319,7 +326,10 @@ pub fn wreck(
     record.leaves.push(accepted(rules, arrival, digest));
     let stamp = (arrival.id, now);
     let reply = match answer {
-        true => reply::unparsed(rules.input, &arrival.bytes, AckCode::AA, fault, stamp),
+        true => {
+            let form = (rules.input, rules.encoding);
+            reply::unparsed(form, &arrival.bytes, AckCode::AA, fault, stamp)
+        }
         false => Reply::silent(true, Some(fault)),
     };
     record.ack = Arc::from(reply.code_text());
@@ -334,7 +344,8 @@ pub fn reject(rules: &ChannelRules, arrival: &Arrival, fault: Fault, now: Timest
     let digest: [u8; 32] = Sha256::digest(&arrival.bytes).into();
     let mut record = blank(rules, arrival, digest);
     let stamp = (arrival.id, now);
-    let reply = reply::unparsed(rules.input, &arrival.bytes, AckCode::AR, fault.clone(), stamp);
+    let form = (rules.input, rules.encoding);
+    let reply = reply::unparsed(form, &arrival.bytes, AckCode::AR, fault.clone(), stamp);
     refused(&mut record, rules, arrival, &fault, &reply);
     Processed { record, reply, read_past: Tolerances::NONE, left: Left::default() }
 }
@@ -344,12 +355,12 @@ mod tests {
     use super::*;
     use crate::base::{ChannelName, DestinationName};
     use crate::channel::{
-        Accept, AckMode, ConsentRules, DestinationRules, OnReject, OnUnknown, RetryPlan,
+        Accept, AckMode, ConsentRules, DestinationRules, Encoding, OnReject, OnUnknown, RetryPlan,
     };
     use crate::consent::Directive;
     use crate::fault::codes::W9002;
     use crate::hl7v2::Tolerance;
-    use crate::message::{ContentKind, PatientKey, Revision, State};
+    use crate::message::{PatientKey, Revision, State};
 
     struct NoConsents;
 
@@ -378,6 +389,7 @@ mod tests {
             accept: Accept::default(),
             tolerance: Tolerances::USUAL,
             charset: None,
+            encoding: Encoding::Er7,
             filter: None,
             validate: None,
             consent: ConsentRules {
@@ -560,6 +572,37 @@ mod tests {
         assert!(!said.contains("ller"));
         rules.charset = Some(crate::hl7v2::Charset::named(b"windows-1252"));
         assert_eq!(note(&rules), "");
+    }
+
+    #[test]
+    fn xml_is_taken_where_the_channel_says_so() {
+        let xml = crate::hl7v2::xml::write(
+            &crate::hl7v2::Message::parse(Bytes::from_static(ADT)).unwrap(),
+        );
+        let xml: &'static [u8] = Vec::leak(xml.unwrap().into_bytes());
+        let mut rules = rules(ContentKind::Hl7);
+        let mut check = |encoding, bytes: &'static [u8], answer: &str, code: Option<&str>| {
+            rules.encoding = encoding;
+            let taken = run(&rules, bytes);
+            let body = String::from_utf8(taken.reply.body.unwrap().to_vec()).unwrap();
+            assert!(body.contains(answer), "{encoding:?}: {body}");
+            let found = taken.reply.fault.map(|fault| fault.code().as_str());
+            assert_eq!(found, code, "{encoding:?}");
+            let owed = taken.record.owed.first().map(|owed| &owed.fate);
+            if let (None, Some(Fate::Deliver(sent))) = (code, owed) {
+                assert_eq!(sent.bytes, ADT, "it goes on with delimiters");
+                assert_eq!(taken.record.original.bytes, bytes, "and is kept as it came");
+            }
+        };
+        check(Encoding::Er7, ADT, "MSA|AA|C1", None);
+        check(Encoding::Any, ADT, "MSA|AA|C1", None);
+        check(Encoding::Any, xml, "<MSA.2>C1</MSA.2>", None);
+        check(Encoding::Xml, xml, "<MSA.1>AA</MSA.1>", None);
+        check(Encoding::Xml, ADT, "MSA|AR|C1", Some("W2070"));
+        check(Encoding::Er7, xml, "MSA|AR|", Some("W2002"));
+        let cut = &xml[..xml.len() - 5];
+        check(Encoding::Any, cut, "<MSA.2>C1</MSA.2>", Some("W2070"));
+        check(Encoding::Er7, cut, "MSA|AR|", Some("W2002"));
     }
 
     #[test]

@@ -10,10 +10,10 @@
 
 use bytes::Bytes;
 
-use super::{AckMode, Parsed};
+use super::{AckMode, Encoding, Parsed};
 use crate::base::{MessageId, Timestamp};
 use crate::fault::Fault;
-use crate::hl7v2;
+use crate::hl7v2::{self, xml};
 use crate::hl7v2::ack::{self, AckCode, Condition, Mode, Outcome, Plan, Stage};
 use crate::message::{Content, ContentKind};
 
@@ -81,6 +81,7 @@ pub(super) fn build(
     match code(mode, message, answer) {
         Some(code) => {
             let body = ack::build(message, code, fault.as_ref(), stamp.1, &control(stamp.0));
+            let body = if parsed.xml { in_xml(body) } else { body };
             let plan = effective(mode, message);
             let application = accepted && code.is_commit() && plan.application != Condition::Never;
             Reply { accepted, code: Some(code), body: Some(body), fault, application }
@@ -89,9 +90,10 @@ pub(super) fn build(
     }
 }
 
-/// The answer to bytes that could not be parsed: `AR` with the reason, for HL7 v2.
+/// The answer to bytes that could not be parsed: `AR` with the reason, for HL7 v2. XML is
+/// answered in XML where the channel takes it.
 pub(super) fn unparsed(
-    kind: ContentKind,
+    (kind, encoding): (ContentKind, Encoding),
     bytes: &[u8],
     code: AckCode,
     fault: Fault,
@@ -101,7 +103,16 @@ pub(super) fn unparsed(
     if kind != ContentKind::Hl7 {
         return Reply::silent(accepted, Some(fault));
     }
-    let body = ack::build_unparsed(bytes, code, &fault, stamp.1, &control(stamp.0));
+    let (control, now) = (control(stamp.0), stamp.1);
+    let body = if encoding != Encoding::Er7 && xml::is_document(bytes) {
+        let body = match xml::head(bytes) {
+            Some(head) => ack::build(&head, code, Some(&fault), now, &control),
+            None => ack::build_unparsed(b"", code, &fault, now, &control),
+        };
+        in_xml(body)
+    } else {
+        ack::build_unparsed(bytes, code, &fault, now, &control)
+    };
     Reply { accepted, code: Some(code), body: Some(body), fault: Some(fault), application: false }
 }
 
@@ -116,7 +127,20 @@ pub fn refuse(
 ) -> Reply {
     match super::parse(kind, bytes.clone()) {
         Ok(parsed) => build(mode, &parsed, Answer::Error, Some(fault), (id, now)),
-        Err(_) => unparsed(kind, bytes, AckCode::AE, fault, (id, now)),
+        Err(_) => unparsed((kind, Encoding::Any), bytes, AckCode::AE, fault, (id, now)),
+    }
+}
+
+/// Accepts a message that only says something about the link: there is nothing to keep.
+#[must_use]
+pub fn accept(
+    (mode, kind): (AckMode, ContentKind),
+    bytes: &Bytes,
+    stamp: (MessageId, Timestamp),
+) -> Reply {
+    match super::parse(kind, bytes.clone()) {
+        Ok(parsed) => build(mode, &parsed, Answer::Accept, None, stamp),
+        Err(fault) => Reply::silent(false, Some(fault)),
     }
 }
 
@@ -139,8 +163,29 @@ pub fn application(
     let code = plan.answer(Stage::Application, outcome)?;
     let asks = Some((if asks { "AL" } else { "NE" }, "NE"));
     let body = ack::build_asking(message, (code, fault.as_ref()), now, &control(id), asks);
+    let body = if parsed.xml { in_xml(body) } else { body };
     let accepted = fault.is_none();
     Some(Reply { accepted, code: Some(code), body: Some(body), fault, application: false })
+}
+
+/// An answer in the XML encoding.
+fn in_xml(body: Bytes) -> Bytes {
+    let written = hl7v2::Message::parse(body.clone()).and_then(|ack| xml::write(&ack));
+    // What was just built can be read.
+    written.map_or(body, Bytes::from)
+}
+
+/// Puts bytes into a field of MSA of an answer, in whichever encoding it is: for what only
+/// the engine knows of the answer.
+#[must_use]
+pub fn amended(body: &Bytes, field: usize, raw: &[u8]) -> Bytes {
+    let is_xml = xml::is_document(body);
+    let changed = || {
+        let mut ack = if is_xml { xml::read(body)? } else { hl7v2::Message::parse(body.clone())? };
+        ack.set_raw(&hl7v2::Path::parse(&format!("MSA-{field}"))?, raw)?;
+        if is_xml { xml::write(&ack).map(Bytes::from) } else { Ok::<_, Fault>(ack.write()) }
+    };
+    changed().unwrap_or_else(|_| body.clone())
 }
 
 fn control(id: MessageId) -> String {

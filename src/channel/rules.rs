@@ -8,7 +8,9 @@ use std::sync::Arc;
 use super::RetryPlan;
 use crate::base::{ChannelName, DestinationName};
 use crate::consent::Policy;
-use crate::hl7v2::{Charset, Tolerances};
+use crate::fault::Fault;
+use crate::fault::codes::{W2002, W2070};
+use crate::hl7v2::{Charset, Tolerances, xml};
 use crate::mapping::{Condition, Mapping, ValuePath};
 use crate::message::{ContentKind, Revision};
 use crate::seal::SealRule;
@@ -30,6 +32,8 @@ pub struct ChannelRules {
     pub tolerance: Tolerances,
     /// Character set of HL7 v2 messages; `None`: as MSH-18 says.
     pub charset: Option<Charset>,
+    /// Encodings of HL7 v2 messages that the channel takes.
+    pub encoding: Encoding,
     /// Condition a message must meet to go anywhere.
     pub filter: Option<FilterRule>,
     /// `[validate]`; none where messages are not checked.
@@ -44,6 +48,34 @@ pub struct ChannelRules {
     pub index: Vec<(Arc<str>, ValuePath)>,
     /// Which acknowledgments are sent.
     pub ack_mode: AckMode,
+}
+
+/// Encodings of HL7 v2 messages that a channel takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encoding {
+    /// Delimiters: ER7.
+    #[default]
+    Er7,
+    /// XML: `urn:hl7-org:v2xml`.
+    Xml,
+    /// Both, as the first bytes of a message say.
+    Any,
+}
+
+impl Encoding {
+    /// Checks that a message that begins like this is taken.
+    ///
+    /// # Errors
+    /// `W2002` for XML where delimiters are taken, `W2070` for the reverse.
+    pub fn check(self, bytes: &[u8]) -> Result<(), Fault> {
+        match (self, xml::is_document(bytes)) {
+            (Self::Er7, true) => Err(Fault::new(W2002).because("it looks like XML").remedy(
+                "Set `encoding = \"any\"` in `[source]` where the sender is to send HL7 v2 XML.",
+            )),
+            (Self::Xml, false) => Err(Fault::new(W2070).because("this channel takes XML only")),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A condition with the place where it stands, such as `channels/lab.toml:17`.

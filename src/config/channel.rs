@@ -176,6 +176,7 @@ impl<'t> Maker<'t> {
             accept: Accept(source.common.accept.clone()),
             tolerance: source.common.tolerance,
             charset: source.common.charset.set(),
+            encoding: source.common.encoding,
             filter,
             validate: validate.map(|found| found.rules),
             consent: consent.rules,

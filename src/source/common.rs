@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::json;
 
 use crate::base::{ByteSize, limits};
+use crate::channel::Encoding;
 use crate::fault::{Fault, codes::W1021};
 use crate::hl7v2::{self, Tolerance, Tolerances};
 use crate::ports::tls::{self, TlsServerPlan};
-use crate::settings::{IpNet, Key, KeyRow, Setting, Shape, Table, Value, Wrong, nearest};
+use crate::settings::{IpNet, Key, KeyRow, Setting, Shape, Table, Value, Word, Wrong, nearest};
 
 const ACCEPT: Key<Vec<Arc<str>>> = Key::new(
     "accept",
@@ -25,6 +26,13 @@ const CHARSET: Key<Charset> = Key::new(
     "Character set of messages: as MSH-18 says, or always this one.",
 )
 .default("msh18");
+const ENCODING: Key<Encoding> = Key::new(
+    "encoding",
+    "`er7`, `xml` or `any`",
+    "Encodings of HL7 v2 messages taken: delimiters, HL7 v2 XML, or as each message begins; \
+     XML is answered in XML, and goes on with delimiters.",
+)
+.default("er7");
 const ALLOW: Key<Vec<IpNet>> =
     Key::new("allow", "a list of networks such as `10.20.0.0/16`", "Networks that may connect.")
         .default("any");
@@ -39,7 +47,7 @@ const TOLERANCE: Key<Leniency> = Key::new(
 .default("[\"usual\"]");
 
 /// Keys of every kind of source.
-pub const KEYS: &[KeyRow] = &[ACCEPT.row(), MAX_SIZE.row(), CHARSET.row(), TOLERANCE.row()];
+pub const KEYS: &[KeyRow] = &[ACCEPT.row(), MAX_SIZE.row(), CHARSET.row(), TOLERANCE.row(), ENCODING.row()];
 
 /// Key `allow` of kinds that listen.
 pub(super) const ALLOW_ROW: KeyRow = ALLOW.row();
@@ -129,6 +137,11 @@ impl Charset {
     }
 }
 
+impl Word for Encoding {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("er7", Self::Er7), ("xml", Self::Xml), ("any", Self::Any)];
+}
+
 /// The keys every kind of source has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Common {
@@ -144,6 +157,8 @@ pub struct Common {
     pub charset: Charset,
     /// Deviations of HL7 v2 messages that are read past.
     pub tolerance: Tolerances,
+    /// Encodings of HL7 v2 messages taken.
+    pub encoding: Encoding,
 }
 
 impl Default for Common {
@@ -155,6 +170,7 @@ impl Default for Common {
             max_size: limits::FRAME_BYTES_DEFAULT,
             charset: Charset::Msh18,
             tolerance: Tolerances::USUAL,
+            encoding: Encoding::Er7,
         }
     }
 }
@@ -166,6 +182,7 @@ impl Common {
             accept: table.or(&ACCEPT, Vec::new()),
             charset: table.or(&CHARSET, Charset::Msh18),
             tolerance: table.or(&TOLERANCE, Leniency(Tolerances::USUAL)).0,
+            encoding: table.or(&ENCODING, Encoding::Er7),
             ..Self::default()
         };
         if let Some(size) = table.spanned(&MAX_SIZE) {

@@ -21,8 +21,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::channel::Encoding;
 use crate::fault::Fault;
-use crate::fault::codes::W1040;
+use crate::fault::codes::{W1011, W1040};
 use crate::ports::Ports;
 use crate::settings::{Key, KeyRow, KindRow, Table, nearest};
 
@@ -151,6 +152,17 @@ pub fn read(mut table: Table<'_>) -> Option<SourcePlan> {
     };
     let common = Common::read(&mut table, kind.listens);
     let own = (kind.read)(&mut table);
+    if let (Some(SourceKind::File(plan)), Some(span)) = (&own, table.key_span("encoding")) {
+        let cause = match (common.encoding, plan.split) {
+            (Encoding::Er7, _) | (_, Split::Whole) => None,
+            (_, Split::Hl7Batch) => Some("a batch holds messages with delimiters only"),
+            (_, Split::Lines) => Some("a document has many lines; use `split = \"whole\"`"),
+            (_, Split::Ndjson) => Some("`split = \"ndjson\"` takes JSON"),
+        };
+        if let Some(cause) = cause {
+            table.error(Fault::new(W1011).because(cause), &span);
+        }
+    }
     table.finish();
     Some(SourcePlan { common, kind: own? })
 }

@@ -15,7 +15,7 @@ pub(super) use refs::{Links, same_reference, type_of as refs_type};
 use super::code::{Code, Match};
 use super::time::{Range, moment};
 use crate::fhir::{Doc, Node};
-use crate::hl7v2::Message;
+use crate::hl7v2::{Message, xml};
 use crate::message::{Body, Content, ContentKind};
 
 /// Most different items looked at; what is beyond them counts as unknown, so that a Bundle
@@ -125,6 +125,9 @@ impl Facts {
     pub fn of_body(body: &Body) -> Self {
         let bytes = body.bytes.clone();
         let parsed = match body.kind {
+            ContentKind::Hl7 if xml::is_document(&bytes) => {
+                xml::read(&bytes).map(Content::Hl7).ok()
+            }
             ContentKind::Hl7 => Message::parse(bytes).map(Content::Hl7).ok(),
             ContentKind::FhirJson => Doc::parse_json(bytes).map(Content::Fhir).ok(),
             ContentKind::Raw | ContentKind::Removed => None,

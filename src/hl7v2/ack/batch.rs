@@ -34,7 +34,7 @@ pub fn build_batch(
         writer.segment(file);
     }
     let mut done = 0;
-    let mut answer = |range: std::ops::Range<usize>, writer: &mut BatchWriter| {
+    let answer = |range: std::ops::Range<usize>, writer: &mut BatchWriter| {
         for answers in answers.get(range).unwrap_or_default() {
             writer.answers(answers);
         }

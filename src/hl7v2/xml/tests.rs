@@ -139,6 +139,33 @@ fn what_is_no_message_is_refused() {
 }
 
 #[test]
+fn documents_are_known_by_their_begin_and_headers_read_alone() {
+    for (bytes, expected) in [
+        (&b"<ADT_A01>"[..], true),
+        (b"\xef\xbb\xbf \r\n<", true),
+        (b"\xff\xfe<\0A\0", true),
+        (b"\xfe\xff\0<", true),
+        (b"MSH|<", false),
+        (b"", false),
+        (b"\xff\xfeM\0", false),
+    ] {
+        assert_eq!(is_document(bytes), expected, "{bytes:?}");
+    }
+    let xml = write(&message(TEXT.as_bytes())).unwrap();
+    let control = |text: &str| {
+        super::head(text.as_bytes()).map(|m| m.header().control_id().text().into_owned())
+    };
+    let whole = message(TEXT.as_bytes()).header().control_id().text().into_owned();
+    assert_eq!(control(&xml).as_ref(), Some(&whole));
+    let end = xml.find("</MSH>").unwrap() + "</MSH>".len();
+    assert_eq!(control(&xml[..end]).as_ref(), Some(&whole), "the rest is missing");
+    assert_eq!(control(&format!("{}<PID></", &xml[..end])).as_ref(), Some(&whole));
+    for broken in ["", "<", "<A>", "<A><MSH>", "<A><MSH/></A>x", "no XML", "<A><PID/><MSH/></A>"] {
+        assert!(control(broken).is_none_or(|id| id.is_empty()), "{broken}");
+    }
+}
+
+#[test]
 fn what_was_edited_counts_more_than_instructions() {
     let xml = write(&message(TEXT.as_bytes())).unwrap();
     assert!(xml.contains("C:\\temp"));
