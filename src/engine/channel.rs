@@ -10,8 +10,10 @@ use tokio::sync::{Notify, watch};
 use super::application::Applications;
 use super::core::{Core, Disk};
 use super::meters::{ChannelMeters, DestinationMeters};
+use super::fragments::Fragments;
 use super::rate::Bucket;
 use super::receipt::Backlog;
+use super::sequence::Links;
 use super::task::Task;
 use crate::base::{ChannelName, DestinationName, Timestamp};
 use crate::channel::{Breaker, BreakerPlan};
@@ -81,6 +83,10 @@ pub(crate) struct Channel {
     /// What that is.
     pub(crate) backlog: Backlog,
     pub(crate) applications: Applications,
+    /// Messages that came in part.
+    pub(crate) fragments: Fragments,
+    /// Numbers of the messages of each sender.
+    pub(crate) links: Links,
     /// Why it could not start.
     pub(crate) failure: RwLock<Option<Fault>>,
     pub(crate) address: RwLock<Option<std::net::SocketAddr>>,
@@ -184,6 +190,8 @@ impl Channel {
             processor: Mutex::new(None),
             backlog: Backlog::default(),
             applications: Applications::default(),
+            fragments: Fragments::default(),
+            links: Links::default(),
             failure: RwLock::default(),
             address: RwLock::default(),
             gate: tokio::sync::Mutex::new(()),

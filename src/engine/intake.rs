@@ -21,7 +21,7 @@ use super::application::{self, Late};
 use super::batch::{Unpacked, unpacked};
 use super::channel::{Channel, Live, Pressure};
 use super::commit::{self, Enduring, Flight, Hold, Written};
-use super::{panics, receipt};
+use super::{panics, receipt, sequence};
 use crate::base::{MessageId, Timestamp};
 use crate::channel::{self, ChannelRules, Processed, Reply};
 use crate::fault::codes::{W6903, W6910, W9002};
@@ -30,7 +30,7 @@ use crate::hl7v2::ack::AckCode;
 use crate::hl7v2::Tolerances;
 use crate::message::MessageRecord;
 use crate::observe::happened;
-use crate::source::{self, AckWhen, Answer, Back, Intake, SourceKind, Taken};
+use crate::source::{self, AckWhen, Answer, Back, Intake, Sequence, SourceKind, Taken};
 
 /// How long a repetition is told from a new message. Senders repeat within minutes; a
 /// sender that was down over a weekend starts with what it holds to be unanswered.
@@ -51,7 +51,8 @@ impl Intake for Door {
     async fn take(&self, arrival: source::Arrival) -> Answer {
         match unpacked(&self.0, &arrival) {
             Unpacked::One => self.take_one(arrival).await,
-            Unpacked::Batch(batch, parts) => self.take_batch(&batch, parts).await,
+            // On the heap, as all that is rare here: each message in flight holds room for it.
+            Unpacked::Batch(batch, parts) => Box::pin(self.take_batch(&batch, parts)).await,
             Unpacked::Refused(fault) => self.reject(&arrival, fault).await,
         }
     }
@@ -75,8 +76,19 @@ impl Door {
         self.commit(live, processed, hold, None).await
     }
 
-    /// Takes one message.
+    /// Takes one message, or what a sender says about the link.
     pub(super) async fn take_one(&self, arrival: source::Arrival) -> Answer {
+        let live = self.0.live();
+        match sequence::wanted(&live) {
+            Sequence::Off => self.take_fragments(arrival).await,
+            Sequence::Check | Sequence::Require => {
+                Box::pin(self.take_numbered(&live, arrival)).await
+            }
+        }
+    }
+
+    /// Takes one message that is whole.
+    pub(super) async fn take_plain(&self, arrival: source::Arrival) -> Answer {
         let channel = &*self.0;
         let live = channel.live();
         live.meters.bytes.add(arrival.bytes.len() as u64);
@@ -100,7 +112,7 @@ impl Door {
     }
 }
 
-fn stamp(channel: &Channel, arrival: &source::Arrival, now: Timestamp) -> channel::Arrival {
+pub(super) fn stamp(channel: &Channel, arrival: &source::Arrival, now: Timestamp) -> channel::Arrival {
     channel::Arrival {
         id: channel.core.new_id(now),
         received: arrival.received,
@@ -136,6 +148,12 @@ fn answer(taken: Taken, reply: Reply) -> Answer {
 }
 
 impl Door {
+    /// Answers that a message could not be kept, for no fault of its own.
+    pub(super) fn not_kept(&self, live: &Live, arrival: &source::Arrival, fault: Fault) -> Answer {
+        let now = self.0.core.now();
+        turn_away(&self.0, live, &stamp(&self.0, arrival, now), fault, now)
+    }
+
     /// Waits in line for room, then keeps the message; refuses when there is none in time.
     async fn wait_and_keep(
         &self,
@@ -216,7 +234,7 @@ impl Door {
     }
 
     /// Commits what was decided and answers.
-    async fn commit(
+    pub(super) async fn commit(
         &self,
         live: Arc<Live>,
         processed: Processed,

@@ -12,7 +12,7 @@ use super::actions::Actor;
 use super::adopt::{self, Stranded};
 use super::channel::{Channel, Live, Outlet};
 use super::running::Engine;
-use super::{receipt, serve};
+use super::{fragments, receipt, serve};
 use crate::audit;
 use crate::base::ChannelName;
 use crate::config::{self, Changes, ChannelPlan, Plan};
@@ -98,6 +98,7 @@ impl Engine {
                     let channel = Arc::new(Channel::new(core.clone(), plan));
                     channel.load_paused()?;
                     receipt::recover(&channel)?;
+                fragments::recover(&channel)?;
                     self.add(channel, bound);
                 }
             }
@@ -129,6 +130,10 @@ impl Engine {
         let gone = |c: &&Arc<Channel>| next.channel(c.name.as_str()).is_none();
         if let Some(busy) = losing.iter().filter(gone).find(|c| c.backlog.left() > 0) {
             let why = "messages were acknowledged on receipt and are not processed yet";
+            return Err(Fault::new(W6021).at(Place::channel(busy.name.shared())).because(why));
+        }
+        if let Some(busy) = losing.iter().filter(gone).find(|c| c.fragments.wait()) {
+            let why = "fragments of messages were acknowledged and wait for the rest";
             return Err(Fault::new(W6021).at(Place::channel(busy.name.shared())).because(why));
         }
         for channel in &losing {

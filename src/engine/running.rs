@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::channel::Channel;
 use super::core::Core;
 use super::task::Tasks;
-use super::{monitor, receipt, serve};
+use super::{fragments, monitor, receipt, serve};
 use crate::audit;
 use crate::base::{ChannelName, Timestamp};
 use crate::config::Plan;
@@ -107,6 +107,7 @@ impl Engine {
                 let channel = Arc::new(Channel::new(engine.0.core.clone(), channel.clone()));
                 channel.load_paused()?;
                 receipt::recover(&channel)?;
+                fragments::recover(&channel)?;
                 engine.add(channel, None);
             }
         }

@@ -49,13 +49,26 @@ fn good_settings_become_plans() {
     assert_eq!(mllp.ack_mode, AckMode::Enhanced);
 
     let (plan, problems) = read_text(
+        "type = \"mllp\"\nlisten = \"0.0.0.0:2575\"\nencoding = \"any\"\n\
+         sequence = \"check\"\ncontinuation = \"join\"\n",
+    );
+    assert_eq!(problems, [""; 0]);
+    let plan = plan.unwrap();
+    assert_eq!(plan.common.encoding, Encoding::Any);
+    let SourceKind::Mllp(mllp) = plan.kind else { unreachable!() };
+    assert_eq!(mllp.sequence, Sequence::Check);
+    assert_eq!(mllp.continuation, Some(Duration::from_secs(600)));
+
+    let (plan, problems) = read_text(
         "type = \"file\"\ndir = \"in\"\nmatch = \"*.hl7\"\nready = \"*.done\"\n\
-         split = \"hl7-batch\"\nthen = { move = \"done\" }\ndedup = \"24h\"\n",
+         split = \"hl7-batch\"\nthen = { move = \"done\" }\ndedup = \"24h\"\n\
+         ack_dir = \"acks\"\n",
     );
     assert_eq!(problems, [""; 0]);
     let SourceKind::File(file) = plan.unwrap().kind else { unreachable!() };
     assert_eq!(file.ready, Ready::Marker(".done".into()));
     assert_eq!(file.then, Then::Move("done".into()));
+    assert_eq!(file.ack_dir.as_deref(), Some(std::path::Path::new("acks")));
 }
 
 #[test]
@@ -94,6 +107,22 @@ fn mistakes_are_told_with_their_lines_and_all_at_once() {
     check("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\nmax_connections = 0\n", &["W1021:3"]);
     check("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\ncharset = \"ebcdic\"\n", &["W1011:3"]);
     check("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\ndir = \"x\"\n", &["W1012:3"]);
+    check("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\nencoding = \"json\"\n", &["W1013:3"]);
+    check("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\nsequence = true\n", &["W1011:3"]);
+    check(
+        "type = \"mllp\"\nlisten = \"0.0.0.0:1\"\ncontinuation_timeout = \"1m\"\n",
+        &["W1011:3"],
+    );
+    check(
+        "type = \"mllp\"\nlisten = \"0.0.0.0:1\"\ncontinuation = \"join\"\n\
+         continuation_timeout = \"0s\"\n",
+        &["W1021:4"],
+    );
+    let file = "type = \"file\"\ndir = \"in\"\nthen = { delete = true }\n";
+    check(&format!("{file}ack_dir = \"in\"\n"), &["W1011:4"]);
+    check(&format!("{file}split = \"ndjson\"\nack_dir = \"acks\"\n"), &["W1011:5"]);
+    check(&format!("{file}split = \"hl7-batch\"\nencoding = \"any\"\n"), &["W1011:5"]);
+    check(&format!("{file}split = \"lines\"\nencoding = \"xml\"\n"), &["W1011:5"]);
     check("type = \"file\"\ndir = \"in\"\n", &["W1014:1"]);
     check("type = \"file\"\ndir = \"in\"\nthen = { move = \"in\" }\n", &["W1011:3"]);
     check("type = \"file\"\ndir = \"in\"\nthen = {}\n", &["W1011:3"]);

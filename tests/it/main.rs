@@ -9,6 +9,7 @@ mod canary;
 mod cli;
 mod consent_corpus;
 mod engine;
+mod exchange;
 mod fhir_corpus;
 mod fhir_validation;
 mod fhirpath_suite;

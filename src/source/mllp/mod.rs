@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::common::{ALLOW_ROW, TLS_ROW};
 use crate::channel::AckMode;
-use crate::fault::{Fault, codes::W1021};
+use crate::fault::{Fault, codes::{W1011, W1021}};
 use crate::hl7v2::mllp::Framing;
 use crate::settings::{Key, KindRow, Table, Word};
 
@@ -52,6 +52,32 @@ pub struct MllpPlan {
     /// Whether each message is answered by a commit block (ACK or NAK) of MLLP release 2,
     /// before its acknowledgment.
     pub commit_bytes: bool,
+    /// Whether sequence numbers are checked (for the intake).
+    pub sequence: Sequence,
+    /// How long the rest of a message in fragments is waited for; `None`: fragments are
+    /// messages of their own (for the intake).
+    pub continuation: Option<Duration>,
+}
+
+/// Whether the sequence numbers of messages (MSH-13) are checked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sequence {
+    /// They are not looked at.
+    #[default]
+    Off,
+    /// Where a message has one.
+    Check,
+    /// Each message must have one.
+    Require,
+}
+
+/// What becomes of messages in fragments (MSH-14, DSC).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Continuation {
+    /// Each is a message of its own.
+    Pass,
+    /// They are put together.
+    Join,
 }
 
 impl MllpPlan {
@@ -69,6 +95,8 @@ impl MllpPlan {
             max_connections: CONNECTIONS_DEFAULT,
             app_ack: None,
             commit_bytes: false,
+            sequence: Sequence::Off,
+            continuation: None,
         }
     }
 }
@@ -94,6 +122,15 @@ impl Word for AckWhen {
 impl Word for AckMode {
     const WORDS: &'static [(&'static str, Self)] =
         &[("auto", Self::Auto), ("original", Self::Original), ("enhanced", Self::Enhanced)];
+}
+
+impl Word for Sequence {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("off", Self::Off), ("check", Self::Check), ("require", Self::Require)];
+}
+
+impl Word for Continuation {
+    const WORDS: &'static [(&'static str, Self)] = &[("pass", Self::Pass), ("join", Self::Join)];
 }
 
 impl Word for Framing {
@@ -164,6 +201,30 @@ const COMMIT_BYTES: Key<bool> = Key::new(
 )
 .default("false");
 
+const SEQUENCE: Key<Sequence> = Key::new(
+    "sequence",
+    "`off`, `check` or `require`",
+    "Sequence numbers in MSH-13: not looked at, checked where a message has one, or required; \
+     the answer says in MSA-4 which number is expected.",
+)
+.default("off");
+const CONTINUATION: Key<Continuation> = Key::new(
+    "continuation",
+    "`pass` or `join`",
+    "Messages in fragments (MSH-14, DSC): taken as messages of their own, or put together.",
+)
+.default("pass");
+const CONTINUATION_TIMEOUT: Key<Duration> = Key::new(
+    "continuation_timeout",
+    "a duration such as `10m`",
+    "Longest wait for the next fragment of a message; what there is of it becomes a dead letter.",
+)
+.default("10m");
+
+/// Fragments follow each other within seconds; a sender that was restarted in between goes on
+/// within minutes.
+const CONTINUATION_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
+
 /// The row of this kind.
 pub(super) const ROW: KindRow = KindRow {
     name: "mllp",
@@ -181,6 +242,9 @@ pub(super) const ROW: KindRow = KindRow {
         MAX_CONNECTIONS.row(),
         APP_ACK.row(),
         COMMIT_BYTES.row(),
+        SEQUENCE.row(),
+        CONTINUATION.row(),
+        CONTINUATION_TIMEOUT.row(),
     ],
 };
 
@@ -210,6 +274,13 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<MllpPlan> {
         read.then(|| Arc::from(peer))
     });
     let commit_bytes = table.or(&COMMIT_BYTES, false);
+    let sequence = table.or(&SEQUENCE, Sequence::Off);
+    let joins = table.or(&CONTINUATION, Continuation::Pass) == Continuation::Join;
+    let patience = positive(table, &CONTINUATION_TIMEOUT).unwrap_or(CONTINUATION_TIMEOUT_DEFAULT);
+    if let (false, Some(span)) = (joins, table.key_span("continuation_timeout")) {
+        let cause = "nothing is waited for without `continuation = \"join\"`";
+        table.error(Fault::new(W1011).because(cause), &span);
+    }
     Some(MllpPlan {
         listen: listen?,
         ack,
@@ -221,6 +292,8 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<MllpPlan> {
         max_connections,
         app_ack,
         commit_bytes,
+        sequence,
+        continuation: joins.then_some(patience),
     })
 }
 

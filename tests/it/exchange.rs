@@ -1,0 +1,422 @@
+//! What senders of HL7 v2 may do besides one message after another, through the real binary
+//! over real sockets and files: batches, and messages in XML.
+
+#![allow(clippy::disallowed_methods, reason = "tests open real sockets and files")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::support::free_address;
+use super::support::site::{Running, Site, until};
+
+/// A site with one channel `in` over MLLP, which writes what it takes to files.
+pub struct Lab {
+    pub site: Site,
+    pub running: Running,
+    pub listen: SocketAddr,
+}
+
+/// The rest of a channel whose messages go to files.
+const REST: &str = r#"
+[consent]
+policy = "none"
+why = "synthetic input"
+[destination.out]
+type = "file"
+dir = "out"
+name = "{message_id}.hl7"
+recipient = "Organization/out"
+purpose = "TREAT"
+"#;
+
+impl Lab {
+    /// Starts it; `source` are further lines of `[source]`.
+    pub fn open(source: &str) -> Self {
+        let (site, listen) = (Site::new(), free_address());
+        write_channel(&site, listen, source);
+        Self { running: site.start(), site, listen }
+    }
+
+    pub fn connect(&self) -> Peer {
+        Peer::connect(self.listen)
+    }
+
+    /// Bodies that were delivered, sorted.
+    pub fn out(&self) -> Vec<String> {
+        let mut paths: Vec<_> = std::fs::read_dir(self.site.root().join("out"))
+            .map(|found| found.map(|entry| entry.unwrap().path()).collect())
+            .unwrap_or_default();
+        paths.retain(|path| path.extension().is_some_and(|ending| ending == "hl7"));
+        let read = |path| std::fs::read_to_string(path).unwrap();
+        let mut bodies: Vec<String> = paths.iter().map(read).collect();
+        bodies.sort();
+        bodies
+    }
+
+    /// Waits until so many bodies were delivered.
+    pub fn delivered(&self, count: usize) -> Vec<String> {
+        until(&format!("{count} are delivered"), || self.out().len() >= count);
+        let out = self.out();
+        assert_eq!(out.len(), count, "{out:?}");
+        out
+    }
+
+    /// Every message that was committed is in one state, and the server stops.
+    pub fn close(self) {
+        let ledger = self.site.json(&["ledger"]);
+        assert_eq!(ledger["total"]["unaccounted"], 0, "{ledger}");
+        let log = self.site.log();
+        for word in ["stage_panicked", "W9002", "task_restarted"] {
+            assert!(!log.contains(word), "{word}: {log}");
+        }
+        assert!(self.running.stop().success());
+    }
+}
+
+/// Writes the channel of a lab.
+pub fn write_channel(site: &Site, listen: SocketAddr, source: &str) {
+    let head = "[channel]\nname = \"in\"\n[source]\ntype = \"mllp\"\n";
+    site.file("channels/in.toml", &format!("{head}listen = \"{listen}\"\n{source}\n{REST}"));
+}
+
+/// A connection of a sender.
+pub struct Peer(TcpStream);
+
+impl Peer {
+    pub fn connect(listen: SocketAddr) -> Self {
+        let stream = TcpStream::connect(listen).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        Self(stream)
+    }
+
+    pub fn say(&mut self, body: impl AsRef<[u8]>) {
+        self.0.write_all(&[b"\x0b", body.as_ref(), b"\x1c\r"].concat()).unwrap();
+    }
+
+    /// The next frame, CR shown as LF; empty at the end.
+    pub fn hear(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let mut byte = [0];
+        while self.0.read(&mut byte).is_ok_and(|read| read == 1) {
+            match byte[0] {
+                0x0b => bytes.clear(),
+                0x1c => {
+                    let _ = self.0.read(&mut byte);
+                    break;
+                }
+                byte => bytes.push(byte),
+            }
+        }
+        String::from_utf8(bytes).unwrap().replace('\r', "\n")
+    }
+
+    pub fn ask(&mut self, body: impl AsRef<[u8]>) -> String {
+        self.say(body);
+        self.hear()
+    }
+}
+
+pub fn adt(id: &str) -> String {
+    format!("MSH|^~\\&|LAB|L|EHR|E|20260101||ADT^A01^ADT_A01|{id}|P|2.5.1\rPID|1||7\r")
+}
+
+/// The lines of an answer that say something of its messages: MSA, and the counts of trailers.
+pub fn told(answer: &str) -> Vec<&str> {
+    let wanted = |line: &&str| ["MSA", "BTS", "FTS"].iter().any(|id| line.starts_with(id));
+    answer.lines().filter(wanted).collect()
+}
+
+#[test]
+fn a_batch_is_answered_by_a_batch_when_all_of_it_is_on_disk() {
+    let lab = Lab::open("accept = [\"ADT\"]");
+    let mut peer = lab.connect();
+    let (a, b, c) = (adt("A"), adt("B"), adt("C"));
+    let head = "FHS|^~\\&|LAB|L|EHR|E|2026||||F7\rBHS|^~\\&|LAB|L|EHR|E|2026||||B7\r";
+    let answer = peer.ask(format!("{head}{a}{b}BTS|2\rFTS|1\r"));
+    assert_eq!(told(&answer), ["MSA|AA|A", "MSA|AA|B", "BTS|2", "FTS|1"]);
+    let lines: Vec<&str> = answer.lines().collect();
+    assert!(lines[0].starts_with("FHS|^~\\&|EHR|E|LAB|L|") && lines[0].ends_with("|F7"), "{answer}");
+    assert!(lines[1].starts_with("BHS|^~\\&|EHR|E|LAB|L|") && lines[1].ends_with("|B7"), "{answer}");
+    assert_eq!(lab.delivered(2), [a.clone(), b.clone()]);
+
+    // One of them is refused, the count is wrong, and the first was sent before.
+    let other = c.replace("ADT^A01^ADT_A01", "ORU^R01");
+    let answer = peer.ask(format!("BHS|^~\\&|LAB\r{a}{other}BTS|7\r"));
+    let told_all = told(&answer);
+    assert_eq!(told_all[0], "MSA|AA|A");
+    assert!(told_all[1].starts_with("MSA|AR|C"), "{answer}");
+    assert_eq!(told_all[2], "BTS|2|W2051 BTS-1");
+    assert!(answer.contains("W2014"), "{answer}");
+    until("the count is told", || lab.site.log().contains("W2051"));
+
+    // Without messages: nothing is asked and nothing is said, or something is missing.
+    let empty = peer.ask("BHS|^~\\&|LAB||||||||B8\rBTS|0\r");
+    assert!(empty.starts_with("BHS|") && told(&empty) == ["BTS|0"], "{empty}");
+    let lost = peer.ask("BHS|^~\\&|LAB||||||||B9\rBTS|3\r");
+    assert!(lost.contains("MSA|AR") && lost.contains("W2051"), "{lost}");
+    let stray = peer.ask("BHS|^~\\&|LAB\rPID|1\rBTS|1\r");
+    assert!(stray.contains("MSA|AR") && stray.contains("W2002"), "{stray}");
+
+    // Who asks for word of errors only hears by an empty batch that there were none; who
+    // asks for no word hears nothing.
+    let quiet = |id: &str, when: &str| adt(id).replace("|2.5.1\r", &format!("|2.5.1|||{when}|NE\r"));
+    let answer = peer.ask(format!("BHS|^~\\&|LAB\r{}{}BTS|2\r", quiet("E1", "ER"), quiet("E2", "ER")));
+    assert_eq!(told(&answer), ["BTS|0"]);
+    peer.say(format!("BHS|^~\\&|LAB\r{}BTS|1\r", quiet("N1", "NE")));
+    assert_eq!(told(&peer.ask(adt("D"))), ["MSA|AA|D"]);
+    assert_eq!(lab.delivered(6).len(), 6);
+    lab.close();
+}
+
+#[test]
+fn a_batch_is_as_safe_as_its_messages() {
+    let mut lab = Lab::open("");
+    let batch: String = (0..300).map(|n| adt(&format!("K{n:03}"))).collect();
+    let batch = format!("BHS|^~\\&|LAB\r{batch}BTS|300\r");
+    let answer = lab.connect().ask(&batch);
+    assert_eq!(told(&answer).len(), 301, "{answer}");
+    lab.running.kill();
+    lab.running = lab.site.start();
+    // The sender did not hear, and sends all of it again: nothing is taken twice.
+    let again = lab.connect().ask(&batch);
+    assert_eq!(told(&again), told(&answer));
+    let out = lab.delivered(300);
+    assert!((0..300).all(|n| out[n].contains(&format!("|K{n:03}|"))));
+    lab.close();
+}
+
+#[test]
+fn a_file_is_acknowledged_by_a_file() {
+    let (site, listen) = (Site::new(), free_address());
+    write_channel(&site, listen, "");
+    let text = "[channel]\nname = \"drop\"\n[source]\ntype = \"file\"\ndir = \"in\"\n\
+        split = \"hl7-batch\"\nready = \"*.done\"\npoll = \"50ms\"\nack_dir = \"acks\"\n\
+        accept = [\"ADT\"]\nthen = { move = \"done\" }\n";
+    site.file("channels/drop.toml", &format!("{text}{REST}").replace("\"out\"", "\"out2\""));
+    let bad = adt("B").replace("ADT^A01^ADT_A01", "ORU^R01");
+    let batch = format!("BHS|^~\\&|LAB||||||||B7\r{}{bad}BTS|2\r", adt("A"));
+    site.file("in/lab.hl7", &batch);
+    site.file("in/lab.done", "");
+    let running = site.start();
+    let ack = site.root().join("acks/lab.hl7.ack");
+    until("the acknowledgments are there", || ack.exists());
+    let told_all = std::fs::read_to_string(&ack).unwrap().replace('\r', "\n");
+    assert!(told_all.starts_with("BHS|^~\\&|||LAB|") && told_all.contains("|B7\n"), "{told_all}");
+    let lines = told(&told_all);
+    assert_eq!((lines[0], lines[2]), ("MSA|AA|A", "BTS|2"), "{told_all}");
+    assert!(lines[1].starts_with("MSA|AR|B"), "{told_all}");
+    until("the file moves after them", || site.root().join("done/lab.hl7").exists());
+    assert!(running.stop().success());
+}
+
+/// The message of [`adt`] as XML, written by the command.
+fn in_xml(site: &Site, er7: &str) -> String {
+    site.file("m.hl7", er7);
+    site.ok(&["view", "m.hl7", "-o", "xml"])
+}
+
+#[test]
+fn xml_is_taken_answered_in_xml_and_goes_on_with_delimiters() {
+    let lab = Lab::open("encoding = \"any\"\nack = \"on-receipt\"");
+    let mut peer = lab.connect();
+    let xml = in_xml(&lab.site, &adt("X1"));
+    let answer = peer.ask(&xml);
+    assert!(answer.starts_with("<?xml") && answer.contains("<ACK xmlns=\"urn:hl7-org:v2xml\">"));
+    assert!(answer.contains("<MSA.1>AA</MSA.1>") && answer.contains("<MSA.2>X1</MSA.2>"));
+    assert_eq!(told(&peer.ask(adt("X2"))), ["MSA|AA|X2"], "both are taken");
+    assert_eq!(lab.delivered(2), [adt("X1"), adt("X2")]);
+
+    // The original is what came.
+    let rows = lab.site.json(&["queue", "ls", "control:X1 state:delivered"]);
+    let id = format!("id:{}", rows["rows"][0]["message"].as_str().unwrap());
+    let kept = lab.site.ok(&["view", &id, "--reveal", "--reason", "test", "-o", "hl7"]);
+    assert_eq!(kept, adt("X1"), "{kept}");
+
+    // What cannot be read is answered in XML, for the message it is about where MSH says it.
+    let broken = [
+        (xml.replace("</PID>", "<PID.x/></PID>"), "X1", "W2070"),
+        (xml.replace("</PID>", ""), "X1", "W2070"),
+        (xml.replace("<PID>", "<!DOCTYPE a><PID>"), "X1", "W2072"),
+        ("<html><body>MSH|^~\\&amp;|</body></html>".to_owned(), "", "W2070"),
+        ("<".to_owned(), "", "W2070"),
+    ];
+    for (text, id, code) in broken {
+        let answer = peer.ask(&text);
+        assert!(answer.contains("<MSA.1>AR</MSA.1>"), "{text}: {answer}");
+        assert!(answer.contains(&format!("<MSA.2>{id}</MSA.2>")), "{answer}");
+        assert!(answer.contains(code), "{text}: {answer}");
+    }
+    peer.say(xml.replace(">ADT<", ">ACK<").replace("X1", "X9"));
+    assert_eq!(told(&peer.ask(adt("X3"))), ["MSA|AA|X3"], "acknowledgments are not answered");
+    lab.close();
+}
+
+/// A message with a sequence number.
+fn numbered(id: &str, number: &str) -> String {
+    adt(id).replace("|2.5.1\r", &format!("|2.5.1|{number}\r"))
+}
+
+/// A message that only starts or resynchronizes the link.
+fn greeting(id: &str, number: &str) -> String {
+    format!("MSH|^~\\&|LAB|L|EHR|E|20260101||^|{id}|P|2.5.1|{number}\rPID|||\r")
+}
+
+/// MSA-1 and MSA-4 of an answer.
+fn expects(answer: &str) -> (String, String) {
+    let msa = answer.lines().find(|line| line.starts_with("MSA")).unwrap_or_default();
+    let field = |n: usize| msa.split('|').nth(n).unwrap_or_default().to_owned();
+    (field(1), field(4))
+}
+
+#[test]
+fn sequence_numbers_are_checked_and_kept_over_a_crash() {
+    let mut lab = Lab::open("sequence = \"require\"");
+    let check = |peer: &mut Peer, text: String, code: &str, number: &str| {
+        let answer = peer.ask(&text);
+        assert_eq!(expects(&answer), (code.to_owned(), number.to_owned()), "{text} {answer}");
+        answer
+    };
+    let mut peer = lab.connect();
+    // The link is new: any number may be the first.
+    check(&mut peer, greeting("G1", "0"), "AA", "-1");
+    check(&mut peer, numbered("S5", "5"), "AA", "5");
+    check(&mut peer, numbered("S6", "6"), "AA", "6");
+    // One is missing, one came before, and one came before word for word.
+    let refused = check(&mut peer, numbered("S8", "8"), "AR", "7");
+    assert!(refused.contains("W2080") && refused.contains("MSA|AR|S8"), "{refused}");
+    check(&mut peer, numbered("S6b", "6"), "AR", "7");
+    check(&mut peer, numbered("S6", "6"), "AA", "7");
+    // What is refused does not use its number up.
+    let bad = numbered("S7", "7").replace("2.5.1", "9.9");
+    check(&mut peer, bad, "AR", "7");
+    // No number, or none that could be one; the link starts with nothing else.
+    let refused = check(&mut peer, adt("S0"), "AR", "7");
+    assert!(refused.contains("W2081"), "{refused}");
+    for number in ["x", "-2", "1.5", "99999999999999999999"] {
+        check(&mut peer, numbered("SX", number), "AR", "7");
+    }
+    let refused = check(&mut peer, numbered("S9", "0"), "AR", "7");
+    assert!(refused.contains("W2082"), "{refused}");
+    // Another sender has its own numbers.
+    let other = |id: &str, n: &str| numbered(id, n).replace("|LAB|", "|RAD|");
+    check(&mut peer, other("R100", "100"), "AA", "100");
+    // Several in one write, on several connections: one after the other.
+    let mut second = lab.connect();
+    for n in 7..=9 {
+        second.say(numbered(&format!("S{n}"), &n.to_string()));
+    }
+    for n in 7..=9 {
+        assert_eq!(expects(&second.hear()), ("AA".to_owned(), n.to_string()));
+    }
+
+    lab.running.kill();
+    lab.running = lab.site.start();
+    let mut peer = lab.connect();
+    check(&mut peer, greeting("G2", "0"), "AA", "10");
+    check(&mut peer, numbered("S10", "10"), "AA", "10");
+    check(&mut peer, other("R101", "101"), "AA", "101");
+    // The sender lost count: the next number of its own is the one to go on from.
+    check(&mut peer, greeting("G3", "-1"), "AA", "-1");
+    lab.running.kill();
+    lab.running = lab.site.start();
+    let mut peer = lab.connect();
+    check(&mut peer, numbered("S1", "1"), "AA", "1");
+    check(&mut peer, numbered("S2", "2"), "AA", "2");
+    check(&mut peer, other("R102", "102"), "AA", "102");
+    let out = lab.delivered(11).concat();
+    assert!(!out.contains("|S8b|") && !out.contains("S6b") && !out.contains("|^|"), "{out}");
+    lab.close();
+}
+
+#[test]
+fn numbers_are_optional_where_they_are_only_checked() {
+    let lab = Lab::open("sequence = \"check\"\nencoding = \"any\"");
+    let mut peer = lab.connect();
+    assert_eq!(expects(&peer.ask(adt("A"))), ("AA".to_owned(), String::new()));
+    assert_eq!(expects(&peer.ask(numbered("B", "1"))), ("AA".to_owned(), "1".to_owned()));
+    // In XML, and in a batch.
+    let xml = in_xml(&lab.site, &numbered("C", "2"));
+    let answer = peer.ask(&xml);
+    assert!(answer.contains("<MSA.1>AA</MSA.1>") && answer.contains("<MSA.4>2</MSA.4>"), "{answer}");
+    let batch = format!("BHS|^~\\&|LAB\r{}{}BTS|2\r", numbered("D", "3"), numbered("E", "5"));
+    let answer = peer.ask(batch);
+    assert_eq!(told(&answer)[0], "MSA|AA|D||3");
+    assert!(answer.contains("MSA|AR|E||4"), "{answer}");
+    lab.delivered(4);
+    lab.close();
+}
+
+/// A part of a result: its ID, the pointer it goes on from, its segments, the pointer it ends
+/// with.
+fn part(id: &str, from: &str, segments: &str, to: &str) -> String {
+    let dsc = if to.is_empty() { String::new() } else { format!("DSC|{to}|F\r") };
+    format!(
+        "MSH|^~\\&|LAB|L|EHR|E|20260101||ORU^R01^ORU_R01|{id}|P|2.5.1||{from}\r{segments}{dsc}"
+    )
+}
+
+#[test]
+fn fragments_make_one_message_also_over_a_crash() {
+    let mut lab = Lab::open("continuation = \"join\"\nsequence = \"check\"");
+    let mut peer = lab.connect();
+    let (one, two, three) = (
+        part("F1", "", "PID|1||7\rOBR|1\rOBX|1|ST|a||12\rADD\r", "p1"),
+        part("F2", "p1", "ADD|34||x\rOBX|2|ST|b||5\r", "p2"),
+        part("F3", "p2", "OBX|3|ST|c||6\r", ""),
+    );
+    assert_eq!(told(&peer.ask(&one)), ["MSA|AA|F1"]);
+    // A message in between, and the same fragment again since its answer was lost.
+    assert_eq!(told(&peer.ask(adt("M1"))), ["MSA|AA|M1"]);
+    assert_eq!(told(&peer.ask(&one)), ["MSA|AA|F1"]);
+    assert_eq!(told(&peer.ask(&two)), ["MSA|AA|F2"]);
+    lab.delivered(1);
+    lab.running.kill();
+    lab.running = lab.site.start();
+    let mut peer = lab.connect();
+    assert_eq!(told(&peer.ask(&two)), ["MSA|AA|F2"], "known after the crash");
+    assert_eq!(told(&peer.ask(&three)), ["MSA|AA|F3"], "the answer is for the last part");
+    let whole = "PID|1||7\rOBR|1\rOBX|1|ST|a||1234||x\rOBX|2|ST|b||5\rOBX|3|ST|c||6\r";
+    let out = lab.delivered(2);
+    assert!(out[1].starts_with("MSH|") && out[1].contains("|F1|"), "{out:?}");
+    assert!(out[1].ends_with(whole), "{out:?}");
+    // The last part again, and all of them again: one message all the same.
+    assert_eq!(told(&peer.ask(&three)), ["MSA|AA|F3"]);
+    for (text, id) in [(&one, "F1"), (&two, "F2"), (&three, "F3")] {
+        assert_eq!(told(&peer.ask(text)), [format!("MSA|AA|{id}")]);
+    }
+    assert_eq!(lab.delivered(2).len(), 2);
+
+    // A part of nothing is refused; so is one that the channel would not take whole.
+    let stray = peer.ask(part("F9", "nowhere", "OBX|1\r", ""));
+    assert!(stray.contains("MSA|AR|F9") && stray.contains("W2052"), "{stray}");
+    // Many senders and pipelined parts keep their order.
+    for n in 0..20 {
+        peer.say(part(&format!("A{n}"), "", "PID|1||7\r", &format!("q{n}")));
+        peer.say(part(&format!("B{n}"), &format!("q{n}"), &format!("OBX|{n}\r"), ""));
+        peer.say(adt(&format!("C{n}")));
+    }
+    for n in 0..20 {
+        for letter in ["A", "B", "C"] {
+            assert_eq!(told(&peer.hear()), [format!("MSA|AA|{letter}{n}")]);
+        }
+    }
+    lab.delivered(42);
+    lab.close();
+}
+
+#[test]
+fn a_message_whose_rest_does_not_come_is_a_dead_letter() {
+    let lab = Lab::open("continuation = \"join\"\ncontinuation_timeout = \"1s\"");
+    let mut peer = lab.connect();
+    assert_eq!(told(&peer.ask(part("F1", "", "PID|1||7\rOBX|1\r", "p1"))), ["MSA|AA|F1"]);
+    let dead = || lab.site.json(&["ledger"])["total"]["dead"] == 1;
+    until("it is given up", dead);
+    assert!(lab.site.log().contains("W2052"));
+    // Half of a message is not sent, whoever asks.
+    lab.site.run(&["queue", "retry", "state:dead", "--yes"]);
+    assert!(lab.out().is_empty() && dead());
+    let late = peer.ask(part("F2", "p1", "OBX|2\r", ""));
+    assert!(late.contains("MSA|AR|F2"), "{late}");
+    lab.close();
+}
