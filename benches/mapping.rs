@@ -8,8 +8,8 @@ use bytes::Bytes;
 use divan::{Bencher, black_box};
 use weir::base::{ChannelName, DestinationName, MessageId, Timestamp};
 use weir::channel::{
-    Accept, AckMode, Arrival, ChannelRules, ConsentRules, DestinationRules, Encoding, OnDeny, OnReject,
-    OnUnknown, RetryPlan, Surroundings, process,
+    Accept, AckMode, Arrival, ChannelRules, ConsentRules, DestinationRules, Encoding, OnDeny,
+    OnReject, OnUnknown, RetryPlan, Surroundings, process,
 };
 use weir::consent::{ConsentBook, Directive, Policy};
 use weir::fault::{Fault, Problems};
@@ -125,6 +125,7 @@ fn rules(mapping: Option<Mapping>) -> ChannelRules {
             seal: Arc::from([]),
             retry: RetryPlan::default(),
             on_reject: OnReject::DeadLetter,
+            recode: None,
         }],
         order_by: Some(ValuePath::parse("PID-3.1").unwrap()),
         index: Vec::new(),

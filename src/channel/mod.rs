@@ -38,7 +38,7 @@ pub use redecide::{Redecision, redecide, same_decision};
 pub use reply::{Reply, accept, amended, application, refuse};
 pub use retry::{RetryPlan, Settlement, settle};
 pub use rules::{
-    Accept, AckMode, ChannelRules, ConsentRules, DestinationRules, Encoding, FilterRule, OnDeny, OnReject,
-    OnUnknown,
+    Accept, AckMode, ChannelRules, ConsentRules, DestinationRules, Encoding, FilterRule, OnDeny,
+    OnReject, OnUnknown,
 };
 pub use validate::{OnFail, RULE_PREFIX, SiteRule, ValidateRules};

@@ -13,10 +13,11 @@ use crate::base::ChannelName;
 use crate::consent::{self, Facts};
 use crate::fault::codes::{W2052, W9001};
 use crate::fault::{Fault, Place};
-use crate::hl7v2::batch;
+use crate::hl7v2::{Recode, batch};
 use crate::mapping::{Mapped, Mapping};
 use crate::message::{
-    Body, Content, Decision, Fate, FaultRecord, Leaf, MessageRecord, Stage, Step, Trail, Verdict,
+    Body, Content, ContentKind, Decision, Fate, FaultRecord, Leaf, MessageRecord, Stage, Step,
+    Trail, Verdict,
 };
 use crate::seal::{self, SealRule};
 
@@ -36,6 +37,7 @@ pub(super) struct Shared<'m> {
 struct Made {
     mapping: Option<Arc<Mapping>>,
     seal: Arc<[SealRule]>,
+    recode: Option<Recode>,
     redacted: Vec<Arc<str>>,
     result: Result<Body, FaultRecord>,
 }
@@ -109,6 +111,7 @@ pub(super) fn prepare(
     let known = shared.made.iter().find(|made| {
         same(made.mapping.as_ref(), to.mapping.as_ref())
             && Arc::ptr_eq(&made.seal, &to.seal)
+            && made.recode == to.recode
             && made.redacted == redacted
     });
     let result = match known {
@@ -121,6 +124,7 @@ pub(super) fn prepare(
             shared.made.push(Made {
                 mapping: to.mapping.clone(),
                 seal: to.seal.clone(),
+                recode: to.recode.clone(),
                 redacted,
                 result: result.clone(),
             });
@@ -212,7 +216,12 @@ fn make(
     if !to.seal.is_empty() {
         content = encrypt((&rules.name, to), content, shared, around)?;
     }
-    Ok(content.to_body())
+    match (&to.recode, &content) {
+        (Some(recode), Content::Hl7(message)) => {
+            Ok(Body { kind: ContentKind::Hl7, bytes: recode.write(message)? })
+        }
+        _ => Ok(content.to_body()),
+    }
 }
 
 /// Tells the trail of a mapping run, and gives what it made.

@@ -117,8 +117,8 @@ fn run(
         ContentKind::Hl7 => rules.encoding.check(&arrival.bytes),
         ContentKind::FhirJson | ContentKind::Raw => Ok(()),
     };
-    let parsed = fits
-        .and_then(|()| super::parse_as(rules.input, arrival.bytes.clone(), rules.charset));
+    let parsed =
+        fits.and_then(|()| super::parse_as(rules.input, arrival.bytes.clone(), rules.charset));
     let parsed = match parsed {
         Ok(parsed) => parsed,
         Err(fault) => {
@@ -380,6 +380,7 @@ mod tests {
             seal: Arc::from([]),
             retry: RetryPlan::default(),
             on_reject: OnReject::DeadLetter,
+            recode: None,
         };
         ChannelRules {
             name: ChannelName::parse("adt").unwrap(),

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use super::{AckMode, Encoding, Parsed};
 use crate::base::{MessageId, Timestamp};
 use crate::fault::Fault;
-use crate::hl7v2::{self, xml};
 use crate::hl7v2::ack::{self, AckCode, Condition, Mode, Outcome, Plan, Stage};
+use crate::hl7v2::{self, xml};
 use crate::message::{Content, ContentKind};
 
 /// The answer to one message.

@@ -10,7 +10,7 @@ use crate::base::{ChannelName, DestinationName};
 use crate::consent::Policy;
 use crate::fault::Fault;
 use crate::fault::codes::{W2002, W2070};
-use crate::hl7v2::{Charset, Tolerances, xml};
+use crate::hl7v2::{Charset, Recode, Tolerances, xml};
 use crate::mapping::{Condition, Mapping, ValuePath};
 use crate::message::{ContentKind, Revision};
 use crate::seal::SealRule;
@@ -121,6 +121,8 @@ pub struct DestinationRules {
     pub retry: RetryPlan,
     /// What a refusal by the peer means.
     pub on_reject: OnReject,
+    /// Character set in which HL7 v2 messages leave; `None`: their own.
+    pub recode: Option<Recode>,
 }
 
 /// Message types a channel takes.

@@ -153,6 +153,11 @@ fn read(
         super::channel::absent(table, &span, paths(kind));
         if let Some(output) = output {
             check_form(table, kind, output);
+            if let (true, Some(span)) = (output == ContentKind::FhirJson, table.key_span("charset"))
+            {
+                let cause = "FHIR leaves in UTF-8; only HL7 v2 has other character sets";
+                table.error(Fault::new(W1011).because(cause), &span);
+            }
         }
     }
     let seal = output.map(|output| seal(table, about, &map, output, shared)).unwrap_or_default();
@@ -166,6 +171,7 @@ fn read(
         seal,
         retry,
         on_reject,
+        recode: kind.recode().cloned(),
     };
     let plan = DestinationPlan { name, kind, enabled, timeout, parallel, rate, retry };
     Some(Read { plan, rules, output })

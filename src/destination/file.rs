@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{DeliveryError, Destination};
 use crate::fault::{Fault, codes::*};
+use crate::hl7v2::Recode;
 use crate::message::{Body, ContentKind, Delivery, Receipt};
 use crate::ports::{File, Files, Ports};
 use crate::settings::{Key, KindRow, Setting, Table, Value, Wrong};
@@ -27,6 +28,8 @@ pub struct FilePlan {
     pub dir: PathBuf,
     /// How files are named.
     pub name: NamePattern,
+    /// Character set in which HL7 v2 messages leave; `None`: their own.
+    pub recode: Option<Recode>,
 }
 
 /// How files are named: text with `{message_id}`, `{channel}`, `{destination}`, `{type}`
@@ -122,14 +125,15 @@ const NAME: Key<NamePattern> = Key::new(
 pub(super) const ROW: KindRow = KindRow {
     name: "file",
     about: "Writes each message to a file of its own.",
-    keys: &[DIR.required().row(), NAME.row()],
+    keys: &[DIR.required().row(), NAME.row(), super::CHARSET.row(), super::UNFIT.row()],
 };
 
 /// Reads the keys of this kind.
 pub(super) fn read(table: &mut Table<'_>) -> Option<FilePlan> {
     let dir = table.required(&DIR);
     let name = table.or(&NAME, NamePattern("{message_id}.{ext}".into()));
-    Some(FilePlan { dir: dir?, name })
+    let recode = super::recode(table);
+    Some(FilePlan { dir: dir?, name, recode })
 }
 
 /// Makes one; touches nothing.
@@ -270,6 +274,7 @@ mod tests {
         let plan = FilePlan {
             dir: dir.path().join("out"),
             name: NamePattern::parse("{message_id}.{ext}").unwrap(),
+            recode: None,
         };
         let ports = Ports::system();
         let delivery = delivery("MSH|1\r", ContentKind::Hl7);
@@ -295,6 +300,7 @@ mod tests {
         let plan = FilePlan {
             dir: dir.path().join("file/out"),
             name: NamePattern::parse("{message_id}").unwrap(),
+            recode: None,
         };
         let mut destination = build(&plan, &Ports::system());
         let refused = destination.deliver(&delivery("x", ContentKind::Raw)).await.unwrap_err();

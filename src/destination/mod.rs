@@ -16,10 +16,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::fault::{Fault, codes::W1040};
+use crate::fault::{
+    Fault,
+    codes::{W1011, W1040},
+};
+use crate::hl7v2::Recode;
+use crate::hl7v2::escape::Unfit;
 use crate::message::{Delivery, Receipt};
 use crate::ports::Ports;
-use crate::settings::{Key, KeyRow, KindRow, Table, nearest};
+use crate::settings::{Key, KeyRow, KindRow, Table, Word, nearest};
 
 pub use fhir::{Auth, FhirPlan};
 pub use file::{FilePlan, NamePattern};
@@ -46,6 +51,7 @@ pub fn mllp_to(connect: Arc<str>, ack_timeout: Duration) -> DestinationPlan {
         ack_timeout: Some(ack_timeout),
         await_application: false,
         commit_bytes: false,
+        recode: None,
     })
 }
 
@@ -74,6 +80,43 @@ pub const KIND_ROWS: &[KindRow] = &{
     }
     rows
 };
+
+const CHARSET: Key<Arc<str>> = Key::new(
+    "charset",
+    "a name such as `UNICODE UTF-8` or `8859/1`",
+    "Character set in which HL7 v2 messages leave, named in MSH-18.",
+)
+.default("that of each message");
+const UNFIT: Key<Unfit> = Key::new(
+    "unfit",
+    "`refuse` or `hex`",
+    "What becomes of a message with a character that `charset` lacks: a dead letter, or the \
+     character as `\\X..\\` with its bytes in UTF-8, by agreement with the receiver.",
+)
+.default("refuse");
+
+impl Word for Unfit {
+    const WORDS: &'static [(&'static str, Self)] = &[("refuse", Self::Refuse), ("hex", Self::Hex)];
+}
+
+/// Reads the character set in which HL7 v2 messages leave.
+fn recode(table: &mut Table<'_>) -> Option<Recode> {
+    let charset = table.spanned(&CHARSET);
+    let unfit = table.or(&UNFIT, Unfit::Refuse);
+    let Some(charset) = charset else {
+        if let Some(span) = table.key_span(UNFIT.name) {
+            let cause = "messages leave in their own character set without `charset`";
+            table.error(Fault::new(W1011).because(cause), &span);
+        }
+        return None;
+    };
+    let recode = Recode::new(&charset.value, unfit);
+    if recode.is_none() {
+        let cause = "no character set of this name is known, or it cannot be written";
+        table.error(Fault::new(W1011).because(cause), &charset.span);
+    }
+    recode
+}
 
 const TYPE: Key<Arc<str>> =
     Key::new("type", "the name of a kind of destination", "Kind of destination.");
@@ -142,6 +185,16 @@ impl DestinationPlan {
         match self {
             Self::Mllp(plan) => plan.ack_timeout,
             Self::Fhir(_) | Self::File(_) => None,
+        }
+    }
+
+    /// The character set in which HL7 v2 messages leave; `None`: their own.
+    #[must_use]
+    pub const fn recode(&self) -> Option<&Recode> {
+        match self {
+            Self::Mllp(plan) => plan.recode.as_ref(),
+            Self::File(plan) => plan.recode.as_ref(),
+            Self::Fhir(_) => None,
         }
     }
 

@@ -9,8 +9,8 @@ use tokio::sync::{Notify, watch};
 
 use super::application::Applications;
 use super::core::{Core, Disk};
-use super::meters::{ChannelMeters, DestinationMeters};
 use super::fragments::Fragments;
+use super::meters::{ChannelMeters, DestinationMeters};
 use super::rate::Bucket;
 use super::receipt::Backlog;
 use super::sequence::Links;

@@ -26,8 +26,8 @@ use crate::base::{MessageId, Timestamp};
 use crate::channel::{self, ChannelRules, Processed, Reply};
 use crate::fault::codes::{W6903, W6910, W9002};
 use crate::fault::{Fault, Place};
-use crate::hl7v2::ack::AckCode;
 use crate::hl7v2::Tolerances;
+use crate::hl7v2::ack::AckCode;
 use crate::message::MessageRecord;
 use crate::observe::happened;
 use crate::source::{self, AckWhen, Answer, Back, Intake, Sequence, SourceKind, Taken};
@@ -112,7 +112,11 @@ impl Door {
     }
 }
 
-pub(super) fn stamp(channel: &Channel, arrival: &source::Arrival, now: Timestamp) -> channel::Arrival {
+pub(super) fn stamp(
+    channel: &Channel,
+    arrival: &source::Arrival,
+    now: Timestamp,
+) -> channel::Arrival {
     channel::Arrival {
         id: channel.core.new_id(now),
         received: arrival.received,

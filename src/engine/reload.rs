@@ -98,7 +98,7 @@ impl Engine {
                     let channel = Arc::new(Channel::new(core.clone(), plan));
                     channel.load_paused()?;
                     receipt::recover(&channel)?;
-                fragments::recover(&channel)?;
+                    fragments::recover(&channel)?;
                     self.add(channel, bound);
                 }
             }

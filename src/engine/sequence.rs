@@ -113,8 +113,7 @@ impl Door {
     pub(super) async fn take_numbered(&self, live: &Live, arrival: Arrival) -> Answer {
         let channel = &*self.0;
         let rules = &live.plan.rules;
-        let parsed =
-            channel::parse_as(ContentKind::Hl7, arrival.bytes.clone(), rules.charset).ok();
+        let parsed = channel::parse_as(ContentKind::Hl7, arrival.bytes.clone(), rules.charset).ok();
         // What cannot be read is refused; an acknowledgment is not answered.
         let parsed = parsed.filter(|_| rules.encoding.check(&arrival.bytes).is_ok());
         let Some((parsed, message)) = parsed.as_ref().and_then(|parsed| match &parsed.content {
@@ -153,7 +152,9 @@ impl Door {
                 }
                 Err(fault) => (self.not_kept(live, &arrival, fault), None),
             },
-            Number::Nth(number) => self.take_nth(live, arrival, parsed, (&key, number), &mut last).await,
+            Number::Nth(number) => {
+                self.take_nth(live, arrival, parsed, (&key, number), &mut last).await
+            }
         };
         let said = said.unwrap_or_else(|| expected(*last));
         amended(answer, said.as_bytes())

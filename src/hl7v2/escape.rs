@@ -388,7 +388,7 @@ pub fn escape_with(
         let Some(mark) = delimiters.escape else {
             return Err(Fault::new(W2034).because("no escape character is declared"));
         };
-        append(&mut out, &text[plain..at], delimiters, charset, unfit)?;
+        encode(&mut out, &text[plain..at], delimiters, charset, unfit)?;
         plain = at + 1;
         out.push(mark);
         match name {
@@ -398,11 +398,16 @@ pub fn escape_with(
         }
         out.push(mark);
     }
-    append(&mut out, &text[plain..], delimiters, charset, unfit)?;
+    encode(&mut out, &text[plain..], delimiters, charset, unfit)?;
     Ok(out)
 }
 
-fn append(
+/// Writes text in a character set as it stands, delimiters and all.
+///
+/// # Errors
+/// `W2034` for a character that the set lacks, where it is to be refused or no escape
+/// character is declared.
+pub(super) fn encode(
     out: &mut Vec<u8>,
     text: &str,
     delimiters: &Delimiters,

@@ -32,10 +32,8 @@ pub const NAMESPACE: &str = "urn:hl7-org:v2xml";
 /// delimiters.
 #[must_use]
 pub fn is_document(bytes: &[u8]) -> bool {
-    if let [0xff, 0xfe, b'<', 0, ..]
-    | [0xfe, 0xff, 0, b'<', ..]
-    | [b'<', 0, ..]
-    | [0, b'<', ..] = bytes
+    if let [0xff, 0xfe, b'<', 0, ..] | [0xfe, 0xff, 0, b'<', ..] | [b'<', 0, ..] | [0, b'<', ..] =
+        bytes
     {
         return true;
     }

@@ -47,7 +47,8 @@ const TOLERANCE: Key<Leniency> = Key::new(
 .default("[\"usual\"]");
 
 /// Keys of every kind of source.
-pub const KEYS: &[KeyRow] = &[ACCEPT.row(), MAX_SIZE.row(), CHARSET.row(), TOLERANCE.row(), ENCODING.row()];
+pub const KEYS: &[KeyRow] =
+    &[ACCEPT.row(), MAX_SIZE.row(), CHARSET.row(), TOLERANCE.row(), ENCODING.row()];
 
 /// Key `allow` of kinds that listen.
 pub(super) const ALLOW_ROW: KeyRow = ALLOW.row();

@@ -109,10 +109,7 @@ fn mistakes_are_told_with_their_lines_and_all_at_once() {
     check("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\ndir = \"x\"\n", &["W1012:3"]);
     check("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\nencoding = \"json\"\n", &["W1013:3"]);
     check("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\nsequence = true\n", &["W1011:3"]);
-    check(
-        "type = \"mllp\"\nlisten = \"0.0.0.0:1\"\ncontinuation_timeout = \"1m\"\n",
-        &["W1011:3"],
-    );
+    check("type = \"mllp\"\nlisten = \"0.0.0.0:1\"\ncontinuation_timeout = \"1m\"\n", &["W1011:3"]);
     check(
         "type = \"mllp\"\nlisten = \"0.0.0.0:1\"\ncontinuation = \"join\"\n\
          continuation_timeout = \"0s\"\n",

@@ -136,8 +136,14 @@ fn a_batch_is_answered_by_a_batch_when_all_of_it_is_on_disk() {
     let answer = peer.ask(format!("{head}{a}{b}BTS|2\rFTS|1\r"));
     assert_eq!(told(&answer), ["MSA|AA|A", "MSA|AA|B", "BTS|2", "FTS|1"]);
     let lines: Vec<&str> = answer.lines().collect();
-    assert!(lines[0].starts_with("FHS|^~\\&|EHR|E|LAB|L|") && lines[0].ends_with("|F7"), "{answer}");
-    assert!(lines[1].starts_with("BHS|^~\\&|EHR|E|LAB|L|") && lines[1].ends_with("|B7"), "{answer}");
+    assert!(
+        lines[0].starts_with("FHS|^~\\&|EHR|E|LAB|L|") && lines[0].ends_with("|F7"),
+        "{answer}"
+    );
+    assert!(
+        lines[1].starts_with("BHS|^~\\&|EHR|E|LAB|L|") && lines[1].ends_with("|B7"),
+        "{answer}"
+    );
     assert_eq!(lab.delivered(2), [a.clone(), b.clone()]);
 
     // One of them is refused, the count is wrong, and the first was sent before.
@@ -160,8 +166,10 @@ fn a_batch_is_answered_by_a_batch_when_all_of_it_is_on_disk() {
 
     // Who asks for word of errors only hears by an empty batch that there were none; who
     // asks for no word hears nothing.
-    let quiet = |id: &str, when: &str| adt(id).replace("|2.5.1\r", &format!("|2.5.1|||{when}|NE\r"));
-    let answer = peer.ask(format!("BHS|^~\\&|LAB\r{}{}BTS|2\r", quiet("E1", "ER"), quiet("E2", "ER")));
+    let quiet =
+        |id: &str, when: &str| adt(id).replace("|2.5.1\r", &format!("|2.5.1|||{when}|NE\r"));
+    let answer =
+        peer.ask(format!("BHS|^~\\&|LAB\r{}{}BTS|2\r", quiet("E1", "ER"), quiet("E2", "ER")));
     assert_eq!(told(&answer), ["BTS|0"]);
     peer.say(format!("BHS|^~\\&|LAB\r{}BTS|1\r", quiet("N1", "NE")));
     assert_eq!(told(&peer.ask(adt("D"))), ["MSA|AA|D"]);
@@ -338,7 +346,10 @@ fn numbers_are_optional_where_they_are_only_checked() {
     // In XML, and in a batch.
     let xml = in_xml(&lab.site, &numbered("C", "2"));
     let answer = peer.ask(&xml);
-    assert!(answer.contains("<MSA.1>AA</MSA.1>") && answer.contains("<MSA.4>2</MSA.4>"), "{answer}");
+    assert!(
+        answer.contains("<MSA.1>AA</MSA.1>") && answer.contains("<MSA.4>2</MSA.4>"),
+        "{answer}"
+    );
     let batch = format!("BHS|^~\\&|LAB\r{}{}BTS|2\r", numbered("D", "3"), numbered("E", "5"));
     let answer = peer.ask(batch);
     assert_eq!(told(&answer)[0], "MSA|AA|D||3");
@@ -351,9 +362,7 @@ fn numbers_are_optional_where_they_are_only_checked() {
 /// with.
 fn part(id: &str, from: &str, segments: &str, to: &str) -> String {
     let dsc = if to.is_empty() { String::new() } else { format!("DSC|{to}|F\r") };
-    format!(
-        "MSH|^~\\&|LAB|L|EHR|E|20260101||ORU^R01^ORU_R01|{id}|P|2.5.1||{from}\r{segments}{dsc}"
-    )
+    format!("MSH|^~\\&|LAB|L|EHR|E|20260101||ORU^R01^ORU_R01|{id}|P|2.5.1||{from}\r{segments}{dsc}")
 }
 
 #[test]

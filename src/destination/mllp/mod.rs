@@ -31,9 +31,9 @@ use tokio::time::timeout;
 
 use super::{DeliveryError, Destination};
 use crate::fault::{Fault, codes::*};
-use crate::hl7v2::Message;
 use crate::hl7v2::ack::{self, Ack, Condition, Mode};
 use crate::hl7v2::mllp::{self, Decoder, Event, Framing};
+use crate::hl7v2::{Message, Recode};
 use crate::message::{ContentKind, Delivery, Receipt};
 use crate::ports::tls::{self, PeerTls, TlsClientPlan};
 use crate::ports::{Ports, Stream};
@@ -67,6 +67,8 @@ pub struct MllpPlan {
     /// Whether the peer answers each message by a commit block (ACK or NAK) of MLLP release
     /// 2, and hears one for each answer.
     pub commit_bytes: bool,
+    /// Character set in which messages leave; `None`: their own.
+    pub recode: Option<Recode>,
 }
 
 const CONNECT: Key<Arc<str>> =
@@ -98,6 +100,8 @@ pub(super) const ROW: KindRow = KindRow {
         ACK_TIMEOUT.row(),
         AWAIT_APPLICATION.row(),
         COMMIT_BYTES.row(),
+        super::CHARSET.row(),
+        super::UNFIT.row(),
     ],
 };
 
@@ -108,12 +112,20 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<MllpPlan> {
     let ack_timeout = table.optional(&ACK_TIMEOUT);
     let await_application = table.or(&AWAIT_APPLICATION, false);
     let commit_bytes = table.or(&COMMIT_BYTES, false);
+    let recode = super::recode(table);
     let connect = connect?;
     if let Err(fault) = tls::host_and_port(&connect.value) {
         table.error(fault, &connect.span);
         return None;
     }
-    Some(MllpPlan { connect: connect.value, tls, ack_timeout, await_application, commit_bytes })
+    Some(MllpPlan {
+        connect: connect.value,
+        tls,
+        ack_timeout,
+        await_application,
+        commit_bytes,
+        recode,
+    })
 }
 
 /// Makes one; connects nothing.

@@ -65,6 +65,7 @@ fn plan(connect: &str) -> MllpPlan {
         ack_timeout: None,
         await_application: false,
         commit_bytes: false,
+        recode: None,
     }
 }
 

@@ -451,9 +451,8 @@ mod tests {
     #[test]
     fn a_pointer_that_is_used_again_means_the_newer_message() {
         let mut joiner: Joiner<u8> = Joiner::new(1000);
-        let first = |id: &str, text: &str| {
-            message(&format!("{}\rOBX|{text}\rDSC|p1\r", msh(id, "")))
-        };
+        let first =
+            |id: &str, text: &str| message(&format!("{}\rOBX|{text}\rDSC|p1\r", msh(id, "")));
         let offer = joiner.offer(&first("1", "old"));
         joiner.settle(offer, 1);
         let offer = joiner.offer(&first("9", "new"));
@@ -477,7 +476,10 @@ mod tests {
             format!("{}||||8859/1\rOBX|2\r", msh("2", "p1")).replace("^~\\&", "$~\\&"),
         ] {
             let refused = joiner.take(&message(&other));
-            assert!(matches!(&refused, Joined::Refused(fault) if fault.code() == W2052), "{refused:?}");
+            assert!(
+                matches!(&refused, Joined::Refused(fault) if fault.code() == W2052),
+                "{refused:?}"
+            );
         }
         let right = format!("{}||||8859/1\rOBX|2\r", msh("2", "p1"));
         assert!(matches!(joiner.take(&message(&right)), Joined::Whole(_)), "it waits all the same");

@@ -18,7 +18,8 @@ use bytes::Bytes;
 pub use envelope::Envelope;
 pub use held::{Cut, Held};
 pub use join::{
-    Ended, FRAGMENT_BYTES_MAX, FRAGMENTS_MAX, Joined, Joiner, Offer, Offered, incomplete, is_fragment,
+    Ended, FRAGMENT_BYTES_MAX, FRAGMENTS_MAX, Joined, Joiner, Offer, Offered, incomplete,
+    is_fragment,
 };
 pub use stream::{BETWEEN_BYTES_MAX, Part, REFUSED_BYTES, Reader, Splitter};
 

@@ -79,11 +79,7 @@ impl Acks {
     }
 
     /// Ends the acknowledgments: they are on disk under their name then.
-    pub(super) async fn finish(
-        mut self,
-        trailers: &[Bytes],
-        findings: &[Fault],
-    ) -> io::Result<()> {
+    pub(super) async fn finish(mut self, trailers: &[Bytes], findings: &[Fault]) -> io::Result<()> {
         for segment in trailers {
             self.writer.segment(segment);
         }

@@ -98,12 +98,7 @@ impl Plain {
             cut.bytes.truncate(cut.bytes.len() - 1);
         }
         let fault = cut.too_large.then(|| Fault::new(W2404));
-        parts.push(Part {
-            offset: cut.offset,
-            bytes: cut.bounded(),
-            fault,
-            envelope: Vec::new(),
-        });
+        parts.push(Part { offset: cut.offset, bytes: cut.bounded(), fault, envelope: Vec::new() });
     }
 }
 

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use super::common::{ALLOW_ROW, TLS_ROW};
 use crate::channel::AckMode;
-use crate::fault::{Fault, codes::{W1011, W1021}};
+use crate::fault::{
+    Fault,
+    codes::{W1011, W1021},
+};
 use crate::hl7v2::mllp::Framing;
 use crate::settings::{Key, KindRow, Table, Word};
 
