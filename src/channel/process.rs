@@ -113,9 +113,9 @@ fn run(
     let digest: [u8; 32] = Sha256::digest(&arrival.bytes).into();
     let stamp = (arrival.id, around.now);
     let begin = (around.monotonic)();
-    let fits = match rules.input {
-        ContentKind::Hl7 => rules.encoding.check(&arrival.bytes),
-        ContentKind::FhirJson | ContentKind::Raw => Ok(()),
+    let fits = match rules.input == ContentKind::Hl7 {
+        true => rules.encoding.check(&arrival.bytes),
+        false => Ok(()),
     };
     let parsed =
         fits.and_then(|()| super::parse_as(rules.input, arrival.bytes.clone(), rules.charset));
