@@ -101,7 +101,7 @@ pub fn same_decision(record: &MessageRecord, to: &DestinationName, decision: &De
 ///
 /// Where the channel says where the
 /// patient stands and nothing stands there, nobody can tell who objected: a permit or a
-/// redaction counts as unknown then.
+/// redaction counts as unknown then; but where an unknown passes, a redaction stays one.
 pub(super) fn decide(
     rules: &ChannelRules,
     to: &DestinationRules,
@@ -110,16 +110,25 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Option<(Decision, Redecision)> {
     let policy = rules.consent.policy.as_ref()?;
+    let unknown_passes = rules.consent.on_unknown == OnUnknown::Permit;
     let question = Question {
         recipient: &to.recipient,
         purpose: &to.purpose,
         action: ACTION,
         content: facts,
         now,
+        unknown_passes,
     };
     let mut decision = consent::decide(policy, &whose.directives, &question);
-    if !whose.is_known && rules.consent.patient.is_some() && decision.verdict != Verdict::Deny {
-        decision.verdict = Verdict::Unknown;
+    if !whose.is_known && rules.consent.patient.is_some() {
+        let unknown = match decision.verdict {
+            Verdict::Permit => true,
+            Verdict::Redact(_) => !unknown_passes,
+            Verdict::Unknown | Verdict::Deny => false,
+        };
+        if unknown {
+            decision.verdict = Verdict::Unknown;
+        }
     }
     let denied = match (&decision.verdict, rules.consent.on_unknown) {
         (Verdict::Permit, _) | (Verdict::Unknown, OnUnknown::Permit) => false,

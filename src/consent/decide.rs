@@ -29,6 +29,9 @@ pub struct Question<'a> {
     pub content: &'a Facts,
     /// When.
     pub now: Timestamp,
+    /// Whether an item about which nothing binds may leave, redacted as the rest: else one
+    /// of them keeps the whole content.
+    pub unknown_passes: bool,
 }
 
 impl<'a> Question<'a> {
@@ -36,7 +39,8 @@ impl<'a> Question<'a> {
     #[must_use]
     pub fn new(content: &'a Facts) -> Self {
         let now = Timestamp::default();
-        Self { recipient: "", purpose: "", action: "disclose", content, now }
+        let action = "disclose";
+        Self { recipient: "", purpose: "", action, content, now, unknown_passes: false }
     }
 }
 
@@ -46,6 +50,16 @@ enum Said {
     Permit,
     Unknown,
     Deny,
+}
+
+impl Said {
+    fn passes(self, unknown_passes: bool) -> bool {
+        match self {
+            Self::Permit => true,
+            Self::Unknown => unknown_passes,
+            Self::Deny => false,
+        }
+    }
 }
 
 /// What the rules of the facility say about one item.
@@ -69,9 +83,11 @@ struct Outcome<'p> {
 }
 
 impl Outcome<'_> {
-    /// Strictness: permit, redact, unknown, deny.
-    fn rank(&self) -> (Said, bool) {
-        (self.said, !self.redacts.is_empty())
+    /// Strictness: permit, redact, unknown, deny; permit, unknown, redact, deny where an
+    /// unknown passes.
+    fn rank(&self, unknown_passes: bool) -> (Said, bool, Said) {
+        let kept = if self.said.passes(unknown_passes) { Said::Permit } else { self.said };
+        (kept, !self.redacts.is_empty(), self.said)
     }
 }
 
@@ -202,7 +218,8 @@ fn item_outcome<'p>(
     losers.extend(patient.deny.filter(|_| said != Said::Deny));
     losers.extend(patient.permit.filter(|_| said != Said::Permit));
     losers.retain(|loser| Some(*loser) != rule);
-    let redacts = if said == Said::Permit { facility.redacts } else { Vec::new() };
+    let passes = said.passes(question.unknown_passes);
+    let redacts = if passes { facility.redacts } else { Vec::new() };
     let rule = redacts.first().map(|redact| &redact.rule).or(rule);
     Outcome { said, rule, redacts, losers }
 }
@@ -211,7 +228,8 @@ fn item_outcome<'p>(
 ///
 /// Only active consents speak, the newest version of each; with `consents = "newest"` in
 /// the policy, of those with one scope the one that was given last. An unknown content is
-/// asked about as one unknown item. `valid_until` is the next moment
+/// asked about as one unknown item. Where an unknown passes, it stands beside what is
+/// redacted without lifting it. `valid_until` is the next moment
 /// at which a period begins or ends that could change the answer.
 #[must_use]
 pub fn decide(policy: &Policy, directives: &[Directive], question: &Question<'_>) -> Decision {
@@ -247,15 +265,18 @@ pub fn decide(policy: &Policy, directives: &[Directive], question: &Question<'_>
                 paths.push(path.clone());
             }
         }
-        if strictest.as_ref().is_none_or(|before| before.rank() < outcome.rank()) {
+        let rank = |outcome: &Outcome<'_>| outcome.rank(question.unknown_passes);
+        if strictest.as_ref().is_none_or(|before| rank(before) < rank(&outcome)) {
             strictest = Some(outcome);
         }
     }
     let (said, rule) = strictest.map_or((Said::Unknown, None), |found| (found.said, found.rule));
     Decision {
         verdict: match said {
-            Said::Permit if paths.is_empty() => Verdict::Permit,
-            Said::Permit => Verdict::Redact(paths),
+            said if said.passes(question.unknown_passes) && !paths.is_empty() => {
+                Verdict::Redact(paths)
+            }
+            Said::Permit => Verdict::Permit,
             Said::Unknown => Verdict::Unknown,
             Said::Deny => Verdict::Deny,
         },

@@ -517,6 +517,35 @@ fn the_strictest_item_is_the_answer_for_all() {
 }
 
 #[test]
+fn an_unknown_that_passes_lifts_no_redaction() {
+    let check = |text: &str, classes: &[&str], expected: &str, by: Option<&str>| {
+        let facts = Facts::from_classes(classes, &[]);
+        let asked = Question {
+            recipient: ASK.recipient,
+            purpose: ASK.purpose,
+            now: at(NOW),
+            unknown_passes: true,
+            ..Question::new(&facts)
+        };
+        let decision = decide(&policy(text), &[], &asked);
+        let rule = decision.rule.as_ref().map(|rule| &*rule.name);
+        assert_eq!((decision.verdict.name(), rule), (expected, by), "{text} {classes:?}");
+    };
+    let encounter = "[[rule]]\nclass = [\"Encounter\"]\nthen = \"redact\"\npaths = [\"PV1-3\"]\n";
+    check(encounter, &["Patient"], "unknown", None);
+    check(encounter, &["Encounter"], "redact", Some("p:3"));
+    check(encounter, &["Patient", "Encounter"], "redact", Some("p:3"));
+    check(encounter, &["Encounter", "Patient"], "redact", Some("p:3"));
+    // What may be meant is redacted, too.
+    check(encounter, &[], "redact", Some("p:3"));
+    // A permit of the patient that is required and not there lifts nothing.
+    let required = format!("directives = \"required\"\n{REDACT}");
+    check(&required, &["Patient"], "redact", Some("p:4"));
+    let denied = format!("{encounter}[[rule]]\nclass = [\"Coverage\"]\nthen = \"deny\"\n");
+    check(&denied, &["Patient", "Encounter", "Coverage"], "deny", Some("p:7"));
+}
+
+#[test]
 fn losers_are_bounded() {
     let many: Vec<Directive> = (0..40)
         .map(|n| {

@@ -3,6 +3,7 @@
 mod alerts;
 mod answers;
 mod bench;
+mod consent;
 mod flow;
 mod held;
 mod operate;
