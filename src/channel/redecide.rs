@@ -42,7 +42,7 @@ pub fn redecide(
         return Ok(Redecision::Go);
     }
     let original = &delivery.original;
-    let (whose, facts) = match super::parse(original.kind, original.bytes.clone()) {
+    let (whose, facts) = match super::parse_as(original.kind, original.bytes.clone(), rules.charset) {
         Ok(parsed) => {
             let whose = Whose::of(rules, &parsed.content, consents)?;
             (whose, Facts::of(&parsed.content))

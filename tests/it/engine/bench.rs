@@ -158,6 +158,20 @@ pub fn adt(control: &str, patient: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+const CONSENT: &str = r#"{"resourceType":"Consent","id":"ID","status":"active",
+ "scope":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/consentscope",
+ "code":"patient-privacy"}]},
+ "category":[{"coding":[{"system":"http://loinc.org","code":"59284-0"}]}],
+ "patient":{"identifier":{"value":"P1"}},"dateTime":"2026-01-01",
+ "policyRule":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode",
+ "code":"OPTIN"}]},
+ "provision":{"type":"TYPE"}}"#;
+
+/// A Consent of the patient `P1` with this id: `permit` or `deny` to everything.
+pub fn consent(id: &str, kind: &str) -> bytes::Bytes {
+    CONSENT.replace("\"ID\"", &format!("\"{id}\"")).replace("TYPE", kind).into()
+}
+
 /// A sender over MLLP.
 pub struct Sender {
     stream: Box<dyn Stream>,

@@ -2,12 +2,15 @@
 //! happens to a message on the way, and who holds it decides when it goes on.
 
 use std::path::Path;
+use std::time::Duration;
 
+use weir::base::DestinationName;
 use weir::config::Plan;
-use weir::engine::Engine;
+use weir::engine::{Actor, Engine, QueueAction, Replay, Stranded, Target, Through};
+use weir::filter::Filter;
 use weir::ports::{Ports, sim};
 
-use super::bench::{Sender, Sink, adt, channel_with, plan, start, until};
+use super::bench::{Sender, Sink, adt, channel_with, consent, ledger, plan, start, until};
 
 /// A policy `gate` with these lines behind its head.
 fn gate(root: &Path, rest: &str) {
@@ -31,6 +34,39 @@ async fn under(seed: u64, root: &Path, (policy, consent): (&str, &str)) -> (Engi
     (engine, ports, sender)
 }
 
+fn by() -> Actor {
+    Actor::new("test", "maintenance")
+}
+
+fn all(engine: &Engine) -> Filter {
+    engine.filter("channel:adt").unwrap()
+}
+
+/// What consent decided, as the audit log has it on disk: the first word of each leaf.
+fn decided(engine: &Engine) -> Vec<String> {
+    let mut words = Vec::new();
+    let visited = engine.store().leaves(&mut |_, leaves| {
+        let asked = leaves.iter().filter(|leaf| &*leaf.action == "consent_decided");
+        words.extend(
+            asked.filter_map(|leaf| leaf.decision.as_deref()?.split(' ').next()?.parse().ok()),
+        );
+        Ok(())
+    });
+    visited.unwrap();
+    words
+}
+
+async fn act(engine: &Engine, action: QueueAction) -> (u64, u64) {
+    let done = engine.queue_act(action, &all(engine), &by()).await.unwrap();
+    (done.done, done.failed_count)
+}
+
+async fn replay(engine: &Engine, through: Through) -> (u64, u64) {
+    let replay = Replay { filter: all(engine), to: None, through, rate: None };
+    let done = engine.replay(&replay, &by()).await.unwrap();
+    (done.done, done.failed_count)
+}
+
 /// Names of patients are left out; about everything else nothing is said.
 const NAMELESS: &str = "[[rule]]\nname = \"names\"\nclass = [\"Patient\"]\nthen = \"redact\"\n\
                         paths = [\"PID-5\"]\n";
@@ -46,5 +82,29 @@ async fn an_unknown_that_passes_leaves_redacted() {
     let sink = Sink::listen(&ports, 6000).await;
     until(&ports, 120, "delivered", || sink.count() == 2).await;
     assert_eq!(sink.fields("PID", 5), ["", ""]);
+    engine.stop("test").await.unwrap();
+}
+
+/// Everything may leave.
+const OPEN: &str = "default = \"permit\"\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_denial_finds_a_patient_named_in_the_character_set_of_the_channel() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, _) = sim::ports(77);
+    gate(dir.path(), OPEN);
+    let gate = "policy = \"gate\"\npatient = \"PID-3.1\"";
+    let text = channel_with("adt", 2575, gate, &[("ehr", 6000)])
+        .replace("type   = \"mllp\"", "type   = \"mllp\"\ncharset = \"8859/1\"");
+    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
+    let mut sender = Sender::connect(&ports, 2575).await;
+    // Two bytes, one character by UTF-8 and two by the set of the channel.
+    assert_eq!(sender.send(&adt("C1", "P\u{e9}")).await, "AA");
+    let deny = String::from_utf8(consent("c", "deny").to_vec()).unwrap();
+    let deny = deny.replace("\"P1\"", "\"P\u{c3}\u{a9}\"");
+    engine.put_consent(deny.into(), None, &by()).await.unwrap();
+    let sink = Sink::listen(&ports, 6000).await;
+    until(&ports, 120, "denied", || ledger(&engine, "adt", "ehr").denied == 1).await;
+    assert_eq!(sink.count(), 0);
     engine.stop("test").await.unwrap();
 }

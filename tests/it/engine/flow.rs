@@ -7,8 +7,8 @@ use weir::engine::Actor;
 use weir::ports::sim;
 
 use super::bench::{
-    Sender, Sink, adt, channel, channel_with, field, ledger, plan, running, start, start_poisoned,
-    until,
+    Sender, Sink, adt, channel, channel_with, consent, field, ledger, plan, running, start,
+    start_poisoned, until,
 };
 
 #[tokio::test(start_paused = true)]
@@ -88,19 +88,6 @@ async fn an_acknowledgment_as_a_message_is_never_answered() {
     let ack = b"MSH|^~\\&|A|B|C|D|20260102||ACK^A08|9|T|2.5.1\rMSA|AA|C1\r";
     assert!(sender.exchange(ack).await.is_empty());
     engine.stop("test").await.unwrap();
-}
-
-const DENY: &str = r#"{"resourceType":"Consent","id":"ID","status":"active",
- "scope":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/consentscope",
- "code":"patient-privacy"}]},
- "category":[{"coding":[{"system":"http://loinc.org","code":"59284-0"}]}],
- "patient":{"identifier":{"value":"P1"}},"dateTime":"2026-01-01",
- "policyRule":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode",
- "code":"OPTIN"}]},
- "provision":{"type":"TYPE"}}"#;
-
-fn consent(id: &str, kind: &str) -> bytes::Bytes {
-    DENY.replace("\"ID\"", &format!("\"{id}\"")).replace("TYPE", kind).into()
 }
 
 #[tokio::test(start_paused = true)]
