@@ -124,12 +124,15 @@ pub fn message_answered(at: Timestamp, subject: Subject<'_>, said: &str) -> Leaf
 }
 
 /// Consent answered for one recipient and purpose:
-/// `permit hie-default:14@5f3a for Organization/hie TREAT`.
+/// `permit hie-default:14@5f3a for Organization/hie TREAT`. Of a redaction the digest covers
+/// all of its paths.
 #[must_use]
 pub fn consent_decided(at: Timestamp, subject: Subject<'_>, decision: &Decision) -> Leaf {
     let mut text = decision.verdict.name().to_owned();
+    let mut digest = None;
     if let Verdict::Redact(paths) = &decision.verdict {
         text = format!("{text} {}", listed(paths));
+        digest = Some(digest_of(paths));
     }
     if let Some(rule) = &decision.rule {
         text = format!("{text} {}@{}", rule.name, rule.version);
@@ -140,7 +143,7 @@ pub fn consent_decided(at: Timestamp, subject: Subject<'_>, decision: &Decision)
             decision.losers.iter().map(|rule| format!("{}@{}", rule.name, rule.version)).collect();
         text = format!("{text} over {}", losers.join(", "));
     }
-    Leaf { decision: Some(text.into()), ..about(Action::ConsentDecided, at, subject) }
+    Leaf { decision: Some(text.into()), digest, ..about(Action::ConsentDecided, at, subject) }
 }
 
 /// Fields were sealed, tokenized or dropped; the digest covers all of their paths.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{ChannelRules, DestinationRules, OnDeny, OnUnknown, keys};
 use crate::audit;
-use crate::base::{DestinationName, Timestamp};
+use crate::base::Timestamp;
 use crate::consent::{self, ConsentBook, Directive, Facts, Question};
 use crate::fault::Fault;
-use crate::message::{Content, Decision, Delivery, Leaf, MessageRecord, Verdict};
+use crate::message::{Content, Decision, Delivery, Leaf, Verdict};
 
 /// What consent says about a delivery now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,8 @@ pub fn redecide(
         return Ok(Redecision::Go);
     }
     let original = &delivery.original;
-    let (whose, facts) = match super::parse_as(original.kind, original.bytes.clone(), rules.charset) {
+    let (whose, facts) = match super::parse_as(original.kind, original.bytes.clone(), rules.charset)
+    {
         Ok(parsed) => {
             let whose = Whose::of(rules, &parsed.content, consents)?;
             (whose, Facts::of(&parsed.content))
@@ -87,14 +88,18 @@ impl Whose {
     }
 }
 
-/// Whether a message's record shows that its body for this destination was made under
-/// this very decision, so that a redaction needs no new body.
+/// Whether the leaves of the entry that holds the body of a delivery show that it was made
+/// under this very decision, so that a redaction needs no new body.
 #[must_use]
-pub fn same_decision(record: &MessageRecord, to: &DestinationName, decision: &Decision) -> bool {
-    let subject = audit::Subject::delivery(record.id, &record.channel, to);
-    let now = audit::consent_decided(record.received, subject, decision);
+pub fn same_decision(leaves: &[Leaf], delivery: &Delivery, decision: &Decision) -> bool {
+    let Delivery { message, channel, destination, received, .. } = delivery;
+    let subject = audit::Subject::delivery(*message, channel, destination);
+    let now = audit::consent_decided(*received, subject, decision);
     let decided = |leaf: &&Leaf| leaf.action == now.action && leaf.destination == now.destination;
-    record.leaves.iter().rfind(decided).is_some_and(|leaf| leaf.decision == now.decision)
+    leaves
+        .iter()
+        .rfind(decided)
+        .is_some_and(|leaf| leaf.decision == now.decision && leaf.digest == now.digest)
 }
 
 /// Decides for one destination; none where the channel has no policy.

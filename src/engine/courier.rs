@@ -19,9 +19,11 @@ use crate::audit::{self, Subject};
 use crate::base::Timestamp;
 use crate::channel::{self, DestinationRules, Redecision, Settlement};
 use crate::destination::{DeliveryError, Destination};
-use crate::fault::codes::{W6904, W7901, W9002};
+use crate::fault::codes::{W6904, W6907, W7901, W9001, W9002};
 use crate::fault::{Class, Fault, Place};
-use crate::message::{Delivery, Fate, FaultRecord, Leaf, Outcome, OutcomeRecord, Receipt};
+use crate::message::{
+    Decision, Delivery, Fate, FaultRecord, Leaf, Outcome, OutcomeRecord, Receipt,
+};
 use crate::observe::{Event, Level, happened};
 use crate::store::Store;
 
@@ -246,28 +248,58 @@ impl Worker {
                 let leaf = audit::consent_decided(now, subject, &decision);
                 Ok(Go::Not(Outcome::Held, vec![leaf]))
             }
-            Redecision::Redact(decision) => {
-                let Some(record) = core.store.message(delivery.message)? else {
-                    return Ok(Go::AsItIs);
-                };
-                if channel::same_decision(&record, &self.outlet.name, &decision) {
-                    return Ok(Go::AsItIs);
-                }
-                let (fate, leaves) = core.surrounded(now, |around| {
-                    channel::remake(&live.plan.rules, rules, &record, around)
-                })?;
-                Ok(match fate {
-                    Fate::Deliver(body) => {
-                        Go::Remade(Box::new(Delivery { body, ..delivery.clone() }), leaves)
-                    }
-                    Fate::Denied(decision) => Go::Not(Outcome::Denied(decision), leaves),
-                    Fate::Held(_) => Go::Not(Outcome::Held, leaves),
-                    Fate::Dead(fault) => Go::Not(Outcome::Dead(fault), leaves),
-                    // The condition was true when the message came; only its rules changed.
-                    Fate::Filtered(_) => Go::AsItIs,
-                })
-            }
+            Redecision::Redact(decision) => self.redacted((live, rules), delivery, &decision, now),
         }
+    }
+
+    /// What leaves of a delivery that consent redacts now: its body, when that was made under
+    /// this very decision, else another.
+    fn redacted(
+        &self,
+        (live, rules): (&Live, &DestinationRules),
+        delivery: &Delivery,
+        decision: &Decision,
+        now: Timestamp,
+    ) -> Result<Go, Fault> {
+        let core = &self.channel.core;
+        let record = core.store.message(delivery.message)?;
+        let record = record.ok_or_else(|| self.place(Fault::new(W6907)))?;
+        let replayed = match delivery.replay {
+            true => self.made_by(delivery)?,
+            false => None,
+        };
+        let leaves = replayed.as_ref().map_or(&record.leaves, |outcome| &outcome.leaves);
+        if channel::same_decision(leaves, delivery, decision) {
+            return Ok(Go::AsItIs);
+        }
+        // The condition was true when the message came; a later one does not keep it here.
+        let rules = DestinationRules { when: None, ..rules.clone() };
+        let (fate, leaves) = core
+            .surrounded(now, |around| channel::remake(&live.plan.rules, &rules, &record, around))?;
+        Ok(match fate {
+            Fate::Deliver(body) => {
+                Go::Remade(Box::new(Delivery { body, ..delivery.clone() }), leaves)
+            }
+            Fate::Denied(decision) => Go::Not(Outcome::Denied(decision), leaves),
+            Fate::Held(_) => Go::Not(Outcome::Held, leaves),
+            Fate::Dead(fault) => Go::Not(Outcome::Dead(fault), leaves),
+            Fate::Filtered(_) => {
+                let cause = "a delivery without a condition was filtered";
+                return Err(self.place(Fault::new(W9001).because(cause)));
+            }
+        })
+    }
+
+    /// The outcome that gave a delivery which was sent again its body; none: the message's own.
+    fn made_by(&self, delivery: &Delivery) -> Result<Option<OutcomeRecord>, Fault> {
+        let outcomes = self.channel.core.store.outcomes(delivery.message)?;
+        let made = |outcome: &OutcomeRecord| match &outcome.outcome {
+            Outcome::Requeued { body: Some(body), .. } => {
+                outcome.destination == delivery.destination && *body == delivery.body
+            }
+            _ => false,
+        };
+        Ok(outcomes.into_iter().rfind(made))
     }
 
     fn delivered(&self, delivery: &Delivery, receipt: Receipt) -> Outcome {

@@ -89,6 +89,42 @@ async fn an_unknown_that_passes_leaves_redacted() {
 const OPEN: &str = "default = \"permit\"\n";
 
 #[tokio::test(start_paused = true)]
+async fn a_body_made_anew_under_a_permit_is_redacted_when_it_leaves() {
+    let dir = tempfile::tempdir().unwrap();
+    let redacting = format!("{OPEN}{NAMELESS}");
+    let (engine, ports, mut sender) = under(72, dir.path(), (&redacting, "")).await;
+    assert_eq!(sender.send(&adt("C1", "P1")).await, "AA");
+    gate(dir.path(), OPEN);
+    engine.reload(gated(dir.path(), ""), &Stranded::Refuse, &by()).await.unwrap();
+    assert_eq!(act(&engine, QueueAction::Skip).await, (1, 0));
+    assert_eq!(replay(&engine, Through::Now).await, (1, 0));
+    // The very rule of the intake is back.
+    gate(dir.path(), &redacting);
+    engine.reload(gated(dir.path(), ""), &Stranded::Refuse, &by()).await.unwrap();
+    let sink = Sink::listen(&ports, 6000).await;
+    until(&ports, 120, "delivered", || sink.count() == 1).await;
+    assert_eq!(sink.fields("PID", 5), [""]);
+    engine.stop("test").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redaction_holds_where_the_condition_changed_since() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, ports, mut sender) = under(73, dir.path(), (OPEN, "")).await;
+    assert_eq!(sender.send(&adt("C1", "P1")).await, "AA");
+    gate(dir.path(), &format!("{OPEN}{NAMELESS}"));
+    let gate = "policy = \"gate\"\npatient = \"PID-3.1\"";
+    let text = channel_with("adt", 2575, gate, &[("ehr", 6000)])
+        .replace("timeout   =", "when = \"PID-8 = 'F'\"\ntimeout   =");
+    let next = plan(dir.path(), &[("adt", &text)]);
+    engine.reload(next, &Stranded::Refuse, &by()).await.unwrap();
+    let sink = Sink::listen(&ports, 6000).await;
+    until(&ports, 120, "delivered", || sink.count() == 1).await;
+    assert_eq!(sink.fields("PID", 5), [""]);
+    engine.stop("test").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_denial_finds_a_patient_named_in_the_character_set_of_the_channel() {
     let dir = tempfile::tempdir().unwrap();
     let (ports, _) = sim::ports(77);
