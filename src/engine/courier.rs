@@ -152,8 +152,12 @@ impl Worker {
     async fn work_off(&mut self, leased: Vec<Lease>, destination: &mut Box<dyn Destination>) {
         let mut halted = false;
         for lease in leased {
-            let paused = self.channel.pause_reason(&self.target()).is_some();
-            halted = halted || paused || *self.stop.borrow();
+            halted = halted || self.is_halted();
+            if halted || !lease.store.is_leased(&lease.delivery) {
+                continue;
+            }
+            // What is decided while the rate makes it wait counts: all is looked at after.
+            halted = !self.wait_for_turn().await || self.is_halted();
             if halted || !lease.store.is_leased(&lease.delivery) {
                 continue;
             }
@@ -177,6 +181,27 @@ impl Worker {
             self.settle(lease, outcome, leaves).await;
             // After a failure the breaker is asked again before the next attempt.
             halted = failed && self.outlet.down_since().is_some();
+        }
+    }
+
+    /// Whether nothing may be sent now.
+    fn is_halted(&self) -> bool {
+        *self.stop.borrow() || self.channel.pause_reason(&self.target()).is_some()
+    }
+
+    /// Waits until `rate` allows an attempt; false when told to stop meanwhile.
+    async fn wait_for_turn(&self) -> bool {
+        let Some(bucket) = &self.outlet.bucket else { return true };
+        let clock = &self.channel.core.ports.clock;
+        let wait = bucket.take(clock.monotonic());
+        if wait.is_zero() {
+            return true;
+        }
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            () = clock.sleep(wait) => true,
+            // A dropped sender means stop as well.
+            _ = stop.wait_for(|stop| *stop) => false,
         }
     }
 
@@ -205,12 +230,6 @@ impl Worker {
             Err(fault) => return (self.failed(&rules, delivery, fault.into()), Vec::new()),
         };
         let delivery = remade.as_deref().unwrap_or(delivery);
-        if let Some(bucket) = &self.outlet.bucket {
-            let wait = bucket.take(core.ports.clock.monotonic());
-            if !wait.is_zero() {
-                core.ports.clock.sleep(wait).await;
-            }
-        }
         let begin = core.ports.clock.monotonic();
         let result = tokio::select! {
             result = destination.deliver(delivery) => result,

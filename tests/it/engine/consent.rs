@@ -125,6 +125,41 @@ async fn a_redaction_holds_where_the_condition_changed_since() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_decided_while_the_rate_makes_it_wait_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, _) = sim::ports(76);
+    gate(dir.path(), OPEN);
+    let gate = "policy = \"gate\"\npatient = \"PID-3.1\"";
+    let text = channel_with("adt", 2575, gate, &[("ehr", 6000)])
+        .replace("timeout   =", "rate = \"1/m\"\ntimeout   =");
+    let engine = start(plan(dir.path(), &[("adt", &text)]), &ports).await;
+    let to = Target::Destination(DestinationName::parse("ehr").unwrap());
+    let name = weir::base::ChannelName::parse("adt").unwrap();
+    let sink = Sink::listen(&ports, 6000).await;
+    let mut sender = Sender::connect(&ports, 2575).await;
+    let mut turn = async |control: &str, patient: &str| {
+        assert_eq!(sender.send(&adt(control, patient)).await, "AA");
+        ports.clock.sleep(Duration::from_secs(5)).await;
+    };
+    turn("C1", "P9").await;
+    turn("C2", "P1").await;
+    engine.put_consent(consent("c", "deny"), None, &by()).await.unwrap();
+    until(&ports, 180, "denied", || ledger(&engine, "adt", "ehr").denied == 1).await;
+    turn("C3", "P3").await;
+    let only = engine.filter("control:C3").unwrap();
+    engine.queue_act(QueueAction::Skip, &only, &by()).await.unwrap();
+    ports.clock.sleep(Duration::from_secs(180)).await;
+    turn("C4", "P4").await;
+    turn("C5", "P5").await;
+    engine.pause(&name, to, &by()).await.unwrap();
+    ports.clock.sleep(Duration::from_secs(180)).await;
+    assert_eq!(sink.controls(), ["C1", "C4"]);
+    engine.resume(&name, Target::All, &by()).await.unwrap();
+    until(&ports, 180, "delivered", || sink.controls() == ["C1", "C4", "C5"]).await;
+    engine.stop("test").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_denial_finds_a_patient_named_in_the_character_set_of_the_channel() {
     let dir = tempfile::tempdir().unwrap();
     let (ports, _) = sim::ports(77);
