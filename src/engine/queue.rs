@@ -277,13 +277,11 @@ impl Engine {
         by: &Actor,
         leaf: Leaf,
     ) -> Result<(Outcome, Vec<Leaf>), Fault> {
+        if &*by.name == "weir" && !self.is_held_by_consent(row)? {
+            return Err(Fault::new(W6908).because("it is held until a person releases it"));
+        }
         if self.has_body(row)? {
             return Ok((Outcome::Released, vec![leaf]));
-        }
-        if &*by.name == "weir" && self.is_held_by_check(row)? {
-            let fault =
-                Fault::new(W6908).because("its findings hold it until a person releases it");
-            return Err(fault);
         }
         let revision = self.plan().revision.clone();
         let (fate, mut leaves) = self.remade(row)?;
@@ -305,12 +303,22 @@ impl Engine {
         }
     }
 
-    /// Whether `[validate]` holds a delivery: a consent that comes does not let it go.
-    fn is_held_by_check(&self, row: &DeliveryRow) -> Result<bool, Fault> {
-        let record = self.0.core.store.message(row.message)?.ok_or_else(|| Fault::new(W6907))?;
+    /// Whether consent holds a delivery: one that comes lets go of nothing that a person, the
+    /// findings of `[validate]` or a damaged disk hold.
+    fn is_held_by_consent(&self, row: &DeliveryRow) -> Result<bool, Fault> {
+        let store = &self.0.core.store;
+        let outcomes = store.outcomes(row.message)?;
+        let held = outcomes.iter().rfind(|outcome| {
+            outcome.destination == row.destination && outcome.outcome == Outcome::Held
+        });
+        if let Some(held) = held {
+            let decided = audit::Action::ConsentDecided.name();
+            return Ok(held.leaves.iter().any(|leaf| &*leaf.action == decided));
+        }
+        let record = store.message(row.message)?.ok_or_else(|| Fault::new(W6907))?;
         let owed = record.owed.iter().find(|owed| owed.destination == row.destination);
         Ok(owed.is_some_and(|owed| match &owed.fate {
-            Fate::Held(decision) => decision
+            Fate::Held(decision) => !decision
                 .rule
                 .as_ref()
                 .is_some_and(|rule| rule.name.starts_with(crate::channel::RULE_PREFIX)),

@@ -125,6 +125,28 @@ async fn a_redaction_holds_where_the_condition_changed_since() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_consent_releases_what_consent_held_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = (OPEN, "on_deny = \"hold\"");
+    let (engine, ports, mut sender) = under(74, dir.path(), rules).await;
+    assert_eq!(sender.send(&adt("C1", "P1")).await, "AA");
+    assert_eq!(act(&engine, QueueAction::Hold).await, (1, 0));
+    assert_eq!(sender.send(&adt("C2", "P1")).await, "AA");
+    // The second is held by consent as it is about to leave.
+    engine.put_consent(consent("c", "deny"), None, &by()).await.unwrap();
+    let sink = Sink::listen(&ports, 6000).await;
+    until(&ports, 120, "held", || ledger(&engine, "adt", "ehr").held == 2).await;
+    let stored = engine.put_consent(consent("c", "permit"), None, &by()).await.unwrap();
+    assert_eq!(stored.released, 1);
+    until(&ports, 120, "delivered", || sink.count() == 1).await;
+    ports.clock.sleep(Duration::from_secs(60)).await;
+    assert_eq!(sink.controls(), ["C2"]);
+    assert_eq!(act(&engine, QueueAction::Release).await, (1, 0));
+    until(&ports, 120, "released", || sink.controls() == ["C2", "C1"]).await;
+    engine.stop("test").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_decided_while_the_rate_makes_it_wait_counts() {
     let dir = tempfile::tempdir().unwrap();
     let (ports, _) = sim::ports(76);
