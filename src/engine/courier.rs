@@ -223,9 +223,13 @@ impl Worker {
             let next_try = core.now().after(IDLE_MAX);
             return (Outcome::Retry { next_try, fault: FaultRecord::from(&fault) }, Vec::new());
         };
-        let (remade, leaves) = match self.redecide(&live, &rules, delivery) {
-            Ok(Go::AsItIs) => (None, Vec::new()),
-            Ok(Go::Remade(delivery, leaves)) => (Some(delivery), leaves),
+        let remade = match self.redecide(&live, &rules, delivery) {
+            Ok(Go::AsItIs) => None,
+            // In the audit log before anything leaves.
+            Ok(Go::Remade(remade, leaves)) => match core.act(Vec::new(), leaves).await {
+                Ok(()) => Some(remade),
+                Err(fault) => return (self.failed(&rules, delivery, fault.into()), Vec::new()),
+            },
             Ok(Go::Not(outcome, leaves)) => return (outcome, leaves),
             Err(fault) => return (self.failed(&rules, delivery, fault.into()), Vec::new()),
         };
@@ -239,8 +243,8 @@ impl Worker {
         };
         self.outlet.meters.duration.observe(core.ports.clock.monotonic().saturating_sub(begin));
         match result {
-            Ok(receipt) => (self.delivered(delivery, receipt), leaves),
-            Err(error) => (self.failed(&rules, delivery, error), leaves),
+            Ok(receipt) => (self.delivered(delivery, receipt), Vec::new()),
+            Err(error) => (self.failed(&rules, delivery, error), Vec::new()),
         }
     }
 

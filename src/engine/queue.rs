@@ -13,7 +13,7 @@ use crate::fault::codes::{W6015, W6907, W6908, W8901, W8902};
 use crate::fault::{Fault, Place};
 use crate::filter::{Field, Filter};
 use crate::message::{
-    Entry, Fate, FaultRecord, Leaf, MessageRecord, Outcome, OutcomeRecord, State,
+    Entry, Fate, FaultRecord, Leaf, MessageRecord, Outcome, OutcomeRecord, Revision, State,
 };
 use crate::observe::{EventRow, happened};
 use crate::store::DeliveryRow;
@@ -236,8 +236,9 @@ impl Engine {
         let (outcome, leaves) = match (action, row.state) {
             (QueueAction::Retry, State::Dead) => {
                 let revision = self.plan().revision.clone();
-                let outcome = self.requeued(row, None, revision)?;
-                (outcome, vec![leaf(audit::delivery_requeued)])
+                let (outcome, mut leaves) = self.requeued(row, revision).await?;
+                leaves.push(leaf(audit::delivery_requeued));
+                (outcome, leaves)
             }
             (QueueAction::Retry, _) => {
                 // Never tried: it waits for its lane or its destination only.
@@ -248,30 +249,67 @@ impl Engine {
             }
             (QueueAction::Skip, _) => (Outcome::Skipped, vec![leaf(audit::delivery_skipped)]),
             (QueueAction::Hold, _) => (Outcome::Held, vec![leaf(audit::delivery_held)]),
-            (QueueAction::Release, _) => self.released(row, by, leaf(audit::delivery_released))?,
+            (QueueAction::Release, _) => {
+                self.released(row, by, leaf(audit::delivery_released)).await?
+            }
         };
         self.commit_outcome(row, outcome, leaves).await
     }
 
-    /// A requeue with the body the delivery had, where it had one; else made anew.
-    pub(crate) fn requeued(
+    /// A requeue with the body the delivery had, where it had one; else made anew, with the
+    /// leaves of what was decided for that.
+    pub(crate) async fn requeued(
         &self,
         row: &DeliveryRow,
-        body: Option<crate::message::Body>,
-        revision: crate::message::Revision,
-    ) -> Result<Outcome, Fault> {
-        if body.is_some() || self.has_body(row)? {
-            return Ok(Outcome::Requeued { body, revision });
+        revision: Revision,
+    ) -> Result<(Outcome, Vec<Leaf>), Fault> {
+        if self.has_body(row)? {
+            return Ok((Outcome::Requeued { body: None, revision }, Vec::new()));
         }
+        self.requeued_anew(row, revision).await
+    }
+
+    /// A requeue with a body made with the rules of now, with the leaves of what was decided
+    /// for that. Where nothing may be sent those are in the audit log when it returns.
+    pub(crate) async fn requeued_anew(
+        &self,
+        row: &DeliveryRow,
+        revision: Revision,
+    ) -> Result<(Outcome, Vec<Leaf>), Fault> {
         match self.remade(row)? {
-            (Fate::Deliver(body), _) => Ok(Outcome::Requeued { body: Some(body), revision }),
-            (fate, _) => Err(Self::not_sent(row, &fate)),
+            (Fate::Deliver(body), leaves) => {
+                Ok((Outcome::Requeued { body: Some(body), revision }, leaves))
+            }
+            (fate, leaves) => Err(self.not_sent(row, &fate, leaves).await),
+        }
+    }
+
+    /// Why a delivery is not sent with what was made of it. What was decided for that is in
+    /// the audit log when it returns, else it is the fault of the store.
+    pub(crate) async fn not_sent(
+        &self,
+        row: &DeliveryRow,
+        fate: &Fate,
+        leaves: Vec<Leaf>,
+    ) -> Fault {
+        if !leaves.is_empty()
+            && let Err(fault) = self.0.core.act(Vec::new(), leaves).await
+        {
+            return fault;
+        }
+        let place = Place::destination(row.channel.shared(), row.destination.shared());
+        let fault = Fault::new(W6908).at(place);
+        match fate {
+            Fate::Denied(_) | Fate::Held(_) => fault.because("consent does not allow it"),
+            Fate::Filtered(_) => fault.because("a condition of the channel keeps it back"),
+            Fate::Dead(dead) => fault.because(format!("it cannot be made: {}", dead.code)),
+            Fate::Deliver(_) => fault,
         }
     }
 
     /// What releasing a held delivery leads to: consent is asked, and a body is made where
     /// there was none.
-    fn released(
+    async fn released(
         &self,
         row: &DeliveryRow,
         by: &Actor,
@@ -284,23 +322,9 @@ impl Engine {
             return Ok((Outcome::Released, vec![leaf]));
         }
         let revision = self.plan().revision.clone();
-        let (fate, mut leaves) = self.remade(row)?;
+        let (outcome, mut leaves) = self.requeued_anew(row, revision).await?;
         leaves.push(leaf);
-        match fate {
-            Fate::Deliver(body) => Ok((Outcome::Requeued { body: Some(body), revision }, leaves)),
-            fate => Err(Self::not_sent(row, &fate)),
-        }
-    }
-
-    pub(crate) fn not_sent(row: &DeliveryRow, fate: &Fate) -> Fault {
-        let place = Place::destination(row.channel.shared(), row.destination.shared());
-        let fault = Fault::new(W6908).at(place);
-        match fate {
-            Fate::Denied(_) | Fate::Held(_) => fault.because("consent does not allow it"),
-            Fate::Filtered(_) => fault.because("a condition of the channel keeps it back"),
-            Fate::Dead(dead) => fault.because(format!("it cannot be made: {}", dead.code)),
-            Fate::Deliver(_) => fault,
-        }
+        Ok((outcome, leaves))
     }
 
     /// Whether consent holds a delivery: one that comes lets go of nothing that a person, the

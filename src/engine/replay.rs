@@ -21,7 +21,7 @@ use crate::base::DestinationName;
 use crate::fault::codes::{W6906, W6907, W8902};
 use crate::fault::{Fault, Place};
 use crate::filter::Filter;
-use crate::message::{Entry, Fate, Outcome, Owed, State};
+use crate::message::{Entry, Fate, Owed, State};
 use crate::observe::happened;
 use crate::settings::nearest;
 use crate::store::DeliveryRow;
@@ -155,17 +155,14 @@ impl Engine {
         by: &Actor,
     ) -> Result<(), Fault> {
         let revision = self.plan().revision.clone();
-        let outcome = match replay.through {
-            Through::Then => self.requeued(row, None, revision)?,
-            Through::Now => match self.remade(row)? {
-                (Fate::Deliver(body), _) => Outcome::Requeued { body: Some(body), revision },
-                (fate, _) => return Err(Self::not_sent(row, &fate)),
-            },
+        let (outcome, mut leaves) = match replay.through {
+            Through::Then => self.requeued(row, revision).await?,
+            Through::Now => self.requeued_anew(row, revision).await?,
         };
         let subject = Subject::delivery(row.message, &row.channel, &row.destination);
         let now = self.0.core.now();
-        let leaf = audit::delivery_requeued(now, subject, &by.name, &by.reason);
-        self.commit_outcome(row, outcome, vec![leaf]).await
+        leaves.push(audit::delivery_requeued(now, subject, &by.name, &by.reason));
+        self.commit_outcome(row, outcome, leaves).await
     }
 
     /// Sends a message to a destination of its channel that it was never owed to.
@@ -175,7 +172,9 @@ impl Engine {
         let mut child = child_of(record, core.new_id(row.received), &row.channel);
         let (fate, mut leaves) = self.remade_of(&child, row)?;
         if !matches!(fate, Fate::Deliver(_)) {
-            return Err(Self::not_sent(row, &fate));
+            // There is no such child; what was decided is about the message.
+            leaves.iter_mut().for_each(|leaf| leaf.message = Some(row.message));
+            return Err(self.not_sent(row, &fate, leaves).await);
         }
         let (id, now) = (child.id, core.now());
         let subject = Subject::delivery(id, &row.channel, &row.destination);

@@ -125,6 +125,25 @@ async fn a_redaction_holds_where_the_condition_changed_since() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_redacted_anew_is_in_the_audit_log_before_it_leaves() {
+    let dir = tempfile::tempdir().unwrap();
+    let (engine, ports, mut sender) = under(78, dir.path(), (OPEN, "")).await;
+    assert_eq!(sender.send(&adt("C1", "P1")).await, "AA");
+    gate(dir.path(), &format!("{OPEN}{NAMELESS}"));
+    let gate = "policy = \"gate\"\npatient = \"PID-3.1\"";
+    let text = channel_with("adt", 2575, gate, &[("ehr", 6000)]).replace("\"5s\"", "\"10m\"");
+    let next = plan(dir.path(), &[("adt", &text)]);
+    engine.reload(next, &Stranded::Refuse, &by()).await.unwrap();
+    // A peer that has it and does not answer.
+    let sink = Sink::listen(&ports, 6000).await;
+    sink.mute(true);
+    ports.clock.sleep(Duration::from_secs(120)).await;
+    assert_eq!(ledger(&engine, "adt", "ehr").waiting, 1);
+    assert_eq!(decided(&engine), ["permit", "redact"]);
+    engine.stop("test").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_consent_releases_what_consent_held_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let rules = (OPEN, "on_deny = \"hold\"");
@@ -143,6 +162,39 @@ async fn a_consent_releases_what_consent_held_and_nothing_else() {
     assert_eq!(sink.controls(), ["C2"]);
     assert_eq!(act(&engine, QueueAction::Release).await, (1, 0));
     until(&ports, 120, "released", || sink.controls() == ["C2", "C1"]).await;
+    engine.stop("test").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_decided_for_a_body_made_anew_is_audited() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = (OPEN, "on_deny = \"hold\"");
+    let (engine, ports, mut sender) = under(75, dir.path(), rules).await;
+    engine.put_consent(consent("c", "deny"), None, &by()).await.unwrap();
+    assert_eq!(sender.send(&adt("C1", "P1")).await, "AA");
+    let mut expected = vec!["deny"];
+    assert_eq!(decided(&engine), expected);
+    // Refused, and the denial stands there.
+    assert_eq!(act(&engine, QueueAction::Release).await, (0, 1));
+    expected.push("deny");
+    assert_eq!(decided(&engine), expected);
+    assert_eq!(replay(&engine, Through::Now).await, (0, 1));
+    expected.push("deny");
+    assert_eq!(decided(&engine), expected);
+    assert_eq!(act(&engine, QueueAction::Skip).await, (1, 0));
+    assert_eq!(replay(&engine, Through::Then).await, (0, 1));
+    expected.push("deny");
+    assert_eq!(decided(&engine), expected);
+    engine.delete_consent("c", &by()).await.unwrap();
+    assert_eq!(replay(&engine, Through::Then).await, (1, 0));
+    expected.push("permit");
+    assert_eq!(decided(&engine), expected);
+    assert_eq!(act(&engine, QueueAction::Skip).await, (1, 0));
+    assert_eq!(replay(&engine, Through::Now).await, (1, 0));
+    expected.push("permit");
+    assert_eq!(decided(&engine), expected);
+    let sink = Sink::listen(&ports, 6000).await;
+    until(&ports, 120, "delivered", || sink.count() == 1).await;
     engine.stop("test").await.unwrap();
 }
 
