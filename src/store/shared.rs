@@ -329,7 +329,7 @@ impl Shared {
                     let full = read.full.contains(&want.lane);
                     let (reached, more) = (read.reached, full || read.reached < end);
                     let reached = if full { 0 } else { reached };
-                    live.queue(queue).queue.refilled_lane(want.lane, reached, more);
+                    live.queue(queue).queue.refilled_lane(want.lane, horizon, reached, more);
                 }
                 if horizon.is_none() {
                     take_pending(&mut live, queue, index.position);

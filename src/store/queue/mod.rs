@@ -236,15 +236,24 @@ impl Queue {
         self.complete |= complete;
     }
 
-    /// Ends the refill of one lane: everything up to `reached` is in memory, unless the lane
-    /// is full, and `more` may follow.
-    pub fn refilled_lane(&mut self, lane: LaneKey, reached: Position, more: bool) {
+    /// Ends the refill of one lane that was wanted up to `asked`: everything up to `reached`
+    /// is in memory, unless the lane is full, and `more` may follow.
+    pub fn refilled_lane(
+        &mut self,
+        lane: LaneKey,
+        asked: Option<Position>,
+        reached: Position,
+        more: bool,
+    ) {
         self.hungry.remove(&lane);
+        // The window was full meanwhile: what came to the lane before was left to this refill,
+        // which did not read that far, and now lies before the horizon.
+        let cut = asked.is_none() && !self.complete;
         if let Some(found) = self.lanes.get_mut(&lane) {
             if !found.more {
                 found.loaded = found.loaded.max(reached);
             }
-            found.more |= more;
+            found.more |= more || cut;
         }
         self.arm(lane);
     }
@@ -469,5 +478,71 @@ impl Queue {
     /// Lanes that wait for their next attempt, and deliveries leased.
     pub fn sizes(&self) -> (usize, usize) {
         (self.timed.len(), self.leases.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Timestamp;
+
+    fn waiting(place: Position, lane: u64) -> Waiting {
+        Waiting {
+            message: MessageId::new(Timestamp::from_micros(place.cast_signed()), u128::from(place)),
+            at: Location::default(),
+            lane: LaneKey(lane),
+            place,
+            attempts: 0,
+            next_try: Timestamp::default(),
+            since: Timestamp::default(),
+            replay: false,
+            body_from: None,
+            live: None,
+        }
+    }
+
+    /// A lane longer than memory is read on from the index. While that is under way one more
+    /// comes to it, and then the window fills up with others: the one must come all the same,
+    /// and before those behind it.
+    #[test]
+    fn what_comes_while_a_lane_is_read_is_not_left_behind_a_full_window() {
+        let long = 7;
+        let mut queue = Queue::complete();
+        let mut place = 0;
+        let mut next = |lane| {
+            place += 1;
+            waiting(place, lane)
+        };
+        while queue.offer(next(long)) {}
+        let in_index = LANE_MAX as Position + 1;
+        for _ in 0..LANE_MAX - LANE_LOW + 1 {
+            let head = queue.lease(Timestamp::default(), 1).remove(0);
+            queue.remove(head.message, head.lane, head.place);
+            queue.unlease(head.message);
+        }
+        let Some(Want::Lanes(wants, None)) = queue.want() else { panic!("the lane goes on") };
+        assert_eq!(wants[0].after, in_index - 1);
+
+        let late = next(long);
+        assert!(!queue.offer(late.clone()), "left to the refill");
+        let mut others = 1_000;
+        while queue.offer(next(others)) {
+            others += 1;
+        }
+        queue.begin_lane(LaneKey(long));
+        queue.refill_lane(waiting(in_index, long));
+        queue.refilled_lane(LaneKey(long), None, in_index, false);
+
+        for _ in 0..LANE_LOW {
+            let head = queue.lease(Timestamp::default(), 1).remove(0);
+            assert_eq!(head.lane, LaneKey(long));
+            queue.remove(head.message, head.lane, head.place);
+            queue.unlease(head.message);
+        }
+        let lanes = match queue.want() {
+            Some(Want::Lanes(wants, Some(horizon))) if horizon >= late.place => wants,
+            other => panic!("{other:?}"),
+        };
+        assert!(lanes.iter().any(|want| want.lane == LaneKey(long) && want.after < late.place));
     }
 }
