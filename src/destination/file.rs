@@ -201,7 +201,12 @@ fn write(
     if let Ok(there) = files.open_read(&target) {
         // An attempt before this one got as far as here, or the file is somebody else's.
         let same = holds(&*there, &body.bytes).map_err(|error| write_fault(&error))?;
-        return if same { Ok(receipt) } else { Err(Fault::new(W7403)) };
+        if !same {
+            return Err(Fault::new(W7403));
+        }
+        // That attempt may have ended before its name was on disk.
+        files.sync_dir(dir).map_err(|error| write_fault(&error))?;
+        return Ok(receipt);
     }
     let hidden = dir.join(format!(".{name}.part"));
     let written = (|| {
