@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OwnedRwLockReadGuard};
+use tokio::sync::{Notify, OwnedRwLockReadGuard, OwnedSemaphorePermit};
 
 use super::channel::{Channel, Live, Outlet};
 use super::core::Core;
@@ -29,11 +29,14 @@ use crate::observe::{Event, Level, happened};
 const DELIVERY_WAIT: Duration = Duration::from_secs(30);
 
 /// What a commit keeps until its end.
+#[derive(Default)]
 pub(super) struct Hold {
     /// No reload takes destinations away meanwhile.
     pub(super) _taking: Option<OwnedRwLockReadGuard<bool>>,
     /// The same message waits meanwhile.
     pub(super) _flight: Option<Flight>,
+    /// Room in the backlog, for what is processed behind its answer.
+    pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
 /// A future that is run to its end: dropped before, it goes on as a task of its own.

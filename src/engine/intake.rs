@@ -193,6 +193,10 @@ impl Door {
     /// Decides and commits one message.
     async fn keep(&self, arrival: &source::Arrival, stamped: channel::Arrival) -> Answer {
         let channel = &self.0;
+        let room = match acknowledges(&channel.live()) {
+            AckWhen::OnReceipt => receipt::room(channel, stamped.bytes.len()).await,
+            AckWhen::AfterCommit | AckWhen::AfterDelivery => None,
+        };
         // While a reload takes destinations away nobody decides with the plan before it.
         let taking = channel.taking.clone().read_owned().await;
         let now = channel.core.now();
@@ -219,18 +223,18 @@ impl Door {
         live.meters.received(&record.message_type);
         live.meters.trail(&record.trail);
         let Some(key) = record.duplicate_key else {
-            let hold = Hold { _taking: Some(taking), _flight: None };
+            let hold = Hold { _taking: Some(taking), _flight: None, room };
             return self.commit(live, processed, hold, back).await;
         };
         let flight = Flight::begin(channel.clone(), key).await;
         match channel.core.store.duplicate(&key, now, window(&live)) {
             Ok(Some(first)) => {
                 // Only its commit concerns others, and that is over.
-                drop((flight, taking));
+                drop((flight, taking, room));
                 self.repeated(&live, first, processed, back).await
             }
             Ok(None) => {
-                let hold = Hold { _taking: Some(taking), _flight: Some(flight) };
+                let hold = Hold { _taking: Some(taking), _flight: Some(flight), room };
                 self.commit(live, processed, hold, back).await
             }
             Err(fault) => not_kept(channel, &live, &processed.record, fault, now),
@@ -424,6 +428,8 @@ fn origin_key(channel: &Channel, live: &Live, arrival: &source::Arrival) -> Opti
         SourceKind::File(_) | SourceKind::Mllp(_) => {
             let mut value = origin.digest.to_vec();
             value.extend_from_slice(&origin.part.to_be_bytes());
+            // What two channels take from one place is two messages.
+            value.extend_from_slice(channel.name.as_str().as_bytes());
             Some(channel.core.store.keyed_hash("origin", &value))
         }
     }

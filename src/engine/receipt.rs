@@ -84,19 +84,25 @@ fn mark(channel: &Channel, receipt: MessageId) -> Arc<str> {
     receipt_mark(&channel.name, receipt).into()
 }
 
+/// Waits for room for so many bytes. Whoever waits holds nothing that processing needs,
+/// above all not what keeps a reload away: room comes from processing alone.
+pub(super) async fn room(channel: &Channel, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    let kib = bytes.div_ceil(1024).clamp(1, ROOM_KIB);
+    let room = channel.backlog.room.clone();
+    room.acquire_many_owned(u32::try_from(kib).unwrap_or(1)).await.ok()
+}
+
 /// Journals a receipt with its mark; its message is processed from then on.
 pub(super) async fn keep(
     channel: Arc<Channel>,
     processed: Processed,
-    hold: Hold,
+    mut hold: Hold,
     late: Late,
 ) -> Written {
     let core = channel.core.clone();
     let live = channel.live();
     let receipt = Box::new(processed.record.clone());
-    let kib = receipt.original.bytes.len().div_ceil(1024).clamp(1, ROOM_KIB);
-    let room = channel.backlog.room.clone();
-    let room = room.acquire_many_owned(u32::try_from(kib).unwrap_or(1)).await.ok();
+    let room = hold.room.take();
     channel.backlog.add();
     // Handed over before the receipt: a mark without a receipt says nothing, a receipt
     // without a mark would be forgotten.
@@ -245,7 +251,7 @@ async fn write(
     processed.record.ack = "".into();
     processed.record.duplicate_key = Some(key);
     live.meters.trail(&processed.record.trail);
-    let hold = Hold { _taking: Some(taking), _flight: None };
+    let hold = Hold { _taking: Some(taking), ..Hold::default() };
     match commit::write(channel.clone(), live, processed, hold).await {
         Written::Kept(_) => Ok(refused),
         Written::NotKept(fault, _) => Err(fault),

@@ -160,7 +160,7 @@ impl Store {
         Ok(text.filter(|text| !text.is_empty()).map(|text| String::from_utf8_lossy(text).into()))
     }
 
-    /// Settings whose key begins with `prefix`, in order of their keys.
+    /// Settings whose key begins with `prefix`, in the order in which they were set.
     ///
     /// # Errors
     /// `W6009`.
@@ -169,12 +169,13 @@ impl Store {
         let mut found = Vec::new();
         self.read().kv.walk_prefix(&keys::setting(prefix), &mut |key, value| {
             let key = String::from_utf8_lossy(key.get(1..).unwrap_or_default());
-            if let Some((_, text @ [_, ..])) = read_setting(value) {
-                found.push((key.into(), String::from_utf8_lossy(text).into()));
+            if let Some((set, text @ [_, ..])) = read_setting(value) {
+                found.push((set, (key.into(), String::from_utf8_lossy(text).into())));
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        Ok(found)
+        found.sort_by_key(|(set, _)| *set);
+        Ok(found.into_iter().map(|(_, setting)| setting).collect())
     }
 
     /// What the journal takes and how it does. Cheap.
