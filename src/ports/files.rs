@@ -25,7 +25,14 @@ pub trait File: Send + Sync {
 
     /// Cuts or extends it.
     fn set_len(&self, length: u64) -> io::Result<()>;
+
+    /// What tells it from every other file that has or had its name: the same as long as it
+    /// only grows, over restarts too, and another one when the file is made anew.
+    fn identity(&self) -> io::Result<Identity>;
 }
+
+/// Device, number and time of birth of a file.
+pub type Identity = [u64; 3];
 
 /// A directory tree.
 pub trait Files: Send + Sync {
@@ -98,6 +105,16 @@ impl File for SystemFile {
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         self.0.set_len(length)
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        use std::os::unix::fs::MetadataExt;
+        let data = self.0.metadata()?;
+        // Numbers are used again at once; file systems without a time of birth are rare, and
+        // a change of the content then makes another file of it, which costs repetitions.
+        let born = data.created().or_else(|_| data.modified())?;
+        let born = born.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Ok([data.dev(), data.ino(), u64::try_from(born.as_nanos()).unwrap_or(u64::MAX)])
     }
 }
 

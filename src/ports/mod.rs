@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, SystemEntropy};
-pub use files::{File, Files, SystemFiles};
+pub use files::{File, Files, Identity, SystemFiles};
 pub use net::{Listener, Net, Stream, SystemNet};
 
 /// The ports of one engine. Cheap to clone.

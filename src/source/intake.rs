@@ -57,7 +57,7 @@ impl Back {
 /// Where a part of a file came from; stable over restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// SHA-256 over file name, length and content before and including this part.
+    /// SHA-256 over the file, its name, and number and content of this part.
     pub digest: [u8; 32],
     /// Number of the part within the file, from 0.
     pub part: u64,

@@ -260,6 +260,9 @@ codes! {
     W2408 Operator "the acknowledgments of a file cannot be written",
         "Its sender waits for them, so the file stays and is taken again after a pause.",
         "Let weir write to the directory in `ack_dir` of the source, and free space there.";
+    W2409 Transient "a file grew while it was taken",
+        "It stays and is taken on from there once it is ready again; nothing is taken twice.",
+        "Raise `ready` of the source, or let the sender rename the file into place or set a marker.";
     W2700 Permanent "a FHIR message is not UTF-8",
         "FHIR JSON is always UTF-8, and guessing another character set would spoil names.",
         "Send the message in UTF-8.";

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::SplitMix;
-use crate::ports::{File, Files};
+use crate::ports::{File, Files, Identity};
 
 /// What a disk writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
@@ -315,6 +315,10 @@ impl File for SimFile {
             op.apply(&mut inode.durable);
         }
         Ok(())
+    }
+
+    fn identity(&self) -> io::Result<Identity> {
+        Ok([0, self.inode, 0])
     }
 
     fn len(&self) -> io::Result<u64> {

@@ -15,7 +15,7 @@ use super::{FilePlan, Split};
 use crate::base::MessageId;
 use crate::fault::{Fault, codes::*};
 use crate::message::Peer;
-use crate::ports::{File, Ports};
+use crate::ports::{File, Identity, Ports};
 use crate::source::flight::Flight;
 use crate::source::{Arrival, Command, Common, Intake, Origin, Taken};
 
@@ -56,6 +56,7 @@ struct Pass<'a> {
     acks: Option<Acks>,
     parent: Option<MessageId>,
     name: Arc<str>,
+    identity: Identity,
     next: u64,
     report: Report,
 }
@@ -65,16 +66,16 @@ struct Pass<'a> {
 ///
 /// # Errors
 /// `W2402` when it cannot be read, `W2406` when a message could not be kept, `W2408` when
-/// its acknowledgments cannot be written.
+/// its acknowledgments cannot be written, `W2409` when there is more of it now.
 pub(super) async fn file(taking: &Taking<'_>, path: &Path) -> Result<Option<Report>, Fault> {
     let unread = |error| Fault::new(W2402).caused_by::<std::io::Error>(error);
     let (files, owned) = (taking.ports.files.clone(), path.to_owned());
     let opened = blocking(move || {
         let file = files.open_read(&owned)?;
-        let length = file.len()?;
-        Ok((file, length))
+        let (length, identity) = (file.len()?, file.identity()?);
+        Ok((file, length, identity))
     });
-    let (file, length) = opened.await.map_err(unread)?;
+    let (file, length, identity) = opened.await.map_err(unread)?;
     let split = taking.plan.split;
     let parent = (split != Split::Whole)
         .then(|| MessageId::new(taking.ports.clock.now(), taking.ports.entropy.bits()));
@@ -93,6 +94,7 @@ pub(super) async fn file(taking: &Taking<'_>, path: &Path) -> Result<Option<Repo
         acks,
         parent,
         name,
+        identity,
         next: 0,
         report: Report::default(),
     };
@@ -109,9 +111,17 @@ pub(super) async fn file(taking: &Taking<'_>, path: &Path) -> Result<Option<Repo
             return Ok(None);
         }
     }
+    // What looks like the last message is the begin of one when the sender still writes.
+    if length_of(&file).await.map_err(unread)? != length {
+        pass.drain().await?;
+        return pass.grew().await;
+    }
     splitter.finish(&mut parts);
     pass.take(&mut parts).await?;
     pass.drain().await?;
+    if length_of(&file).await.map_err(unread)? != length {
+        return pass.grew().await;
+    }
     let findings = splitter.findings();
     pass.close(&findings);
     let acked = match pass.acks.take() {
@@ -126,6 +136,11 @@ pub(super) async fn file(taking: &Taking<'_>, path: &Path) -> Result<Option<Repo
 
 fn unwritten(error: std::io::Error) -> Fault {
     Fault::new(W2408).caused_by(error)
+}
+
+async fn length_of(file: &Arc<dyn File>) -> std::io::Result<u64> {
+    let file = file.clone();
+    blocking(move || file.len()).await
 }
 
 async fn read(file: Arc<dyn File>, offset: u64, length: u64) -> std::io::Result<Vec<u8>> {
@@ -164,9 +179,10 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Name, number and content of a part: the same again after a restart.
+    /// The file, its name, and number and content of a part: the same again after a restart.
     fn digest(&self, number: u64, bytes: &[u8]) -> [u8; 32] {
         let mut digest = Sha256::new();
+        self.identity.iter().for_each(|part| digest.update(part.to_be_bytes()));
         digest.update((self.name.len() as u64).to_be_bytes());
         digest.update(self.name.as_bytes());
         digest.update(number.to_be_bytes());
@@ -197,6 +213,14 @@ impl<'a> Pass<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Ends without the file's end: what acknowledges it is written when it is whole.
+    async fn grew(&mut self) -> Result<Option<Report>, Fault> {
+        if let Some(acks) = self.acks.take() {
+            acks.discard().await.map_err(unwritten)?;
+        }
+        Err(Fault::new(W2409))
     }
 
     async fn drain(&mut self) -> Result<(), Fault> {

@@ -204,3 +204,21 @@ async fn a_file_is_acknowledged_by_a_file() {
     run(&plan, 1).await;
     assert_eq!(names(&acks), ["a.hl7.ack", "a.hl7.ack.1"]);
 }
+
+/// A daily file of one name with lines that did not change is no repetition of yesterday's.
+#[tokio::test]
+async fn a_file_made_anew_under_the_same_name_is_another_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in");
+    std::fs::create_dir(&input).unwrap();
+    for then in [Then::Move(dir.path().join("done")), Then::Delete] {
+        let mut origins = Vec::new();
+        for _day in 0..2 {
+            std::fs::write(input.join("census.hl7"), "MSH|1\r").unwrap();
+            let (rig, counts) = run(&plan(dir.path(), |plan| plan.then = then.clone()), 1).await;
+            assert_eq!(counts, [(1, 0)]);
+            origins.push(rig.intake.taken.lock().unwrap()[0].origin);
+        }
+        assert!(origins[0].is_some() && origins[0] != origins[1], "{then:?}");
+    }
+}
