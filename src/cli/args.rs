@@ -256,7 +256,7 @@ pub struct SchemaArgs {
 /// `weir run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// For a developer's machine: readable logs, keys made when missing
+    /// For a developer's machine: readable logs
     #[arg(long)]
     pub dev: bool,
 }

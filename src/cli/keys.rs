@@ -40,8 +40,9 @@ pub fn read_or_make(plan: &Plan, shell: &mut Shell) -> Result<Option<Keyring>, S
 /// Names of the keys that channels use.
 fn names(plan: &Plan) -> Vec<String> {
     let rules = plan.channels.iter().flat_map(|c| &c.rules.destinations);
-    let mut names: Vec<String> =
-        rules.flat_map(|d| d.seal.iter().map(|rule| rule.key().to_owned())).collect();
+    // What is dropped needs no key.
+    let keys = rules.flat_map(|d| d.seal.iter().map(|rule| rule.key().to_owned()));
+    let mut names: Vec<String> = keys.filter(|name| !name.is_empty()).collect();
     names.sort();
     names.dedup();
     names
@@ -62,4 +63,23 @@ pub fn make(path: &Path, names: &[String]) -> Result<(), Stop> {
         })?;
     file.write_all(text.as_bytes()).map_err(Stop::io)?;
     file.sync_all().map_err(Stop::io)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The repository's own working tree has rules without a key, too.
+    #[test]
+    fn a_keyring_made_at_the_first_start_can_be_read() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let (plan, ..) = crate::config::load(root, None);
+        let names = names(&plan.unwrap());
+        assert!(!names.is_empty());
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys/keyring.toml");
+        make(&path, &names).map_err(|_| "not made").unwrap();
+        let keyring = Keyring::parse(&std::fs::read(path).unwrap());
+        assert!(keyring.is_ok(), "{:?}", keyring.err());
+    }
 }
