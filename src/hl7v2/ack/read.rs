@@ -48,7 +48,8 @@ pub fn read(bytes: &Bytes) -> Result<Ack, Fault> {
     let Some(code) = code else {
         return Err(Fault::new(W2040).at(Place::path("MSA-1")).because("the code is unknown"));
     };
-    let control_id = msa.field(2).map_or(Bytes::new(), |value| bytes.slice(value.range()));
+    // Not a slice of `bytes`: those of UTF-16 and UTF-32 are not what was read.
+    let control_id = msa.field(2).map_or(Bytes::new(), |v| Bytes::copy_from_slice(v.raw()));
     let errors = message
         .segments()
         .filter(|segment| segment.id() == "ERR")
@@ -100,6 +101,14 @@ fn place(part: impl Fn(usize) -> Option<String>, is_old: bool) -> Option<Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_control_id_is_found_in_wide_characters() {
+        let text =
+            "\u{feff}MSH|^~\\&|A|B|C|D|||ACK|1|P|2.5||||||UNICODE UTF-16\rMSA|AA|K\u{e4}42\r";
+        let bytes: Bytes = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(read(&bytes).unwrap().control_id, "K\u{e4}42");
+    }
 
     #[test]
     fn reads_code_control_id_and_errors() {
