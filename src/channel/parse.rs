@@ -1,5 +1,6 @@
 //! Bytes to a message with the few facts every channel needs.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use crate::base::Phi;
 use crate::fault::Fault;
 use crate::fault::codes::W6015;
-use crate::fhir::Doc;
+use crate::fhir::{Doc, Node, tables};
 use crate::hl7v2::{self, Tolerances};
 use crate::message::{Content, ContentKind};
 
@@ -41,6 +42,19 @@ impl Parsed {
 }
 
 impl Parsed {
+    /// With the type that the message gives itself, where the channel names it in `accept`:
+    /// sites have types of their own, and what stands in the configuration may be shown.
+    #[must_use]
+    pub fn named_by(mut self, accept: &super::Accept) -> Self {
+        if let (true, Content::Hl7(message)) = (self.message_type.is_empty(), &self.content) {
+            let own = message.header().message_type();
+            if accept.0.iter().any(|row| **row == *own) {
+                self.message_type = own.into();
+            }
+        }
+        self
+    }
+
     /// The first thing that is wrong with the character set that a message names.
     #[must_use]
     pub fn charset_fault(&self) -> Option<Fault> {
@@ -51,8 +65,33 @@ impl Parsed {
     }
 }
 
-/// Longest message type that is shown; the longest in the standards has 15 characters.
-const TYPE_BYTES_MAX: usize = 64;
+/// Types of a Bundle.
+///
+/// Source: FHIR R4 valueset-bundle-type.html.
+const BUNDLE_TYPES: [&str; 9] = [
+    "document",
+    "message",
+    "transaction",
+    "transaction-response",
+    "batch",
+    "batch-response",
+    "history",
+    "searchset",
+    "collection",
+];
+
+/// Longest version that is shown, such as `2.8.2`.
+const VERSION_BYTES_MAX: usize = 6;
+
+/// Message codes of all versions.
+const MESSAGE_CODES: &str = "\
+     ACK ADR ADT ARD BAR BPS BRP BRT BTS CCF CCI CCM CCQ CCU CNQ CQU CRM CSU DBC DBU DEL DEO DER \
+     DFT DOC DPR DRC DSR EAC EAN EAR EDR EHC EQQ ERP ERQ ESR ESU INR INU LSR LSU MCF MDM MFD MFK \
+     MFN MFQ MFR NMD NMQ NMR OMB OMD OMG OMI OML OMN OMP OMQ OMS OPL OPR OPU ORA ORB ORD ORF ORG \
+     ORI ORL ORM ORN ORP ORR ORS ORU ORX OSM OSQ OSR OSU OUL PEX PGL PIN PMU PPG PPP PPR PPT PPV \
+     PRR PTR QBP QCK QCN QRY QSB QSX QVR RAR RAS RCI RCL RDE RDR RDS RDY REF RER RGR RGV ROC ROD \
+     ROR RPA RPI RPL RPR RQA RQC RQI RQP RQQ RRA RRD RRE RRG RRI RSP RTB SCN SDN SDR SET SIU SLN \
+     SLR SMD SPQ SQM SQR SRM SRR SSR SSU STC STI SUR TBR TCR TCU UDM VQQ VXQ VXR VXU VXX";
 
 /// Parses the bytes of a message.
 ///
@@ -97,8 +136,8 @@ fn hl7(message: hl7v2::Message) -> Parsed {
     let sender = [header.sending_application(), header.sending_facility()]
         .map(|value| String::from_utf8_lossy(value.raw()).into_owned())
         .join("|");
-    let message_type = plain(&header.message_type());
-    let version = plain(&header.version());
+    let message_type = v2_type(&header.message_type());
+    let version = v2_version(&header.version());
     Parsed {
         message_type,
         version,
@@ -112,12 +151,15 @@ fn hl7(message: hl7v2::Message) -> Parsed {
 fn fhir(doc: Doc) -> Parsed {
     let root = doc.root();
     let text = |name: &str| root.get(name).and_then(|node| node.text());
-    let message_type = match text("resourceType").as_deref() {
+    // Only words of the standard: what a peer writes there must not reach logs or screens.
+    let own = resource_name(root.get("resourceType"));
+    let message_type = match own.as_deref() {
         Some("Bundle") => {
             let first = root.get("entry").and_then(|entries| entries.items().next());
             let resource = first.and_then(|entry| entry.get("resource")?.get("resourceType"));
-            let kind = text("type").unwrap_or_default();
-            match resource.and_then(|node| node.text()) {
+            let kind = text("type").filter(|kind| BUNDLE_TYPES.contains(&&**kind));
+            let kind = kind.unwrap_or_default();
+            match resource_name(resource) {
                 Some(resource) => format!("{kind}:{resource}"),
                 None => kind.into_owned(),
             }
@@ -126,7 +168,7 @@ fn fhir(doc: Doc) -> Parsed {
         None => String::new(),
     };
     Parsed {
-        message_type: plain(&message_type),
+        message_type: message_type.into(),
         version: "".into(),
         control_id: None,
         sender: Phi::default(),
@@ -135,10 +177,43 @@ fn fhir(doc: Doc) -> Parsed {
     }
 }
 
-/// The text where it is a plain word of a standard, else nothing.
-fn plain(text: &str) -> Arc<str> {
-    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'^' | b'_' | b':' | b'.' | b'-');
-    if text.len() <= TYPE_BYTES_MAX && text.bytes().all(good) { text.into() } else { "".into() }
+/// The name of a type of resource where it is one.
+fn resource_name(node: Option<Node<'_>>) -> Option<Cow<'_, str>> {
+    node?.text().filter(|name| tables::is_resource(name))
+}
+
+/// The type of an HL7 v2 message where it is one of the standard or of a site's own (`Z..`),
+/// else nothing: senders with shifted fields put names and numbers there.
+///
+/// Source: HL7 v2.8.2 tables 0076 and 0003, and those of earlier versions.
+fn v2_type(text: &str) -> Arc<str> {
+    let (code, event) = text.split_once('^').unwrap_or((text, ""));
+    let fits = is_code(code) && (event.is_empty() || is_event(event));
+    if fits { text.into() } else { "".into() }
+}
+
+fn is_word(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+}
+
+fn is_code(text: &str) -> bool {
+    is_word(text)
+        && (text.starts_with('Z') || MESSAGE_CODES.split_ascii_whitespace().any(|c| c == text))
+}
+
+fn is_event(text: &str) -> bool {
+    let digits = text.get(1..).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+    let letter = text.starts_with(|c: char| c.is_ascii_uppercase());
+    // `PC1` to `PCL` of problems and goals, and queries whose event is their own code.
+    is_word(text) && (digits && letter || text.starts_with("PC") || text == "R0R" || is_code(text))
+}
+
+/// The version of HL7 v2 where it is one, else nothing.
+fn v2_version(text: &str) -> Arc<str> {
+    let fits = text.len() <= VERSION_BYTES_MAX
+        && text.starts_with('2')
+        && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if fits { text.into() } else { "".into() }
 }
 
 #[cfg(test)]
@@ -146,12 +221,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_plain_words_are_shown() {
-        let check = |text: &str, expected: &str| assert_eq!(&*plain(text), expected);
-        check("ADT^A08", "ADT^A08");
-        check("transaction:Patient", "transaction:Patient");
-        check("Doe Jane", "");
-        check("ADT^A08<script>", "");
-        check(&"A".repeat(65), "");
+    fn only_words_of_the_standards_are_shown() {
+        let check = |text: &str, expected: bool| {
+            assert_eq!(&*v2_type(text), if expected { text } else { "" }, "{text}");
+        };
+        for good in ["ADT^A08", "ACK", "ZLB^Z01", "ADT^ZA1", "RAR^RAR", "PPG^PCG", "ORU^R01"] {
+            check(good, true);
+        }
+        for wrong in [
+            "Doe^Jane",
+            "Hartmann^Anna",
+            "123-45-6789^Q",
+            "ANN^LEE",
+            "ADT^LEE",
+            "123^456",
+            "ADT^",
+            "ADT^A08<b>",
+            "adt^a08",
+            "ADT^A08^ADT_A01",
+            "A01",
+            "",
+        ] {
+            check(wrong, wrong == "ADT^");
+        }
+        let check = |text: &str, expected: &str| assert_eq!(&*v2_version(text), expected);
+        check("2.5.1", "2.5.1");
+        check("2", "2");
+        check("123-45-6789", "");
+        check("5551234", "");
+        let check = |json: &str, expected: &str| {
+            let parsed = parse(ContentKind::FhirJson, Bytes::copy_from_slice(json.as_bytes()));
+            assert_eq!(&*parsed.unwrap().message_type, expected, "{json}");
+        };
+        check(r#"{"resourceType":"Patient"}"#, "Patient");
+        check(r#"{"resourceType":"Hartmann"}"#, "");
+        check(r#"{"resourceType":"Bundle","type":"transaction"}"#, "transaction");
+        let entry =
+            r#"{"resourceType":"Bundle","type":"T","entry":[{"resource":{"resourceType":"R"}}]}"#;
+        check(&entry.replace("\"T\"", "\"batch\"").replace("\"R\"", "\"Group\""), "batch:Group");
+        check(&entry.replace("\"T\"", "\"Anna\""), "");
     }
 }

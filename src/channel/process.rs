@@ -120,7 +120,7 @@ fn run(
     let parsed =
         fits.and_then(|()| super::parse_as(rules.input, arrival.bytes.clone(), rules.charset));
     let parsed = match parsed {
-        Ok(parsed) => parsed,
+        Ok(parsed) => parsed.named_by(&rules.accept),
         Err(fault) => {
             let fault = fault.at(Place::channel(rules.name.shared()));
             let mut record = blank(rules, &arrival, digest);
