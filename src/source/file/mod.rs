@@ -138,8 +138,12 @@ const MOVE: Key<PathBuf> = Key::new(
     "the path of a directory on the same file system",
     "Directory to which a taken file is moved.",
 );
-const DELETE: Key<bool> =
-    Key::new("delete", "`true`", "A taken file is deleted; its messages are in the journal.");
+const DELETE: Key<bool> = Key::new(
+    "delete",
+    "`true`",
+    "A taken file is deleted; its messages are in the journal. One with refused messages is \
+         kept as `.NAME.refused`.",
+);
 
 const ACK_DIR: Key<PathBuf> = Key::new(
     "ack_dir",

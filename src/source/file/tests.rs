@@ -222,3 +222,18 @@ async fn a_file_made_anew_under_the_same_name_is_another_file() {
         assert!(origins[0].is_some() && origins[0] != origins[1], "{then:?}");
     }
 }
+
+/// What was refused is nowhere else: a file with some of it is kept when others are deleted.
+#[tokio::test]
+async fn a_file_with_refused_messages_is_not_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = dir.path().join("in");
+    std::fs::create_dir(&input).unwrap();
+    std::fs::write(input.join("good.hl7"), "MSH|1\r").unwrap();
+    let large = format!("MSH|2\rMSH|{}\r", "x".repeat(2000));
+    std::fs::write(input.join("mixed.hl7"), &large).unwrap();
+    let (_, counts) = run(&plan(dir.path(), |plan| plan.then = Then::Delete), 2).await;
+    assert_eq!(counts, [(1, 0), (1, 1)]);
+    assert_eq!(names(&input), [".mixed.hl7.errors", ".mixed.hl7.refused"]);
+    assert_eq!(std::fs::read_to_string(input.join(".mixed.hl7.refused")).unwrap(), large);
+}

@@ -37,6 +37,8 @@ struct Seen {
     since: Duration,
     /// Its messages are taken; only moving it is left.
     taken: bool,
+    /// Some of them were refused.
+    refused: bool,
     /// A fault about it was told.
     told: bool,
 }
@@ -170,6 +172,7 @@ impl Watcher {
             length,
             since: now,
             taken: false,
+            refused: false,
             told: false,
         });
         if seen.length != length {
@@ -205,14 +208,15 @@ impl Watcher {
                 return Ok(());
             }
             if let Some(seen) = self.seen.get_mut(path) {
-                (seen.taken, seen.told) = (true, false);
+                (seen.taken, seen.told, seen.refused) = (true, false, taken.refused > 0);
             }
             let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into());
             let (committed, refused) = (taken.committed, taken.refused);
             let event = SourceEvent::FileTaken { name: name.into(), committed, refused };
             self.serving.events.note(&event);
         }
-        match self.move_on(path).await {
+        let refused = self.seen.get(path).is_some_and(|seen| seen.refused);
+        match self.move_on(path, refused).await {
             Ok(()) => drop(self.seen.remove(path)),
             Err(error) => self.tell(path, Fault::new(W2403).caused_by(error)),
         }
@@ -252,7 +256,9 @@ impl Watcher {
         .map_err(|error| Fault::new(W2403).caused_by(error))
     }
 
-    async fn move_on(&self, path: &Path) -> io::Result<()> {
+    /// Moves a taken file away, or deletes it. One with refused messages is never deleted:
+    /// it has the only copy of them, and stays as `.NAME.refused`.
+    async fn move_on(&self, path: &Path, refused: bool) -> io::Result<()> {
         let (files, then) = (self.ports.files.clone(), self.plan.then.clone());
         let (path, dir) = (path.to_owned(), self.plan.dir.clone());
         let marker = match &self.plan.ready {
@@ -267,6 +273,12 @@ impl Watcher {
                 }
             }
             match then {
+                Then::Delete if refused => {
+                    let mut name = std::ffi::OsString::from(".");
+                    name.push(path.file_name().unwrap_or_default());
+                    name.push(".refused");
+                    files.rename(&path, &free_name(&*files, &dir, Path::new(&name))?)?;
+                }
                 Then::Delete => files.remove(&path)?,
                 Then::Move(target) => {
                     files.rename(&path, &free_name(&*files, &target, &path)?)?;
