@@ -1,10 +1,13 @@
 //! What can only be seen over all channels.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::plan::{ChannelPlan, ServerPlan};
-use crate::fault::codes::{W1041, W1042};
+use crate::destination::DestinationPlan;
+use crate::fault::codes::{W1041, W1042, W1065};
 use crate::fault::{Fault, FilePlace, Place, Problems};
+use crate::source::SourceKind;
 
 /// Notes names used twice and addresses two listeners would share.
 pub(super) fn check(server: &ServerPlan, channels: &[ChannelPlan], problems: &mut Problems) {
@@ -17,6 +20,7 @@ pub(super) fn check(server: &ServerPlan, channels: &[ChannelPlan], problems: &mu
         }
     }
     listeners(server, channels, problems);
+    directories(server, channels, problems);
     policies(server, channels, problems);
 }
 
@@ -60,6 +64,31 @@ fn listeners(server: &ServerPlan, channels: &[ChannelPlan], problems: &mut Probl
             problems.error(fault.because(format!("{listen} is also used by {other}")));
         }
         taken.push((listen, format!("{} of {}", channel.name(), channel.file)));
+    }
+}
+
+/// Finds file destinations that would write where weir keeps its data or takes files from.
+fn directories(server: &ServerPlan, channels: &[ChannelPlan], problems: &mut Problems) {
+    let own = |name: &str| (server.data_dir.join(name), format!("`{name}` of `data_dir`"));
+    let mut taken = vec![own("journal"), own("index")];
+    for channel in channels.iter().filter(|channel| channel.enabled) {
+        if let SourceKind::File(source) = &channel.source.kind {
+            let whose = format!("the directory from which {} takes files", channel.name());
+            taken.push((source.dir.clone(), whose));
+        }
+    }
+    for channel in channels.iter().filter(|channel| channel.enabled) {
+        for to in &channel.destinations {
+            let DestinationPlan::File(file) = &to.kind else { continue };
+            let inside = |(dir, _): &&(PathBuf, String)| file.dir.starts_with(dir);
+            let found = taken.iter().find(inside);
+            if let Some((_, whose)) = found {
+                let dir = file.dir.display();
+                let cause = format!("`{dir}` of `{}` is in {whose}", to.name);
+                let place = Place::file(channel.file.clone());
+                problems.error(Fault::new(W1065).at(place).because(cause));
+            }
+        }
     }
 }
 

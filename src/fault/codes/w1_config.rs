@@ -106,4 +106,7 @@ codes! {
     W1060 Permanent "no alert has this name",
         "Nothing was done.",
         "List the alerts with `weir alert ls`.";
+    W1065 Operator "a file destination writes where weir keeps or takes its own files",
+        "It would damage the journal, or weir would take in again what it wrote, for ever.",
+        "Give the destination a directory of its own.";
 }
