@@ -334,7 +334,6 @@ impl Door {
         let (channel, core) = (&self.0, self.0.core.clone());
         let late = asked.late.clone();
         match asked.when {
-            AckWhen::AfterCommit if late.target.is_none() => {}
             AckWhen::AfterCommit => {
                 late.say_later(channel, message, std::future::ready(None)).await;
             }
