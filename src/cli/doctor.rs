@@ -123,6 +123,18 @@ fn look_at_server(plan: &crate::config::Plan, shell: &mut Shell) -> Vec<Finding>
         says: if drift { format!("runs {running}, files are {on_disk}") } else { running },
         help: drift.then(|| "run `weir reload`".to_owned()),
     }];
+    for row in list(&status, "stranded") {
+        let (channel, destination) = (word(row, "channel"), word(row, "destination"));
+        let (waiting, held) = (word(row, "waiting"), word(row, "held"));
+        findings.push(Finding {
+            what: "stranded",
+            good: false,
+            says: format!(
+                "{channel}/{destination} is in no configuration: {waiting} waiting, {held} held"
+            ),
+            help: Some("hand them over with `weir reload --adopt NEW`".to_owned()),
+        });
+    }
     for channel in list(&channels, "channels") {
         for destination in list(channel, "destinations") {
             let state = word(destination, "state");

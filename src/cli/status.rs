@@ -30,6 +30,13 @@ pub fn run(shell: &mut Shell) -> Result<Exit, Stop> {
     let head = shell.paint(Tone::Strong, head);
     shell.line(head)?;
     table(list(&status, "list"), shell)?;
+    for row in list(&status, "stranded") {
+        let (channel, destination) = (word(row, "channel"), word(row, "destination"));
+        let waiting = format!("{} waiting, {} held", word(row, "waiting"), word(row, "held"));
+        let says = shell
+            .paint(Tone::Bad, format!("{channel}/{destination} is in no configuration: {waiting}"));
+        shell.line(format!("{says}; see `weir reload --help` for --adopt and --drop"))?;
+    }
     Ok(Exit::Done)
 }
 

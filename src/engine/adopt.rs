@@ -18,7 +18,8 @@ use crate::fault::codes::{W6021, W6905, W6906, W6907};
 use crate::fault::{Fault, Place};
 use crate::filter::{Field, Filter, Term};
 use crate::message::{Entry, Fate, MessageRecord, Outcome, Owed, State, Trail};
-use crate::store::DeliveryRow;
+use crate::observe::happened;
+use crate::store::{DeliveryRow, QueueRow};
 
 /// Adopted deliveries whose commits share a flush of the disk.
 const AT_ONCE: usize = 64;
@@ -120,15 +121,36 @@ impl Engine {
     pub(super) fn waiting_for_gone(&self, next: &Plan) -> Result<Vec<Gone>, Fault> {
         let mut gone = Vec::new();
         for row in self.0.core.store.queues()? {
-            let stays = next
-                .channel(row.channel.as_str())
-                .is_some_and(|channel| channel.destination(&row.destination).is_some());
             let count = row.waiting + row.held;
-            if !stays && count > 0 {
+            if !has(next, &row) && count > 0 {
                 gone.push(Gone { channel: row.channel, destination: row.destination, count });
             }
         }
         Ok(gone)
+    }
+
+    /// Deliveries that wait or are held for destinations that no channel has, as after a
+    /// start with other files. A reload says what becomes of them.
+    ///
+    /// # Errors
+    /// The store's fault.
+    pub fn stranded_rows(&self) -> Result<Vec<QueueRow>, Fault> {
+        let plan = self.plan();
+        let mut rows = self.0.core.store.queues()?;
+        rows.retain(|row| row.waiting + row.held > 0 && !has(&plan, row));
+        Ok(rows)
+    }
+
+    /// Tells what waits for destinations that no channel has.
+    pub(super) fn report_stranded(&self) -> Result<(), Fault> {
+        let core = &self.0.core;
+        for gone in self.waiting_for_gone(&self.plan())? {
+            let mut event = core.event(&happened::QUEUE_STRANDED).channel(gone.channel.shared());
+            event.destination = Some(gone.destination.shared());
+            event.count = Some(gone.count);
+            core.observer.emit(event.fault(&refused(&gone)));
+        }
+        Ok(())
     }
 
     /// What waits for destinations that go, when that is allowed.
@@ -262,6 +284,12 @@ pub(super) fn child_of(
         leaves: Vec::new(),
         ..record
     }
+}
+
+/// Whether a plan has the destination of a queue.
+pub(super) fn has(plan: &Plan, row: &QueueRow) -> bool {
+    let channel = plan.channel(row.channel.as_str());
+    channel.is_some_and(|channel| channel.destination(&row.destination).is_some())
 }
 
 fn refused(gone: &Gone) -> Fault {

@@ -234,19 +234,46 @@ impl Engine {
                 channels.iter().filter_map(|channel| self.silence(channel, now)).collect()
             }
             name => self
-                .channels()
-                .iter()
-                .flat_map(|channel| {
-                    let live = channel.live();
-                    let outlets = live.outlets.clone();
-                    let facts: Vec<Fact> = outlets
-                        .iter()
-                        .filter_map(|outlet| self.outlet_fact(name, channel, outlet, rows, now))
-                        .collect();
-                    facts
-                })
+                .stranded_facts(name, rows, now)
+                .into_iter()
+                .chain(self.outlet_facts(name, rows, now))
                 .collect(),
         }
+    }
+
+    /// Queues of destinations that no channel has.
+    fn stranded_facts(&self, name: &str, rows: &[QueueRow], now: Timestamp) -> Vec<Fact> {
+        let known = self.plan();
+        let gone = rows.iter().filter(|row| row.waiting > 0 && !super::adopt::has(&known, row));
+        let fact = |row: &QueueRow| {
+            let value = match name {
+                "queue.messages" => float(row.waiting),
+                "queue.oldest" => now.since(row.oldest?).as_secs_f64(),
+                _ => return None,
+            };
+            let subject = Subject {
+                channel: Some(row.channel.shared()),
+                destination: Some(row.destination.shared()),
+                other: None,
+            };
+            Some(Fact { subject, value, code: Some("W6021".into()) })
+        };
+        gone.filter_map(fact).collect()
+    }
+
+    fn outlet_facts(&self, name: &str, rows: &[QueueRow], now: Timestamp) -> Vec<Fact> {
+        self.channels()
+            .iter()
+            .flat_map(|channel| {
+                let live = channel.live();
+                let outlets = live.outlets.clone();
+                let facts: Vec<Fact> = outlets
+                    .iter()
+                    .filter_map(|outlet| self.outlet_fact(name, channel, outlet, rows, now))
+                    .collect();
+                facts
+            })
+            .collect()
     }
 
     fn certificate_facts(&self, now: Timestamp) -> Vec<Fact> {
@@ -312,6 +339,19 @@ impl Engine {
             }
         };
         Some(Fact { subject, value, code })
+    }
+
+    /// Begins to count for a channel that starts: dead letters before are none that come.
+    pub(super) fn begin_tracks(&self, channel: &Channel) {
+        let Ok(rows) = self.0.core.store.queues() else { return };
+        let at = self.0.core.ports.clock.monotonic();
+        let mut tracks = self.0.alerts.tracks.lock().unwrap_or_else(PoisonError::into_inner);
+        for outlet in &channel.live().outlets {
+            let own =
+                |row: &&QueueRow| row.channel == channel.name && row.destination == outlet.name;
+            let dead = rows.iter().find(own).map_or(0, |row| row.dead);
+            tracks.entry(of_outlet(channel, outlet)).or_default().look(at, outlet, dead);
+        }
     }
 
     fn take_samples(&self, rows: &[QueueRow]) {

@@ -8,8 +8,10 @@ use std::time::Duration;
 use super::channel::{Channel, DRAIN, Pressure, STATES, Target};
 use super::core::Disk;
 use super::running::Engine;
+use crate::base::Timestamp;
 use crate::filter::Filter;
 use crate::observe::{happened, meter};
+use crate::store::QueueRow;
 
 /// Between two looks at queues and disk: the disk can lose some hundred MiB meanwhile,
 /// which `min_free` allows for.
@@ -128,6 +130,30 @@ fn look_at_queues(engine: &Engine) {
         channel.too_old.store(too_old, Ordering::Relaxed);
         show_pressure(&channel);
         end_drain(&channel);
+    }
+    show_queues_of_none(engine, &rows, now);
+}
+
+/// Queues of channels that do not run, and of destinations that no channel has.
+fn show_queues_of_none(engine: &Engine, rows: &[QueueRow], now: Timestamp) {
+    let registry = &engine.0.core.registry;
+    let runs = |row: &&QueueRow| {
+        let live = engine.channel(&row.channel).ok().map(|channel| channel.live());
+        live.is_some_and(|live| live.outlets.iter().any(|outlet| outlet.name == row.destination))
+    };
+    for row in rows.iter().filter(|row| !runs(row)) {
+        let to = [row.channel.as_str(), row.destination.as_str()];
+        let states = [
+            ("ready", row.waiting.saturating_sub(row.retrying)),
+            ("retrying", row.retrying),
+            ("held", row.held),
+            ("dead", row.dead),
+        ];
+        for (state, count) in states {
+            registry.gauge(&meter::QUEUE, &[to[0], to[1], state]).set_count(count);
+        }
+        let age = row.oldest.map_or(Duration::ZERO, |oldest| now.since(oldest));
+        registry.gauge(&meter::QUEUE_OLDEST, &to).set(age.as_secs_f64());
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Status {
     pub unaccounted: i64,
     /// The channels, disabled ones too, by name.
     pub channels: Vec<ChannelStatus>,
+    /// What waits for destinations that no channel has.
+    pub stranded: Vec<QueueRow>,
 }
 
 /// One channel at a glance.
@@ -141,6 +143,7 @@ impl Engine {
             },
             unaccounted: ledger.iter().map(|row| row.unaccounted).sum(),
             channels: channels.collect(),
+            stranded: self.stranded_rows()?,
         })
     }
 

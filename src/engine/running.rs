@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::channel::Channel;
-use super::core::Core;
+use super::core::{Core, Disk};
 use super::task::Tasks;
 use super::{fragments, monitor, receipt, serve};
 use crate::audit;
@@ -99,6 +99,7 @@ impl Engine {
             core,
         }));
         engine.report_start();
+        engine.report_stranded()?;
         let leaf = audit::engine_started(started, &engine.plan().revision);
         engine.0.core.act(Vec::new(), vec![leaf]).await?;
         engine.load_consent_files().await;
@@ -119,6 +120,7 @@ impl Engine {
 
     /// Starts a channel's source and couriers and makes it known.
     pub(crate) fn add(&self, channel: Arc<Channel>, bound: Option<Box<dyn Bound>>) {
+        self.begin_tracks(&channel);
         serve::start_couriers(&channel);
         serve::start_source(&channel, bound);
         let mut channels = self.0.channels.write().unwrap_or_else(PoisonError::into_inner);
@@ -201,11 +203,16 @@ impl Engine {
         channels.values().cloned().collect()
     }
 
-    /// Whether every source that should run is bound.
+    /// Whether messages can be taken: every source that should run is bound, the store can be
+    /// written and its disk has room.
     #[must_use]
     pub fn is_ready(&self) -> bool {
+        let core = &self.0.core;
         let up = |channel: &Arc<Channel>| !matches!(channel.state(), "failed" | "stopped");
-        self.channels().iter().all(up) && !self.0.core.stopping()
+        self.channels().iter().all(up)
+            && !core.stopping()
+            && core.store.broken().is_none()
+            && core.disk() == Disk::Free
     }
 
     /// Resolves when the engine is told to stop.

@@ -47,6 +47,7 @@ events! {
     CHANNEL_STARTED Info "channel_started" "the channel takes messages";
     CHANNEL_STOPPED Info "channel_stopped" "the channel has stopped";
     CHANNEL_FAILED Error "channel_failed" "the channel could not start";
+    QUEUE_STRANDED Error "queue_stranded" "messages wait for a destination that no channel has: reload with `--adopt` or `--drop`";
     CHANNEL_SLOWED Warn "channel_slowed" "the queue is full: senders are slowed";
     CHANNEL_FREED Info "channel_freed" "the queue has room again";
     PAUSED Info "paused" "paused by a person";

@@ -2,7 +2,8 @@
 
 use super::api::types::{
     ChangeView, ChannelView, DestinationView, DoneView, FailedView, JourneyView, LedgerRowView,
-    OutcomeView, PlannedView, QueueRowView, StatusView, StepView, StoreView, TracedView, schema,
+    OutcomeView, PlannedView, QueueRowView, StatusView, StepView, StoreView, StrandedView,
+    TracedView, schema,
 };
 use super::problem::{fault_view, record_view};
 use crate::base::Timestamp;
@@ -21,9 +22,8 @@ fn text(text: &Option<std::sync::Arc<str>>) -> Option<String> {
 
 pub(super) fn status(status: &Status, plan: &Plan) -> StatusView {
     let all = || status.channels.iter().flat_map(|channel| &channel.destinations);
-    let sum = |count: fn(&crate::store::QueueRow) -> u64| -> u64 {
-        all().filter_map(|to| to.queue.as_ref()).map(count).sum()
-    };
+    let rows = || all().filter_map(|to| to.queue.as_ref()).chain(&status.stranded);
+    let sum = |count: fn(&crate::store::QueueRow) -> u64| -> u64 { rows().map(count).sum() };
     let enabled = status.channels.iter().filter(|channel| channel.plan.enabled);
     StatusView {
         schema: schema::STATUS.to_owned(),
@@ -39,7 +39,7 @@ pub(super) fn status(status: &Status, plan: &Plan) -> StatusView {
         held: sum(|row| row.held),
         dead: sum(|row| row.dead),
         unaccounted: status.unaccounted,
-        oldest: all().filter_map(|to| to.queue.as_ref()?.oldest).min().map(time),
+        oldest: rows().filter_map(|row| row.oldest).min().map(time),
         store: StoreView {
             bytes: status.usage.bytes,
             free_bytes: status.usage.free_bytes,
@@ -50,6 +50,17 @@ pub(super) fn status(status: &Status, plan: &Plan) -> StatusView {
             sealed: plan.server.keys.keyring.is_some(),
         },
         list: status.channels.iter().map(channel).collect(),
+        stranded: status.stranded.iter().map(stranded).collect(),
+    }
+}
+
+fn stranded(row: &crate::store::QueueRow) -> StrandedView {
+    StrandedView {
+        channel: row.channel.to_string(),
+        destination: row.destination.to_string(),
+        waiting: row.waiting,
+        held: row.held,
+        oldest: row.oldest.map(time),
     }
 }
 

@@ -93,6 +93,24 @@ pub struct StatusView {
     pub store: StoreView,
     /// The channels, by name.
     pub list: Vec<ChannelView>,
+    /// What waits for destinations that no channel has; counted in `waiting` and `held`.
+    #[serde(default)]
+    pub stranded: Vec<StrandedView>,
+}
+
+/// Deliveries that wait for a destination that no channel has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StrandedView {
+    /// The channel they came by.
+    pub channel: String,
+    /// The destination they are for.
+    pub destination: String,
+    /// Waiting.
+    pub waiting: u64,
+    /// Held.
+    pub held: u64,
+    /// Arrival of the oldest waiting message.
+    pub oldest: Option<String>,
 }
 
 /// The store in `status`.

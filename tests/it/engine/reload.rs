@@ -141,3 +141,28 @@ async fn all_channels_stop_at_the_same_time() {
     let took = ports.clock.monotonic() - begin;
     assert!(took < Duration::from_secs(25), "{took:?}");
 }
+
+/// A channel that was renamed while weir was down: what waits is seen at once.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_nobody_after_a_start_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ports, handles) = sim::ports(59);
+    let engine =
+        start(plan(dir.path(), &[("adt", &channel("adt", 2575, &[("ehr", 6000)]))]), &ports).await;
+    let mut sender = Sender::connect(&ports, 2575).await;
+    assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
+    engine.stop("test").await.unwrap();
+    drop(engine);
+
+    let ports = handles.ports();
+    let renamed = channel("adt-new", 2575, &[("ehr", 6000)]);
+    let engine = start(plan(dir.path(), &[("adt-new", &renamed)]), &ports).await;
+    let status = engine.status().unwrap();
+    assert_eq!(status.stranded.len(), 1);
+    let row = &status.stranded[0];
+    assert_eq!((row.channel.as_str(), row.destination.as_str(), row.waiting), ("adt", "ehr", 1));
+    let shown = || engine.registry().text();
+    let row = "weir_queue_messages{channel=\"adt\",destination=\"ehr\",state=\"ready\"} 1";
+    until(&ports, 10, "a row in the metrics", || shown().contains(row)).await;
+    engine.stop("test").await.unwrap();
+}
