@@ -10,11 +10,13 @@ use super::plan::*;
 use super::revision::Digest;
 use super::server::suggest;
 use super::tree::Tree;
-use super::words::{Hours, condition, path};
+use super::words::{Hours, condition, doubt, path};
 use super::{cases, destination};
 use crate::base::ChannelName;
 use crate::channel::{Accept, AckMode, ChannelRules, ConsentRules, OnDeny, OnUnknown};
-use crate::fault::codes::{W1010, W1011, W1043, W1046, W1047, W1048, W1049, W1050, W1054, W1059};
+use crate::fault::codes::{
+    W1010, W1011, W1043, W1046, W1047, W1048, W1049, W1050, W1054, W1059, W1067,
+};
 use crate::fault::{Fault, FilePlace, Problems};
 use crate::mapping::{Mapping, ValuePath};
 use crate::message::{ContentKind, Revision};
@@ -153,6 +155,12 @@ impl<'t> Maker<'t> {
         let consent = self.consent(&mut root);
         let map = self.map(&mut root, &mut digest);
         let input = source.as_ref().map(input);
+        if input == Some(ContentKind::Hl7) {
+            let order_by = head.as_ref().and_then(|head| head.order_by.as_ref());
+            let patient = consent.as_ref().and_then(|consent| consent.rules.patient.as_ref());
+            of_hl7(&mut root, "[channel] order_by", order_by);
+            of_hl7(&mut root, "[consent] patient", patient);
+        }
         let protect = self.protect(&mut root);
         let gated = is_gated(&mut root);
         let about = About { input, map, gated, protect };
@@ -304,6 +312,9 @@ impl<'t> Maker<'t> {
             }
             if let Some(key) = &key {
                 good &= self.check_key(&mut table, key);
+            }
+            if let Some(at) = &at {
+                doubt(&mut table, at);
             }
             // A path only tells the form; what it protects is checked per destination.
             let hl7 = at.as_ref().map(|at| SealRule::is_hl7(&at.value));
@@ -486,6 +497,15 @@ fn source_paths(source: &SourcePlan) -> Vec<&Path> {
 }
 
 /// The form in which a source gives messages.
+/// Refuses a path that never finds anything in HL7 v2.
+fn of_hl7(root: &mut Table<'_>, key: &str, path: Option<&ValuePath>) {
+    if let Some(path) = path.filter(|path| !path.is_hl7()) {
+        let cause = format!("`{}` of {key} is no path of HL7 v2", path.source());
+        let span = root.key_span(key.trim_start_matches('[').split(']').next().unwrap_or(key));
+        root.error(Fault::new(W1067).because(cause), &span.unwrap_or(0..0));
+    }
+}
+
 fn input(source: &SourcePlan) -> ContentKind {
     match &source.kind {
         SourceKind::Mllp(_) => ContentKind::Hl7,

@@ -16,6 +16,7 @@ mod destination;
 mod diff;
 mod hl7;
 mod keys;
+mod places;
 mod plan;
 mod revision;
 mod schemas;

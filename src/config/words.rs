@@ -159,11 +159,21 @@ pub(super) fn parsed<T>(
 ) -> Option<Spanned<T>> {
     let text = table.spanned(key)?;
     match parse(&text.value) {
-        Ok(value) => Some(Spanned::new(value, text.span)),
+        Ok(value) => {
+            doubt(table, &text);
+            Some(Spanned::new(value, text.span))
+        }
         Err(fault) => {
             table.error(fault, &text.span);
             None
         }
+    }
+}
+
+/// Warns of a path that names what no version of HL7 v2 has.
+pub(super) fn doubt(table: &mut Table<'_>, text: &Spanned<Arc<str>>) {
+    if let Some(cause) = super::places::unknown(&text.value) {
+        table.warning(Fault::new(codes::W1066).because(cause), &text.span);
     }
 }
 

@@ -109,4 +109,10 @@ codes! {
     W1065 Operator "a file destination writes where weir keeps or takes its own files",
         "It would damage the journal, or weir would take in again what it wrote, for ever.",
         "Give the destination a directory of its own.";
+    W1066 Operator "a path names what no version of HL7 v2 has",
+        "It never finds anything: what it should protect leaves in clear, whom it names is unknown.",
+        "Compare it with `weir view` of a message; `hl7/*.toml` may define more for a site.";
+    W1067 Operator "a path is in a form that the channel does not take",
+        "It never finds anything in the messages of this channel.",
+        "Write it as `PID-3.1` for HL7 v2; a FHIRPath reads FHIR.";
 }

@@ -117,3 +117,32 @@ fn a_file_that_is_not_utf_8_says_where_and_how_to_convert() {
         std::iter::once(0xfeff).chain(CONFIG.encode_utf16()).flat_map(u16::to_le_bytes).collect();
     check("config.toml", &wide, "config.toml:1:1 W1004", &["offset 0", "-f UTF-16LE"]);
 }
+
+/// A path with a slip of the pen is a path that never finds anything.
+#[test]
+fn paths_that_find_nothing_are_told() {
+    let check = |from: &str, to: &str, expected: &[&str]| {
+        let channel = CHANNEL.replace(from, to);
+        assert_ne!(channel, CHANNEL);
+        let tree = Tree::new(&[("config.toml", CONFIG), ("channels/adt.toml", &channel)]);
+        let lines = tree.lines(None);
+        let found: Vec<&str> = lines
+            .iter()
+            .filter(|line| ["W1065", "W1066", "W1067"].iter().any(|code| line.contains(code)))
+            .map(|line| line.split(" (").next().unwrap_or(line))
+            .collect();
+        assert_eq!(found.len(), expected.len(), "{lines:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.contains(expected), "{found} {expected}");
+        }
+    };
+    let name = "name = \"adt\"\n";
+    check(name, &format!("{name}order_by = \"PID-3.1\"\n"), &[]);
+    check(name, &format!("{name}order_by = \"PID-99\"\n"), &["W1066"]);
+    check(name, &format!("{name}order_by = \"Patient.id\"\n"), &["W1067"]);
+    check("why = ", "patient = \"PID3\"\nwhy = ", &["W1067"]);
+    check("[destination", "[filter]\nwhen = \"QQQ-1 valued\"\n[destination", &["W1066"]);
+    let drop = "[[encrypt]]\nat = \"PID-91\"\nas = \"drop\"\n[destination";
+    check("[destination", drop, &["W1066"]);
+    check("dir = \"out\"", "dir = \"data/journal/x\"", &["W1065"]);
+}
