@@ -497,6 +497,7 @@ mod tests {
             since: Timestamp::default(),
             replay: false,
             body_from: None,
+            bytes: 0,
             live: None,
         }
     }
