@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::apply::{Tools, misfit};
 use super::rule::{At, How, Only, SealRule, is_typed};
 use super::value::{Letters, MARK, NO_ENTRY, Opener, Spot};
+use crate::base::Phi;
 use crate::fault::codes::W5011;
 use crate::fault::{Fault, Place};
 use crate::hl7v2::{Change, Delimiters, Found, Message, Path, Segment, Value};
@@ -251,20 +252,23 @@ fn find_within<'m>(
     }
 }
 
-/// Opens every sealed value of a message in its place; gives their paths.
+/// A path and the text that stood there.
+type Shown = (String, Phi<String>);
+
+/// Opens every sealed value of a message in its place; gives their paths and texts.
 pub(super) fn open(
     opener: &mut Opener<'_>,
     message: Message,
-) -> Result<(Message, Vec<String>), Fault> {
+) -> Result<(Message, Vec<Shown>), Fault> {
     let mut open = message.clone();
-    let mut paths = Vec::new();
+    let mut values = Vec::new();
     let mut changes = Vec::new();
     for found in find(&message) {
         let plain = opener.open(&found.value.text(), &found.spot)?;
         let change = message.change(found.segment, &found.value, plain.to_vec());
         changes.push(change.map_err(|fault| fault.at(Place::path(found.path.as_str())))?);
-        paths.push(found.path);
+        values.push((found.path, Phi::new(message.text_of(&plain))));
     }
     open.change_all(changes)?;
-    Ok((open, paths))
+    Ok((open, values))
 }

@@ -5,7 +5,6 @@ use super::value::Opener;
 use super::{fhir, hl7};
 use crate::base::{MessageId, Phi};
 use crate::fault::Fault;
-use crate::hl7v2::Path;
 use crate::message::Content;
 
 /// Content with its sealed values put back, and what they were.
@@ -35,13 +34,7 @@ pub fn open(
     let mut opener = Opener::new(keyring, message);
     match content {
         Content::Hl7(body) => {
-            let (body, paths) = hl7::open(&mut opener, body.clone())?;
-            let mut values = Vec::with_capacity(paths.len());
-            for text in paths {
-                let path = Path::parse(&text)?;
-                let value = body.read(&path).map(|value| value.text().into_owned());
-                values.push((text, Phi::new(value.unwrap_or_default())));
-            }
+            let (body, values) = hl7::open(&mut opener, body.clone())?;
             Ok(Opened { content: Content::Hl7(body), values })
         }
         Content::Fhir(doc) => {

@@ -95,6 +95,8 @@ fn work_grows_with_the_message_and_no_faster() {
     for (unit, most, list) in [
         ("OBX|1|ST|1^a^L||x^y~z|||||F\r", 1_000, &[("OBX-5", SEAL), ("OBX-3.1", How::Token)][..]),
         ("NTE|1||555^^^RL^MR\r", 20_000, &[("NTE-3[5='MR'].1", How::Drop)][..]),
+        ("5^^^E^MR~", 1_000, &[("PID-3[5='MR'].1", SEAL), ("PID-3.4", How::Token)][..]),
+        ("5^^^E^MR~", 20_000, &[("PID-3[5='MR'].1", How::Drop), ("PID-3.4", How::Drop)][..]),
     ] {
         let first = if unit.starts_with('5') { "PID|1||" } else { "" };
         let rules = rules(ContentKind::Hl7, list);

@@ -91,4 +91,11 @@ impl Message {
     pub fn escaped(&self, text: &str) -> Result<Vec<u8>, Fault> {
         escape::escape(text, &self.base.delimiters, self.base.write_charset())
     }
+
+    /// The text that raw bytes of a value of this message stand for, as [`Value::text`] reads
+    /// them where they stand.
+    #[must_use]
+    pub fn text_of(&self, raw: &[u8]) -> String {
+        escape::text(raw, &self.base.delimiters, self.base.text_charset()).into_owned()
+    }
 }
