@@ -48,6 +48,10 @@ impl Delimiters {
 
     /// Like [`Delimiters::read`], and notes what is unusual about them.
     pub(super) fn read_noting(header: &[u8], tolerances: &mut Tolerances) -> Result<Self, Fault> {
+        // What nearly everyone declares.
+        if header.get(3..9) == Some(br"|^~\&|") {
+            return Ok(Self::STANDARD);
+        }
         let at = |n: u8| {
             let id = header.get(..3).and_then(|id| std::str::from_utf8(id).ok()).unwrap_or("MSH");
             Place::path(format!("{id}-{n}"))

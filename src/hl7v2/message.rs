@@ -16,7 +16,7 @@ use super::header::Header;
 use super::marks;
 use super::path::{Path, Pick};
 use super::scan::{self, Entries, SegmentId};
-use super::seek::Vectors;
+use super::seek::{self, Vectors};
 use super::segment::Segment;
 use super::structure::Tree;
 use super::tables::Site;
@@ -125,9 +125,12 @@ impl Message {
         {
             tolerances.insert(Tolerance::EarlyTruncation);
         }
+        let vectors = Vectors::of_machine();
         let declared = || {
-            let range = scan::part(header, delimiters.field, 17, Charset::Latin1)?;
-            Some(match &header[range] {
+            let first = entries.first()?;
+            let segment = first.start as usize..first.end as usize;
+            let range = seek::field(vectors, &bytes, segment, 17, delimiters.field)?;
+            Some(match bytes.get(range)? {
                 // The two that nearly every message has.
                 b"" => Charset::Unstated,
                 b"UNICODE UTF-8" => Charset::Utf8,
@@ -146,7 +149,7 @@ impl Message {
                 wide,
                 entries,
                 tolerances,
-                vectors: Vectors::of_machine(),
+                vectors,
                 is_utf8: OnceLock::new(),
                 tree: OnceLock::new(),
                 bytes,

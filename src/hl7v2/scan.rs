@@ -26,41 +26,79 @@ pub(super) struct Entry {
 }
 
 /// A segment name in capitals: three letters or digits, or nothing for a line without one.
+/// The fourth byte is NUL, so that two names are compared as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct SegmentId([u8; 3]);
+pub(super) struct SegmentId([u8; 4]);
+
+/// What a byte may be in a segment name.
+const UPPER: u8 = 1;
+const DIGIT: u8 = 2;
+const LOWER: u8 = 4;
+
+/// What each byte is in a segment name; 0 for those of none.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut at = 0;
+    while at < classes.len() {
+        let byte = at as u8;
+        classes[at] = match byte {
+            b'A'..=b'Z' => UPPER,
+            b'0'..=b'9' => DIGIT,
+            b'a'..=b'z' => LOWER,
+            _ => 0,
+        };
+        at += 1;
+    }
+    classes
+};
 
 impl SegmentId {
-    pub const NONE: Self = Self([0; 3]);
+    pub const NONE: Self = Self([0; 4]);
 
     /// Takes exactly three ASCII letters or digits, the first a letter; capitals them.
     pub fn new(name: &[u8]) -> Option<Self> {
         let &[a, b, c] = name else { return None };
         let fits =
             a.is_ascii_alphabetic() && b.is_ascii_alphanumeric() && c.is_ascii_alphanumeric();
-        fits.then(|| Self([a, b, c].map(|b| b.to_ascii_uppercase())))
+        fits.then(|| Self([a, b, c, 0].map(|b| b.to_ascii_uppercase())))
     }
 
     /// Name at the begin of a segment, which a field separator or nothing follows.
     pub fn of(segment: &[u8], separator: u8) -> Self {
-        match segment {
-            [a, b, c] => Self::new(&[*a, *b, *c]).unwrap_or(Self::NONE),
-            [a, b, c, s, ..] if *s == separator => Self::new(&[*a, *b, *c]).unwrap_or(Self::NONE),
-            _ => Self::NONE,
+        Self::read(segment, separator).0
+    }
+
+    /// As [`SegmentId::of`], and whether it has a letter of lower case.
+    #[inline]
+    fn read(segment: &[u8], separator: u8) -> (Self, bool) {
+        let [a, b, c, rest @ ..] = segment else { return (Self::NONE, false) };
+        let kinds = [a, b, c].map(|byte| CLASSES[usize::from(*byte)]);
+        let [first, second, third] = kinds;
+        let ends = rest.first().is_none_or(|next| *next == separator);
+        if !ends || first & (UPPER | LOWER) == 0 || second == 0 || third == 0 {
+            return (Self::NONE, false);
+        }
+        let id = [*a, *b, *c, 0];
+        match (first | second | third) & LOWER {
+            0 => (Self(id), false),
+            _ => (Self(id.map(|b| b.to_ascii_uppercase())), true),
         }
     }
 
     /// Its three bytes; zeros for a line without a name.
     pub fn bytes(self) -> [u8; 3] {
-        self.0
+        let [a, b, c, _] = self.0;
+        [a, b, c]
     }
 
     pub fn as_str(&self) -> &str {
-        if *self == Self::NONE { "" } else { std::str::from_utf8(&self.0).unwrap_or("") }
+        let [name @ .., _] = &self.0;
+        if *self == Self::NONE { "" } else { std::str::from_utf8(name).unwrap_or("") }
     }
 
     /// Whether MSH, FHS or BHS: segments whose first field is the separator itself.
     pub fn is_header(self) -> bool {
-        matches!(&self.0, b"MSH" | b"FHS" | b"BHS")
+        matches!(&self.0, b"MSH\0" | b"FHS\0" | b"BHS\0")
     }
 }
 
@@ -83,18 +121,27 @@ impl Entries {
         Self { few: [none; FEW], count: 0, many: Vec::new() }
     }
 
-    fn push(&mut self, entry: Entry) {
+    #[inline]
+    fn push(&mut self, entry: Entry) -> Result<(), Fault> {
         match self.few.get_mut(self.count) {
             Some(place) => *place = entry,
-            None => {
-                if self.many.is_empty() {
-                    self.many.reserve(8 * FEW);
-                    self.many.extend_from_slice(&self.few);
-                }
-                self.many.push(entry);
-            }
+            None => self.push_many(entry)?,
         }
         self.count += 1;
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn push_many(&mut self, entry: Entry) -> Result<(), Fault> {
+        if self.count >= SEGMENTS_MAX {
+            return Err(Fault::new(W2006));
+        }
+        if self.many.is_empty() {
+            self.many.reserve(8 * FEW);
+            self.many.extend_from_slice(&self.few);
+        }
+        self.many.push(entry);
+        Ok(())
     }
 }
 
@@ -127,7 +174,7 @@ pub(super) fn segments(
     let mut pass = Pass {
         bytes,
         separator,
-        has_cr: memchr(b'\r', bytes).is_some(),
+        has_cr: None,
         start: from,
         entries: Entries::new(),
         tolerances: *tolerances,
@@ -141,7 +188,8 @@ pub(super) fn segments(
 struct Pass<'a> {
     bytes: &'a [u8],
     separator: u8,
-    has_cr: bool,
+    /// Whether there is any CR, once that was asked.
+    has_cr: Option<bool>,
     /// Where the segment begins that is not ended yet.
     start: usize,
     entries: Entries,
@@ -177,26 +225,44 @@ impl Pass<'_> {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2")]
     fn run_avx2(&mut self, from: usize) -> Result<(), Fault> {
-        let (blocks, rest) = self.bytes.get(from..).unwrap_or_default().as_chunks::<64>();
+        let bytes = self.bytes;
         let mut at = from;
-        for block in blocks {
-            let mut bits = line_ends(block);
+        while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+            let mut bits = mask(line_ends(block));
             while bits != 0 {
                 self.line_end(at + bits.trailing_zeros() as usize)?;
                 bits &= bits - 1;
             }
             at += block.len();
-        }
-        for (offset, byte) in rest.iter().enumerate() {
-            if matches!(byte, b'\r' | b'\n') {
-                self.line_end(at + offset)?;
+            if at > self.start.saturating_add(LONG) {
+                at = behind_quiet(bytes, at);
             }
+        }
+        let rest = bytes.get(at..).unwrap_or_default();
+        let mut bits = match bytes.last_chunk() {
+            _ if rest.is_empty() => 0,
+            Some(block) => mask(line_ends(block)) >> (64 - rest.len()),
+            None => {
+                let mut block = [0; 64];
+                block.get_mut(..rest.len()).unwrap_or_default().copy_from_slice(rest);
+                mask(line_ends(&block))
+            }
+        };
+        while bits != 0 {
+            self.line_end(at + bits.trailing_zeros() as usize)?;
+            bits &= bits - 1;
         }
         self.finish()
     }
 
+    /// Whether there is any CR; a message that has one in place of the first LF has one.
+    #[cold]
+    fn has_cr(&mut self) -> bool {
+        *self.has_cr.get_or_insert_with(|| memchr(b'\r', self.bytes).is_some())
+    }
+
     /// Takes one CR or LF.
-    #[inline]
+    #[inline(always)]
     fn line_end(&mut self, at: usize) -> Result<(), Fault> {
         let bytes = self.bytes;
         marks::work(1);
@@ -209,7 +275,7 @@ impl Pass<'_> {
                 next += 1;
                 self.tolerances.insert(Tolerance::CarriageReturnLineFeed);
             }
-        } else if self.has_cr && !begins_segment(&bytes[next..], self.separator) {
+        } else if self.has_cr() && !begins_segment(&bytes[next..], self.separator) {
             self.tolerances.insert(Tolerance::LineFeedInText);
             return Ok(());
         } else {
@@ -233,21 +299,18 @@ impl Pass<'_> {
     }
 
     /// Notes one segment, or that it is a blank line.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "the length was checked to fit 32 bits")]
     fn push(&mut self, range: Range<usize>) -> Result<(), Fault> {
-        let segment = &self.bytes[range.clone()];
+        let segment = self.bytes.get(range.clone()).unwrap_or_default();
         if segment.is_empty() {
             self.tolerances.insert(Tolerance::BlankLine);
             return Ok(());
         }
-        if self.entries.count >= SEGMENTS_MAX {
-            return Err(Fault::new(W2006));
-        }
-        let id = SegmentId::of(segment, self.separator);
+        let (id, is_lower) = SegmentId::read(segment, self.separator);
         if id == SegmentId::NONE {
             self.tolerances.insert(Tolerance::UnnamedSegment);
-        } else if segment[..3].iter().any(u8::is_ascii_lowercase) {
+        } else if is_lower {
             self.tolerances.insert(match self.entries.count {
                 0 => Tolerance::LowerCaseHeader,
                 _ => Tolerance::LowerCaseName,
@@ -256,8 +319,7 @@ impl Pass<'_> {
         if segment.len() > 4 && segment.last() == Some(&self.separator) {
             self.tolerances.insert(Tolerance::TrailingDelimiters);
         }
-        self.entries.push(Entry { start: range.start as u32, end: range.end as u32, id });
-        Ok(())
+        self.entries.push(Entry { start: range.start as u32, end: range.end as u32, id })
     }
 }
 
@@ -274,14 +336,53 @@ fn tell_trailing(entries: &[Entry], tolerances: &mut Tolerances) {
     }
 }
 
-/// Bits of the bytes of a block that are CR or LF, the first byte lowest.
+/// Length from which a segment is taken to hold a document: its bytes are then looked at by
+/// four blocks at once, as long as none of them ends a line.
+#[cfg(target_arch = "x86_64")]
+const LONG: usize = 1024;
+
+/// Where four blocks in a row that end no line are followed by something else.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline(never)]
+fn behind_quiet(bytes: &[u8], from: usize) -> usize {
+    use std::arch::x86_64::{_mm256_or_si256, _mm256_testz_si256};
+    let mut at = from;
+    while let Some(four) = bytes.get(at..).and_then(|rest| rest.first_chunk::<256>()) {
+        let (blocks, _) = four.as_chunks::<64>();
+        let [one, two, three, other] = blocks else { break };
+        let [one, two] = [line_ends(one), line_ends(two)];
+        let [three, other] = [line_ends(three), line_ends(other)];
+        let or = |pair: [_; 2]| _mm256_or_si256(pair[0], pair[1]);
+        let any = _mm256_or_si256(
+            _mm256_or_si256(or(one), or(two)),
+            _mm256_or_si256(or(three), or(other)),
+        );
+        if _mm256_testz_si256(any, any) == 0 {
+            break;
+        }
+        at += four.len();
+    }
+    at
+}
+
+/// Bits of the bytes that were found, the first byte lowest.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
 #[inline]
-fn line_ends(block: &[u8; 64]) -> u64 {
+fn mask(found: [std::arch::x86_64::__m256i; 2]) -> u64 {
+    use std::arch::x86_64::_mm256_movemask_epi8;
+    let bits = |half| u64::from(_mm256_movemask_epi8(half).cast_unsigned());
+    bits(found[0]) | bits(found[1]) << 32
+}
+
+/// The bytes of a block that are CR or LF, all their bits set.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+#[inline]
+fn line_ends(block: &[u8; 64]) -> [std::arch::x86_64::__m256i; 2] {
     use std::arch::x86_64::{
-        __m256i, _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
-        _mm256_setr_epi64x,
+        __m256i, _mm256_cmpeq_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setr_epi64x,
     };
     let (cr, lf) = (_mm256_set1_epi8(13), _mm256_set1_epi8(10));
     let (words, _) = block.as_chunks::<8>();
@@ -289,10 +390,9 @@ fn line_ends(block: &[u8; 64]) -> u64 {
     // Four words in a row become one load, without a pointer.
     let load = |i: usize| _mm256_setr_epi64x(word(i), word(i + 1), word(i + 2), word(i + 3));
     let ends = |bytes: __m256i| {
-        let found = _mm256_or_si256(_mm256_cmpeq_epi8(bytes, cr), _mm256_cmpeq_epi8(bytes, lf));
-        u64::from(_mm256_movemask_epi8(found).cast_unsigned())
+        _mm256_or_si256(_mm256_cmpeq_epi8(bytes, cr), _mm256_cmpeq_epi8(bytes, lf))
     };
-    ends(load(0)) | ends(load(4)) << 32
+    [ends(load(0)), ends(load(4))]
 }
 
 /// Whether a segment name and a separator stand here.
@@ -503,7 +603,7 @@ mod tests {
                 let mut passes = [Tolerances::default(); 2].map(|tolerances| Pass {
                     bytes: &text.as_bytes()[..end],
                     separator: b'|',
-                    has_cr: end > 5,
+                    has_cr: Some(end > 5),
                     start: from,
                     entries: Entries::new(),
                     tolerances,

@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use super::charset::Charset;
 use super::delimiters::Delimiters;
 use super::scan;
 
@@ -64,6 +65,30 @@ pub(super) fn seek(
     Some(segment.start + found.start..segment.start + found.end)
 }
 
+/// Range of a whole field, in `bytes`, by the number of its part, from 0.
+#[inline]
+#[cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "the features that the function needs were asked for")
+)]
+pub(super) fn field(
+    vectors: Option<Vectors>,
+    bytes: &[u8],
+    segment: Range<usize>,
+    part: usize,
+    separator: u8,
+) -> Option<Range<usize>> {
+    #[cfg(target_arch = "x86_64")]
+    if vectors.is_some() {
+        // SAFETY: `Vectors` is made only where the machine has all that is needed.
+        return unsafe { wide::field(bytes, segment, part, separator) };
+    }
+    let _ = vectors;
+    let raw = bytes.get(segment.clone())?;
+    let found = scan::part(raw, separator, part, Charset::Latin1)?;
+    Some(segment.start + found.start..segment.start + found.end)
+}
+
 #[cfg(target_arch = "x86_64")]
 mod wide {
     use std::arch::x86_64::{
@@ -116,28 +141,53 @@ mod wide {
         wanted: Wanted,
         delimiters: &Delimiters,
     ) -> Option<Range<usize>> {
-        let Range { start: mut at, end } = segment;
-        let splat = |mark: u8| _mm256_set1_epi8(mark.cast_signed());
-        let field = splat(delimiters.field);
-        let mut left = wanted.part;
-        while left > 0 {
-            if at >= end {
-                return None;
+        let start = start_of(bytes, segment.clone(), wanted.part, delimiters.field)?;
+        inside(bytes, start..segment.end, wanted.inside, delimiters)
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+    pub(super) fn field(
+        bytes: &[u8],
+        segment: Range<usize>,
+        part: usize,
+        separator: u8,
+    ) -> Option<Range<usize>> {
+        let start = start_of(bytes, segment.clone(), part, separator)?;
+        let mark = [_mm256_set1_epi8(separator.cast_signed())];
+        let mut at = start;
+        while at < segment.end {
+            let bits = any_of(bytes, at, segment.end, mark);
+            if bits != 0 {
+                return Some(start..at + bits.trailing_zeros() as usize);
             }
-            let mut bits = any_of(bytes, at, end, [field]);
-            let count = bits.count_ones() as usize;
-            if count < left {
-                left -= count;
-                at += BLOCK;
-                continue;
-            }
-            for _ in 1..left {
-                bits &= bits - 1;
-            }
-            at += bits.trailing_zeros() as usize + 1;
-            break;
+            at += BLOCK;
         }
-        inside(bytes, at..end, wanted.inside, delimiters)
+        Some(start..segment.end)
+    }
+
+    /// Where a part begins, by its number from 0.
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+    #[inline]
+    fn start_of(bytes: &[u8], segment: Range<usize>, part: usize, separator: u8) -> Option<usize> {
+        let Range { start: mut at, end } = segment;
+        let mark = [_mm256_set1_epi8(separator.cast_signed())];
+        let mut left = part;
+        if left == 0 {
+            return Some(at);
+        }
+        while at < end {
+            let mut bits = any_of(bytes, at, end, mark);
+            let count = bits.count_ones() as usize;
+            if count >= left {
+                for _ in 1..left {
+                    bits &= bits - 1;
+                }
+                return Some(at + bits.trailing_zeros() as usize + 1);
+            }
+            left -= count;
+            at += BLOCK;
+        }
+        None
     }
 
     /// As [`crate::hl7v2::scan::walk`].
@@ -211,6 +261,9 @@ mod tests {
         let found = seek(Vectors::of_machine(), bytes, segment.clone(), wanted, delimiters);
         let shown = bytes.get(segment.clone()).unwrap().escape_ascii().to_string();
         assert_eq!(found, plain, "{shown} {} {:?}", wanted.part, wanted.inside);
+        let fields = [None, Vectors::of_machine()]
+            .map(|by| field(by, bytes, segment.clone(), wanted.part, delimiters.field));
+        assert_eq!(fields[0], fields[1], "{shown} {}", wanted.part);
         if let Some(found) = found {
             assert!(found.start >= segment.start && found.end <= segment.end);
         }

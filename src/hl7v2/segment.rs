@@ -90,9 +90,27 @@ impl<'m> Segment<'m> {
             (true, n) => (n - 1, Level::Field),
             (false, n) => (n, Level::Field),
         };
-        let range = scan::part(self.raw, self.base.delimiters.field, part, self.base.charset)?;
-        let raw = self.raw.get(range.clone())?;
-        Some(Value::new(self.base, raw, self.offset(range.start), level))
+        let base = self.base;
+        if base.charset.hides_delimiters() {
+            let range = scan::part(self.raw, base.delimiters.field, part, base.charset)?;
+            let raw = self.raw.get(range.clone())?;
+            return Some(Value::new(base, raw, self.offset(range.start), level));
+        }
+        let (bytes, segment) = self.bytes();
+        let from = segment.start;
+        let range = seek::field(base.vectors, bytes, segment, part, base.delimiters.field)?;
+        let raw = bytes.get(range.clone())?;
+        Some(Value::new(base, raw, self.offset(range.start - from), level))
+    }
+
+    /// The bytes around it, and where it lies in them: those of the whole message, so that a
+    /// block of them may reach beyond its end; its own where an edit made it.
+    #[inline]
+    fn bytes(&self) -> (&'m [u8], std::ops::Range<usize>) {
+        match self.start {
+            u32::MAX => (self.raw, 0..self.raw.len()),
+            start => (&self.base.bytes, start as usize..start as usize + self.raw.len()),
+        }
     }
 
     /// Fields from 1 in order.
@@ -142,10 +160,8 @@ impl<'m> Segment<'m> {
             [_, _, 0] => Level::Component,
             _ => Level::Subcomponent,
         };
-        let is_kept = self.start != u32::MAX;
-        let (bytes, from) =
-            if is_kept { (&*base.bytes, self.start as usize) } else { (self.raw, 0) };
-        let segment = from..from + self.raw.len();
+        let (bytes, segment) = self.bytes();
+        let from = segment.start;
         let wanted = Wanted { part, inside };
         let range = seek::seek(base.vectors, bytes, segment, wanted, &base.delimiters)?;
         let raw = bytes.get(range.clone())?;

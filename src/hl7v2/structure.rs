@@ -417,8 +417,7 @@ impl Builder {
             deviation_count: 0,
         };
         let counts = def.map_or(0, |def| def.nodes[0].children.len());
-        let takes_any =
-            def.is_some_and(|def| def.by_id.iter().any(|(id, _)| id.len() != 3 || *id == "Hxx"));
+        let takes_any = def.is_some_and(|def| def.takes_any);
         let open =
             Open { def: 0, node: 0, child: 0, counts: vec![0; counts], opener: SegmentId::NONE };
         let ids = Vec::with_capacity(segments);
@@ -432,7 +431,7 @@ impl Builder {
             self.attach(0, id, segment);
             return;
         };
-        let places = def.places(id.as_str());
+        let places = def.places_of(id);
         if places.is_empty() {
             let is_site = id.as_str().starts_with('Z');
             if !is_site && !self.takes_any {

@@ -31,6 +31,16 @@ impl Part {
         Self { kind: Kind::Any, usage: Usage::Optional, of: 0, table: 0, length: UNLIMITED };
 }
 
+/// What a component has to be that has no parts of its own: its own type, or the first part
+/// of a composite one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain {
+    pub kind: Kind,
+    pub table: u16,
+    /// Most characters; 0 where a closer look is due in any case.
+    pub length: u32,
+}
+
 /// A field of a segment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
@@ -83,6 +93,8 @@ pub(super) struct Schema {
     pub fields: Vec<Field>,
     pub types: Vec<Type>,
     pub parts: Vec<Part>,
+    /// For each of the parts, what it has to be where it is not divided.
+    plain: Vec<Plain>,
     pub tables: Vec<Codes>,
     by_name: HashMap<&'static str, u16>,
 }
@@ -110,6 +122,7 @@ impl Schema {
             fields: Vec::new(),
             types: Vec::new(),
             parts: Vec::new(),
+            plain: Vec::new(),
             tables: Vec::new(),
             by_name: HashMap::new(),
         };
@@ -126,6 +139,7 @@ impl Schema {
             maker.composite(id);
         }
         Self {
+            plain: maker.parts.iter().map(|part| maker.plain(part)).collect(),
             types: maker.types,
             parts: maker.parts,
             tables: maker.tables,
@@ -205,6 +219,12 @@ impl Schema {
         self.parts.get((of.first + at) as usize)
     }
 
+    /// What the components of a type have to be where they are not divided.
+    pub(super) fn plain_parts(&self, of: &Type) -> &[Plain] {
+        let first = of.first as usize;
+        self.plain.get(first..first + usize::from(of.count)).unwrap_or_default()
+    }
+
     pub(super) fn codes(&self, table: u16) -> Option<&Codes> {
         self.tables.get(usize::from(table.checked_sub(1)?))
     }
@@ -222,6 +242,25 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    /// What a component has to be where it is not divided: what [`super::walk`] asks of it
+    /// and of its first part.
+    fn plain(&self, part: &Part) -> Plain {
+        let Part { kind, table, length, .. } = *part;
+        let type_of = |of: u16| self.types.get(usize::from(of.checked_sub(1)?));
+        let Some(of) = type_of(part.of) else { return Plain { kind, table, length } };
+        let look_closer = Plain { kind, table, length: 0 };
+        let Some(first) = self.parts.get(of.first as usize) else { return look_closer };
+        if of.required & !1 != 0 || (of.is_coded && table != 0) {
+            return look_closer;
+        }
+        Plain {
+            // Deeper than two levels nothing can be divided.
+            kind: type_of(first.of).map_or(first.kind, |deeper| deeper.flat),
+            table: if first.of == 0 { first.table } else { 0 },
+            length: length.min(first.length),
+        }
+    }
+
     fn part(
         &mut self,
         datatype: &'static str,
@@ -451,9 +490,14 @@ fn pack(code: &[u8]) -> Option<u64> {
     if code.is_empty() || code.len() > 8 {
         return None;
     }
-    let mut bytes = [0; 8];
-    bytes[..code.len()].copy_from_slice(code);
-    let key = u64::from_le_bytes(bytes);
+    // Words that overlap say the same where they do: copying a few bytes would be a call.
+    let key = match (code.first_chunk::<4>(), code.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            let [first, last] = [first, last].map(|word| u64::from(u32::from_le_bytes(*word)));
+            first | last << (8 * (code.len() - 4))
+        }
+        _ => code.iter().rev().fold(0, |key, byte| key << 8 | u64::from(*byte)),
+    };
     (key != 0).then_some(key)
 }
 

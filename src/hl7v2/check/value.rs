@@ -170,6 +170,9 @@ impl Moment {
 /// Digits before the point, digits after it, and the offset.
 #[expect(clippy::type_complexity, reason = "three parts of one value, used at once")]
 fn divide(value: &[u8]) -> Result<(&[u8], Option<&[u8]>, Option<i16>), &'static str> {
+    if value.iter().all(u8::is_ascii_digit) {
+        return Ok((value, None, None));
+    }
     let sign = value.iter().rposition(|b| matches!(b, b'+' | b'-'));
     let (local, offset) = match sign {
         None => (value, None),

@@ -4,7 +4,7 @@
 //! are compared as they are passed. What is found is handed to [`Notes`], off this path.
 
 use super::notes::{Notes, Spot};
-use super::schema::{Field, Part, Schema, Segment, Type, UNLIMITED};
+use super::schema::{Field, Part, Plain, Schema, Segment, Type, UNLIMITED};
 use super::value::{self, Kind};
 use crate::fault::codes as w;
 use crate::hl7v2::marks::{self, BLOCK};
@@ -66,7 +66,9 @@ pub(super) struct Walk<'m, 's, 'n> {
     marks: [u8; 5],
     cursor: Cursor,
     /// Copy of a segment whose characters hide delimiters, without those.
-    plain: Vec<u8>,
+    masked: Vec<u8>,
+    /// The type that OBX-2 named last, and how it is checked.
+    named: Option<(Box<[u8]>, Option<Part>)>,
     spot: Spot,
 }
 
@@ -135,7 +137,8 @@ impl<'m, 's, 'n> Walk<'m, 's, 'n> {
             classes,
             marks,
             cursor: Cursor::default(),
-            plain: Vec::new(),
+            masked: Vec::new(),
+            named: None,
             spot: Spot::default(),
         }
     }
@@ -152,7 +155,7 @@ impl<'m, 's, 'n> Walk<'m, 's, 'n> {
         let Some(rule) = self.schema.segments.get(number) else { return };
         let charset = self.message.charset();
         if charset.may_hide(raw) {
-            let mut plain = std::mem::take(&mut self.plain);
+            let mut plain = std::mem::take(&mut self.masked);
             plain.clear();
             plain.extend_from_slice(raw);
             let mut at = 0;
@@ -165,7 +168,7 @@ impl<'m, 's, 'n> Walk<'m, 's, 'n> {
                 at += width;
             }
             self.fields(rule, id, &plain);
-            self.plain = plain;
+            self.masked = plain;
         } else {
             self.fields(rule, id, raw);
         }
@@ -204,13 +207,19 @@ impl<'m, 's, 'n> Walk<'m, 's, 'n> {
             let mut part = field.part;
             if rule.is_observation {
                 match n {
-                    2 => observed = schema.named(self.until(raw, at)),
+                    2 => observed = self.named(self.until(raw, at)),
                     5 if part.kind == Kind::Varies => part = observed.unwrap_or(part),
                     _ => {}
                 }
             }
-            self.spot.field = n as u32;
-            let (end, is_valued) = self.field(raw, at, field, part);
+            let (end, is_valued) = match self.plain(raw, at, field, part) {
+                Some(seen) => seen,
+                None => {
+                    self.cursor.seek(at);
+                    self.spot.field = n as u32;
+                    self.field(raw, at, field, part)
+                }
+            };
             if is_valued {
                 if let Some(word) = seen.get_mut((n - 1) / 64) {
                     *word |= 1 << ((n - 1) % 64);
@@ -231,6 +240,110 @@ impl<'m, 's, 'n> Walk<'m, 's, 'n> {
         if !rule.relations.is_empty() {
             self.relations(rule, &seen);
         }
+    }
+
+    /// How a field is checked whose type another names: mostly the one that was asked for
+    /// last.
+    fn named(&mut self, name: &[u8]) -> Option<Part> {
+        match &self.named {
+            Some((known, part)) if **known == *name => *part,
+            _ => {
+                let part = self.schema.named(name);
+                self.named = Some((name.into(), part));
+                part
+            }
+        }
+    }
+
+    /// Passes over a field in which nothing asks for a second look; gives its end and whether
+    /// it holds something. None where something does: an escape sequence, subcomponents, a
+    /// null, or whatever breaks a rule; [`Self::field`] then tells what it is.
+    #[inline]
+    fn plain(
+        &mut self,
+        raw: &[u8],
+        from: usize,
+        field: &Field,
+        part: Part,
+    ) -> Option<(usize, bool)> {
+        let schema = self.schema;
+        let top = schema.composite(part.of);
+        let is_free = matches!(part.kind, Kind::Any | Kind::Varies);
+        let parts = top.map_or(&[][..], |top| schema.plain_parts(top));
+        let (required, is_coded) =
+            top.map_or((0, false), |top| (top.required, top.is_coded && part.table != 0));
+        let (mut begin, mut start) = (from, from);
+        let (mut c, mut count, mut seen) = (0usize, 1u32, 0u64);
+        let (mut code, mut system) = (&[][..], &[][..]);
+        let mut is_valued = false;
+        loop {
+            let to = self.cursor.next(raw, self.marks).unwrap_or(raw.len());
+            let class = raw.get(to).map_or(FIELD, |mark| self.classes[usize::from(*mark)]);
+            if class < COMPONENT {
+                return None;
+            }
+            let value = raw.get(start..to).unwrap_or_default();
+            if let Some(first) = value.first() {
+                let plain = match top {
+                    Some(_) => *parts.get(c)?,
+                    None if c > 0 && !is_free => return None,
+                    None => Plain { kind: part.kind, table: part.table, length: part.length },
+                };
+                let is_long = value.len() > plain.length as usize;
+                if is_long || *first == b'"' || !self.fits(value, plain) {
+                    return None;
+                }
+                seen |= 1u64.checked_shl(c as u32).unwrap_or(0);
+                if is_coded {
+                    match c {
+                        0 => code = value,
+                        2 => system = value,
+                        _ => {}
+                    }
+                }
+            }
+            start = to + 1;
+            if class == COMPONENT {
+                c += 1;
+                continue;
+            }
+            if seen != 0 {
+                is_valued = true;
+                let lacks = required & !seen != 0 || count > field.max;
+                if lacks || to - begin > part.length as usize {
+                    return None;
+                }
+                if is_coded && seen & 1 != 0 && !self.is_known(code, system, part.table) {
+                    return None;
+                }
+            }
+            if class == FIELD {
+                return Some((to, is_valued));
+            }
+            (begin, c, seen, code, system) = (start, 0, 0, &[], &[]);
+            count += 1;
+        }
+    }
+
+    /// Whether a value has the form of its kind, and a code its table.
+    #[inline]
+    fn fits(&self, value: &[u8], plain: Plain) -> bool {
+        match plain.kind {
+            Kind::Text | Kind::Any | Kind::Varies => true,
+            Kind::Code => self.schema.codes(plain.table).is_none_or(|codes| codes.has(value)),
+            kind => kind.misfit(value).is_none(),
+        }
+    }
+
+    /// Whether a code is in its table, or of a system that is not meant to be in it.
+    fn is_known(&self, code: &[u8], system: &[u8], table: u16) -> bool {
+        let Some(codes) = self.schema.codes(table) else { return true };
+        let is_ours = match system {
+            [] => true,
+            [b'H', b'L', b'7', number @ ..] => number == codes.id.as_bytes(),
+            _ => false,
+        };
+        !is_ours || codes.has(code)
     }
 
     /// The bytes of a field up to the next delimiter.

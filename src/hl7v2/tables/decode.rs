@@ -11,6 +11,8 @@
 
 use std::sync::OnceLock;
 
+use crate::hl7v2::scan::SegmentId;
+
 use super::{
     CodeDef, ComponentDef, DatatypeDef, FieldDef, NodeDef, NodeKind, SegmentDef, StructureDef,
     TableDef, Usage, Version,
@@ -176,7 +178,18 @@ fn structure(reader: &mut Reader, strings: &[&'static str]) -> StructureDef {
             *end = last;
         }
     }
-    StructureDef { nodes, by_id, ends }
+    let takes_any = by_id.iter().any(|(id, _)| id.len() != 3 || *id == "Hxx");
+    let mut spans: Vec<(SegmentId, u16, u16)> = Vec::new();
+    for (place, (name, _)) in (0..).zip(&by_id) {
+        // `Hxx` is no name: it stands for any.
+        let id = SegmentId::new(name.as_bytes()).filter(|id| id.as_str() == *name);
+        let Some(id) = id else { continue };
+        match spans.last_mut() {
+            Some((known, _, end)) if *known == id => *end = place + 1,
+            _ => spans.push((id, place, place + 1)),
+        }
+    }
+    StructureDef { nodes, by_id, spans, takes_any, ends }
 }
 
 /// Version by its place, oldest first.

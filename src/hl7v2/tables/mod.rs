@@ -10,6 +10,8 @@ mod site;
 
 use std::sync::OnceLock;
 
+use super::scan::SegmentId;
+
 pub use site::{FieldChange, Site, SiteField, SiteParts, SiteSegment, SiteTable};
 
 /// One version of the standard.
@@ -110,6 +112,10 @@ pub struct StructureDef {
     pub nodes: Vec<NodeDef>,
     /// Segment nodes by ID, and in order among those of one ID.
     pub(super) by_id: Vec<(&'static str, u16)>,
+    /// The same by name as messages have them: where those of each begin and end.
+    pub(super) spans: Vec<(SegmentId, u16, u16)>,
+    /// Whether there is a place for any segment.
+    pub(super) takes_any: bool,
     /// For each node, the place after its last descendant.
     pub(super) ends: Vec<u16>,
 }
@@ -121,6 +127,15 @@ impl StructureDef {
         let from = self.by_id.partition_point(|(name, _)| *name < id);
         let rest = self.by_id.get(from..).unwrap_or_default();
         rest.get(..rest.partition_point(|(name, _)| *name == id)).unwrap_or_default()
+    }
+
+    /// As [`StructureDef::places`], by the name that a segment has.
+    pub(super) fn places_of(&self, id: SegmentId) -> &[(&'static str, u16)] {
+        let at = self.spans.binary_search_by_key(&id, |(known, ..)| *known);
+        let span = at.ok().and_then(|at| self.spans.get(at));
+        span.map_or(&[], |(_, from, to)| {
+            self.by_id.get(usize::from(*from)..usize::from(*to)).unwrap_or_default()
+        })
     }
 }
 
@@ -226,8 +241,14 @@ impl Version {
     /// Finds the structure that an event uses: `ADT` and `A04` give `ADT_A01`.
     #[must_use]
     pub fn event(&self, code: &str, event: &str) -> Option<&'static str> {
-        let wanted = || code.bytes().chain([b'_']).chain(event.bytes());
-        let at = self.events.binary_search_by(|(key, _)| key.bytes().cmp(wanted())).ok()?;
+        // No event of the standard has a longer name.
+        let mut wanted = [0; 16];
+        let length = code.len() + 1 + event.len();
+        wanted.get_mut(..code.len())?.copy_from_slice(code.as_bytes());
+        *wanted.get_mut(code.len())? = b'_';
+        wanted.get_mut(code.len() + 1..length)?.copy_from_slice(event.as_bytes());
+        let wanted = wanted.get(..length)?;
+        let at = self.events.binary_search_by(|(key, _)| key.as_bytes().cmp(wanted)).ok()?;
         self.events.get(at).map(|(_, structure)| *structure)
     }
 
