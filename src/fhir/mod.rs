@@ -1,4 +1,4 @@
-//! FHIR R4: the lossless document, JSON, tables of elements, paths, structural checks.
+//! FHIR R4: the lossless document, JSON and XML, tables of elements, paths, structural checks.
 //!
 //! Pure values: nothing here knows of sources, channels or HTTP. Faults and findings name
 //! places and types, never content.
@@ -14,7 +14,7 @@ pub mod validate;
 
 pub use doc::{
     Builder, DOC_BYTES_MAX, Doc, Items, Members, NAME_BYTES_MAX, Node, NodeId, NodeKind, Sink,
-    Writer,
+    Writer, is_xml,
 };
 pub use path::{
     Context, FhirPath, PATH_BYTES_MAX, PathError, STEPS_MAX, Value, functions, type_of,

@@ -12,6 +12,7 @@ mod engine;
 mod exchange;
 mod fhir_corpus;
 mod fhir_validation;
+mod fhir_xml;
 mod fhirpath_suite;
 mod hl7v2;
 mod index;

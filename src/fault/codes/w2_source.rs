@@ -278,6 +278,15 @@ codes! {
     W2704 Permanent "an edit does not fit the FHIR document",
         "The place that a rule wants to change is not there, or is of another kind.",
         "Check the path of the rule against the message.";
+    W2705 Permanent "FHIR XML is malformed",
+        "A message that cannot be read as a whole is not read in part.",
+        "Correct the text at the line and column shown; XML 1.0 has the grammar.";
+    W2706 Permanent "a document type or an entity stands in FHIR XML",
+        "Entities can name files and grow without end, so none are expanded.",
+        "Leave out `<!DOCTYPE` and write characters as such, a blank as `&#160;`.";
+    W2707 Permanent "a FHIR document has no form in XML",
+        "What XML cannot hold would be lost on the way to the receiver.",
+        "Correct the value at the place shown, or send the document as JSON.";
     W2710 Permanent "a FHIRPath cannot be read",
         "A path that weir does not understand as a whole is never run in part.",
         "Correct the path at the column shown.";
@@ -329,6 +338,9 @@ codes! {
     W2733 Permanent "the check of structure was broken off",
         "A document with this many findings is not FHIR, and more would not help.",
         "Correct the findings shown first.";
+    W2734 Permanent "the XML of a resource holds what FHIR has no place for",
+        "A receiver would refuse the resource or lose what stands there.",
+        "Write elements in the order of R4, values in `value`, and nothing beside them.";
     W2740 Permanent "a FHIR resource cannot be read as the type expected",
         "weir itself has to understand this resource, and its structure is not that of R4.",
         "Correct the element shown.";
@@ -362,4 +374,7 @@ codes! {
     W2759 Permanent "a text looks as if it held markup",
         "A receiver may show the text in a browser, where markup acts.",
         "Leave the markup out of the text.";
+    W2760 Permanent "a FHIR profile is not loaded",
+        "A check by a profile that nobody has would find nothing, and look like a good one.",
+        "Name the file of the profile under `definitions`, or correct its name.";
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::xml::Source;
 use super::{COOKED, Doc, ESCAPED, NONE, Node, NodeKind, Raw, Tree, text};
 use crate::base::limits::DEPTH_MAX;
 
@@ -23,6 +24,10 @@ pub struct Builder {
     name: Option<Name>,
     /// Containers that write nothing and are not closed yet.
     skipped: usize,
+    /// Place in another text that the next value was read from.
+    place: Option<u32>,
+    /// Such places by the number of the node.
+    places: Vec<u32>,
 }
 
 struct Open {
@@ -165,7 +170,23 @@ impl Builder {
                 added.extend_from_slice(name.as_bytes());
             }
         }
-        Doc(Arc::new(Tree { text: Bytes::from(self.out), added, nodes: self.nodes }))
+        Doc(Arc::new(Tree { text: Bytes::from(self.out), added, nodes: self.nodes, source: None }))
+    }
+
+    /// Says where in another text the values that follow were read.
+    pub(super) fn set_place(&mut self, place: u32) {
+        self.place = Some(place);
+    }
+
+    /// As [`Builder::finish`], for a document that was read from another form, given the
+    /// place of each node there.
+    pub(super) fn finish_from(mut self, source: impl FnOnce(Vec<u32>) -> Source) -> Doc {
+        let places = std::mem::take(&mut self.places);
+        let mut doc = self.finish();
+        if let Some(tree) = Arc::get_mut(&mut doc.0) {
+            tree.source = Some(Arc::new(source(places)));
+        }
+        doc
     }
 
     /// Takes back a name that waits for a value.
@@ -219,6 +240,10 @@ impl Builder {
         }
         raw.start = offset(self.out.len());
         self.nodes.push(raw);
+        if let Some(place) = self.place {
+            self.places.resize(id as usize, place);
+            self.places.push(place);
+        }
         Some(id)
     }
 
@@ -274,6 +299,7 @@ impl Builder {
     fn take_back(&mut self, open: &Open) -> &mut Self {
         self.out.truncate(open.mark);
         self.nodes.truncate(open.id as usize);
+        self.places.truncate(open.id as usize);
         self.cooked.retain(|(id, _)| *id < open.id);
         if let Some(outer) = self.open.last_mut() {
             outer.last = open.before;

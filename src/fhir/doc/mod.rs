@@ -14,6 +14,7 @@ mod node;
 mod scan;
 mod text;
 mod writer;
+mod xml;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub(crate) use node::doc;
 pub(super) use node::shown;
 pub use node::{Items, Members, Node};
 pub use writer::{Sink, Writer};
+pub(super) use xml::Flaw;
 
 /// Largest document, text and edits each: offsets are 32 bits, and frames end here too.
 pub const DOC_BYTES_MAX: usize = limits::FRAME_BYTES_MAX.0 as usize;
@@ -72,6 +74,8 @@ struct Tree {
     /// Text of edits and names freed of their escapes; its offsets follow those of `text`.
     added: Vec<u8>,
     nodes: Vec<Raw>,
+    /// The XML it was read from, if it was.
+    source: Option<Arc<xml::Source>>,
 }
 
 /// One node. Offsets count bytes through `text` and on through `added`.
@@ -152,6 +156,7 @@ impl Doc {
         let mut tree = Tree {
             text: Bytes::new(),
             added: Vec::new(),
+            source: None,
             // Measured on Bundles: a node every 25 to 40 bytes without white space.
             nodes: Vec::with_capacity(bytes.len() / 32 + 1),
         };
@@ -172,9 +177,66 @@ impl Doc {
         }
     }
 
-    /// The text as it was read, without edits.
-    pub(in crate::fhir) fn original(&self) -> &[u8] {
-        &self.0.text
+    /// Reads XML text.
+    ///
+    /// What FHIR XML has no place for (attributes, text between elements, elements in
+    /// another order) is passed over and told by [`validate`](super::validate) later;
+    /// elements that R4 does not know are kept as what they look like: a text, an object,
+    /// or an array of them where they are repeated.
+    ///
+    /// # Errors
+    /// `W2700` not UTF-8, `W2705` not well formed, `W2706` a document type or an entity,
+    /// `W2702` nested too deeply, `W2703` larger than [`DOC_BYTES_MAX`], `W2720` not of the
+    /// namespace of FHIR; each with line and column, never with content.
+    ///
+    /// Source: XML 1.0; FHIR R4 xml.html.
+    pub fn parse_xml(bytes: Bytes) -> Result<Self, Fault> {
+        xml::read(bytes)
+    }
+
+    /// Reads XML when the first character is `<`, else JSON.
+    ///
+    /// # Errors
+    /// As [`Doc::parse_json`] and [`Doc::parse_xml`].
+    pub fn parse(bytes: Bytes) -> Result<Self, Fault> {
+        if is_xml(&bytes) { Self::parse_xml(bytes) } else { Self::parse_json(bytes) }
+    }
+
+    /// The XML of the document: the very bytes it was read from when it was read from XML
+    /// and not edited, else elements in the order of the specification.
+    ///
+    /// Types of members that R4 does not know are lost: XML has texts only.
+    ///
+    /// # Errors
+    /// `W2707` where the document is none that XML can hold: a narrative that is no XML, a
+    /// name that no element may have, a resource without type, a control character.
+    ///
+    /// Source: FHIR R4 xml.html.
+    pub fn to_xml(&self) -> Result<Bytes, Fault> {
+        let edited = self.0.raw(0).is_some_and(|root| root.flags & (DIRTY | REPLACED) != 0);
+        match &self.0.source {
+            Some(source) if !edited => Ok(source.text.clone()),
+            _ => xml::write(self).map(Bytes::from),
+        }
+    }
+
+    /// The form it was read from: `JSON` or `XML`.
+    #[must_use]
+    pub fn form(&self) -> &'static str {
+        self.original().0
+    }
+
+    /// The name of the form it was read from, and its text as it was read, without edits.
+    pub(in crate::fhir) fn original(&self) -> (&'static str, &[u8]) {
+        match &self.0.source {
+            Some(source) => ("XML", &source.text),
+            None => ("JSON", &self.0.text),
+        }
+    }
+
+    /// What it was read from has no place for in a document of FHIR.
+    pub(in crate::fhir) fn flaws(&self) -> &[Flaw] {
+        self.0.source.as_ref().map_or(&[], |source| &source.flaws)
     }
 
     /// The outermost node.
@@ -217,6 +279,13 @@ impl PartialEq for Doc {
 }
 
 impl Eq for Doc {}
+
+/// Whether a text is XML by its first character.
+#[must_use]
+pub fn is_xml(bytes: &[u8]) -> bool {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    text.trim_ascii_start().first() == Some(&b'<')
+}
 
 /// Adds line and column of byte `at` to a fault.
 fn place(fault: Fault, text: &[u8], at: usize) -> Fault {

@@ -210,16 +210,20 @@ impl<'d> Node<'d> {
     /// First byte in the text as it was read; nothing for edits.
     pub(in crate::fhir) fn offset(&self) -> Option<usize> {
         let start = self.raw.start as usize;
-        (start < self.tree.text.len()).then_some(start)
+        if start >= self.tree.text.len() {
+            return None;
+        }
+        let Some(source) = &self.tree.source else { return Some(start) };
+        source.places.get(self.id as usize).map(|place| *place as usize)
     }
 
     /// Line and column in the text as it was read, both from 1; nothing for edits.
     #[must_use]
     pub fn line_column(&self) -> Option<(u32, u32)> {
-        let text = std::str::from_utf8(&self.tree.text).ok()?;
-        let start = self.raw.start as usize;
-        let found = (start < text.len())
-            .then(|| crate::fault::FilePlace::find("JSON", text, start..start))?;
+        let text = self.tree.source.as_ref().map_or(&self.tree.text, |source| &source.text);
+        let text = std::str::from_utf8(text).ok()?;
+        let start = self.offset()?;
+        let found = crate::fault::FilePlace::find("", text, start..start);
         Some((found.line, found.column))
     }
 }

@@ -308,6 +308,7 @@ mod tests {
                 }
             }
             assert!(container.entries.is_sorted_by(|a, b| a.name < b.name));
+            assert!(container.entries.len() <= super::super::NAMES_MAX, "{}", container.path);
         }
     }
 }

@@ -22,6 +22,9 @@ pub use primitive::Primitive;
 /// Source: HL7 FHIR R4 (4.0.1) value set URLs share this beginning.
 const VALUE_SET: &str = "http://hl7.org/fhir/ValueSet/";
 
+/// Most JSON names of one type or nested element: ElementDefinition has 222.
+pub(super) const NAMES_MAX: usize = 256;
+
 /// One element of a type.
 #[derive(Clone, Copy, Debug)]
 pub struct Element {

@@ -29,6 +29,8 @@ pub struct Finding {
     pub key: Option<&'static str>,
     /// Line and column in the text, both from 1.
     pub line_column: Option<(u32, u32)>,
+    /// The form of that text: `JSON` or `XML`.
+    pub form: &'static str,
 }
 
 impl Finding {
@@ -37,7 +39,7 @@ impl Finding {
     pub fn fault(&self) -> Fault {
         let mut place = Place::path(self.path.as_str());
         if let Some((line, column)) = self.line_column {
-            place.file = Some(FilePlace { file: "JSON".into(), line, column, span: 0..0 });
+            place.file = Some(FilePlace { file: self.form.into(), line, column, span: 0..0 });
         }
         Fault::new(self.code).at(place).because(self.what.clone())
     }
@@ -78,8 +80,16 @@ pub fn outcome(findings: &[Finding]) -> Doc {
 #[derive(Default)]
 pub(super) struct Findings {
     found: Vec<Finding>,
-    nodes: Vec<NodeId>,
+    spots: Vec<Spot>,
     errors: usize,
+}
+
+/// What a finding is about.
+#[derive(Clone, Copy)]
+enum Spot {
+    Node(NodeId),
+    /// A byte of the text.
+    Byte(usize),
 }
 
 impl Findings {
@@ -105,7 +115,19 @@ impl Findings {
         self.push(node, Finding::error(path, code, what));
     }
 
-    pub fn push(&mut self, node: Node<'_>, mut finding: Finding) {
+    pub fn push(&mut self, node: Node<'_>, finding: Finding) {
+        self.put(Spot::Node(node.id()), finding);
+    }
+
+    /// Adds what the text of a document holds and the document does not.
+    pub fn flaws(&mut self, doc: &Doc) {
+        for flaw in doc.flaws() {
+            let finding = Finding::error(flaw.path.clone(), flaw.code, flaw.what.to_owned());
+            self.put(Spot::Byte(flaw.at), finding);
+        }
+    }
+
+    fn put(&mut self, spot: Spot, mut finding: Finding) {
         if finding.is_error() {
             self.errors += 1;
             match self.errors {
@@ -121,17 +143,25 @@ impl Findings {
             return;
         }
         self.found.push(finding);
-        self.nodes.push(node.id());
+        self.spots.push(spot);
     }
 
     /// The findings with the lines they are on.
     pub fn finish(mut self, doc: &Doc) -> Vec<Finding> {
         // One pass over the text: a search for each finding would read it anew each time.
-        let offset = |id: &NodeId| doc.node(*id)?.offset();
-        let mut order: Vec<(usize, usize)> =
-            self.nodes.iter().enumerate().filter_map(|(n, id)| Some((offset(id)?, n))).collect();
+        let offset = |spot: &Spot| match spot {
+            Spot::Node(id) => doc.node(*id)?.offset(),
+            Spot::Byte(at) => Some(*at),
+        };
+        let mut order: Vec<(usize, usize)> = self
+            .spots
+            .iter()
+            .enumerate()
+            .filter_map(|(n, spot)| Some((offset(spot)?, n)))
+            .collect();
         order.sort_unstable();
-        let text = doc.original();
+        let (form, text) = doc.original();
+        self.found.iter_mut().for_each(|finding| finding.form = form);
         let (mut at, mut line, mut start) = (0, 1_u32, 0);
         for (offset, n) in order {
             let Some(between) = text.get(at..offset) else { continue };
@@ -154,6 +184,6 @@ impl Findings {
 impl Finding {
     pub(super) fn error(path: String, code: Code, what: String) -> Self {
         let severity = IssueSeverity::Error;
-        Self { path, code, what, severity, key: None, line_column: None }
+        Self { path, code, what, severity, key: None, line_column: None, form: "JSON" }
     }
 }

@@ -23,6 +23,8 @@ mod rules;
 mod walk;
 
 use super::doc::Doc;
+use crate::fault::Code;
+use crate::fault::codes::{self, W2740};
 
 pub use findings::{FINDINGS_MAX, Finding, WARNINGS_MAX, outcome};
 pub use knowledge::{KNOWLEDGE_MAX, Knowledge};
@@ -55,6 +57,12 @@ impl Default for Options<'_> {
     }
 }
 
+/// The codes that findings may have.
+pub fn finding_codes() -> impl Iterator<Item = Code> {
+    let of_check = |code: &Code| ("W2720".."W2760").contains(&code.as_str()) && *code != W2740;
+    codes::all().map(|row| row.code).filter(of_check)
+}
+
 /// Checks the structure of a document; nothing found means that it is as R4 has it.
 ///
 /// Elements, cardinality, types, required codes, choices, form of extensions and types of
@@ -71,6 +79,7 @@ pub fn structure(doc: &Doc) -> Vec<Finding> {
 #[must_use]
 pub fn resource(doc: &Doc, options: &Options<'_>) -> Vec<Finding> {
     let mut check = walk::Check::new(options);
+    check.findings.flaws(doc);
     check.resource(doc.root());
     check.findings.finish(doc)
 }

@@ -277,6 +277,17 @@ pub(super) fn has_content(text: &str) -> bool {
     !rest.trim_ascii().is_empty()
 }
 
+/// Ids that links and images of a narrative name in the same resource.
+pub(super) fn anchors(text: &str) -> impl Iterator<Item = &str> {
+    let all = ["src=\"#", "href=\"#", "src='#", "href='#"].into_iter();
+    all.flat_map(move |mark| {
+        text.match_indices(mark).filter_map(move |(at, _)| {
+            let rest = text.get(at + mark.len()..)?;
+            rest.split(['"', '\'']).next()
+        })
+    })
+}
+
 /// Whether a text holds what a browser could take for a tag.
 pub(super) fn looks_like_markup(text: &str) -> bool {
     text.match_indices('<').any(|(at, _)| {
@@ -331,6 +342,8 @@ mod tests {
     fn blank_narratives_show_nothing() {
         assert!(has_content("<div>a</div>") && has_content("<div><img src='x'/></div>"));
         assert!(!has_content("<div> <p> </p>\n</div>"));
+        let linked = "<div><a href=\"#a\">x</a><img alt='' src='#b'/><p title='#c'/></div>";
+        assert_eq!(anchors(linked).collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]

@@ -16,8 +16,7 @@ use crate::fhir::path::nearest;
 use crate::fhir::resources::IssueSeverity;
 use crate::fhir::tables::{self, Container, Element, Entry, Inside, Primitive};
 
-/// Most elements of one type or nested element, and most JSON names; the widest of R4 have
-/// 62 and 100.
+/// Most elements of one type or nested element; the widest of R4 has 62.
 pub(super) const ELEMENTS_MAX: usize = 128;
 
 /// One check of one document.
@@ -36,8 +35,24 @@ pub(super) struct Check<'d, 'o> {
 /// Which members of an object were seen, by number of element and of JSON name.
 struct Seen {
     elements: [u8; ELEMENTS_MAX],
-    names: u128,
-    shadows: u128,
+    names: Names,
+    shadows: Names,
+}
+
+/// A bit for each JSON name.
+#[derive(Default)]
+struct Names([u64; tables::NAMES_MAX / 64]);
+
+impl Names {
+    fn has(&self, number: usize) -> bool {
+        self.0.get(number / 64).is_some_and(|bits| bits >> (number % 64) & 1 == 1)
+    }
+
+    fn add(&mut self, number: usize) {
+        if let Some(bits) = self.0.get_mut(number / 64) {
+            *bits |= 1 << (number % 64);
+        }
+    }
 }
 
 impl<'d, 'o> Check<'d, 'o> {
@@ -134,7 +149,8 @@ impl<'d, 'o> Check<'d, 'o> {
         if node.is_empty() {
             return self.at(node, W2730, "an object without members");
         }
-        let mut seen = Seen { elements: [0; ELEMENTS_MAX], names: 0, shadows: 0 };
+        let (names, shadows) = (Names::default(), Names::default());
+        let mut seen = Seen { elements: [0; ELEMENTS_MAX], names, shadows };
         let (mut types, mut only_id) = (0, true);
         for (name, value) in node.members() {
             if self.full() {
@@ -194,16 +210,15 @@ impl<'d, 'o> Check<'d, 'o> {
         shadow: bool,
         seen: &mut Seen,
     ) {
-        let bit = 1_u128.checked_shl(u32::try_from(number).unwrap_or(u32::MAX)).unwrap_or(0);
-        let both = seen.names | seen.shadows;
+        let known = seen.names.has(number) || seen.shadows.has(number);
         let side = if shadow { &mut seen.shadows } else { &mut seen.names };
-        if *side & bit != 0 {
+        if side.has(number) {
             return self.at(value, W2731, "the object has two members of this name");
         }
-        *side |= bit;
+        side.add(number);
         let Some(count) = seen.elements.get_mut(usize::from(entry.index)) else { return };
         *count = count.saturating_add(1);
-        if *count > 1 && both & bit == 0 {
+        if *count > 1 && !known {
             let what = format!("only one of `{}` may be given", entry.element.path);
             self.at(value, W2727, what);
         }
@@ -360,6 +375,7 @@ impl<'d, 'o> Check<'d, 'o> {
     fn text(&mut self, node: Node<'d>, primitive: Primitive, text: &str) {
         match primitive {
             Primitive::Xhtml => {
+                narrative::anchors(text).for_each(|id| self.mark_used(id));
                 if let Err(what) = narrative::check(text) {
                     self.at(node, W2753, what);
                 } else if !narrative::has_content(text) {

@@ -23,6 +23,40 @@ pub fn json_survives(bytes: &[u8]) {
     assert!(Doc::parse_json(copy.to_json()).is_ok());
 }
 
+/// Whatever comes in as XML: no panic, what is read is written byte for byte, and what is
+/// written from its values means the same when it is read again.
+pub fn xml_survives(bytes: &[u8]) {
+    let bytes = Bytes::copy_from_slice(bytes);
+    if let Ok(doc) = Doc::parse_json(bytes.clone()) {
+        both_forms_agree(&doc);
+    }
+    let Ok(doc) = Doc::parse_xml(bytes.clone()) else { return };
+    assert_eq!(doc.to_xml().unwrap(), bytes);
+    for id in 0..u32::try_from(doc.node_count()).unwrap() {
+        let node = doc.node(NodeId(id)).unwrap();
+        assert!(node.line_column().is_some());
+    }
+    for finding in validate::structure(&doc) {
+        assert!(finding.line_column.is_some(), "{finding:?}");
+    }
+    both_forms_agree(&Doc::parse_json(doc.to_json()).unwrap());
+}
+
+/// Where a document has a form in XML, that is read without a flaw and written the same.
+fn both_forms_agree(doc: &Doc) {
+    let Ok(xml) = doc.to_xml() else { return };
+    let Ok(read) = Doc::parse_xml(xml.clone()) else {
+        // Elements are nested where JSON has one level.
+        return;
+    };
+    let flawed = |finding: &validate::Finding| finding.code.as_str() == "W2734";
+    if validate::structure(&read).iter().any(flawed) {
+        return;
+    }
+    let again = Doc::parse_json(read.to_json()).unwrap().to_xml().unwrap();
+    assert_eq!(again, xml);
+}
+
 /// Whatever is asked: no panic, and a path that is read runs to an end.
 pub fn path_survives(text: &str) {
     let Ok(path) = FhirPath::read(text) else { return };
@@ -182,6 +216,38 @@ mod tests {
             .prop_map(|(node, kind, text, json)| Edit { node, kind, text, json })
     }
 
+    /// A resource made of elements that R4 has, and of some that it has not.
+    fn resource() -> impl Strategy<Value = Value> {
+        let text = "[ -~\u{e9}\n\t]{1,12}";
+        let beside = (text, text).prop_map(|(id, value)| {
+            serde_json::json!({ "id": id, "extension": [{ "url": "u", "valueString": value }] })
+        });
+        let given = prop::collection::vec((text, prop::option::of(beside.clone())), 1..4);
+        let name = given.prop_map(|all| {
+            let mut name = serde_json::json!({ "given": all.iter().map(|(g, _)| g.clone()).collect::<Vec<_>>() });
+            if all.iter().any(|(_, beside)| beside.is_some()) {
+                name["_given"] = all.into_iter().map(|(_, beside)| beside.unwrap_or(Value::Null)).collect();
+            }
+            name
+        });
+        let names = prop::collection::vec(name, 0..3);
+        (names, text, prop::option::of(beside), any::<bool>()).prop_map(
+            |(names, id, beside, active)| {
+                let mut patient = serde_json::json!({
+                    "resourceType": "Patient", "id": id, "active": active,
+                    "contained": [{ "resourceType": "Basic", "id": "b", "pet": { "name": id } }],
+                });
+                if !names.is_empty() {
+                    patient["name"] = names.into();
+                }
+                if let Some(beside) = beside {
+                    patient["_birthDate"] = beside;
+                }
+                patient
+            },
+        )
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -203,6 +269,26 @@ mod tests {
                 // The other reader knows no numbers beyond its own types.
                 prop_assert!(bytes.iter().any(|b| matches!(b, b'e' | b'E')), "{:?}", bytes);
             }
+        }
+
+        #[test]
+        fn resources_have_both_forms(value in resource()) {
+            let text = value.to_string();
+            let doc = Doc::parse_json(Bytes::from(text.clone())).unwrap();
+            let xml = doc.to_xml().unwrap();
+            let read = Doc::parse_xml(xml).unwrap();
+            let again: Value = serde_json::from_slice(&read.to_json()).unwrap();
+            prop_assert_eq!(again, value);
+        }
+
+        #[test]
+        fn broken_xml_never_breaks_the_reader(value in resource(), at in any::<usize>(), byte in any::<u8>()) {
+            let doc = Doc::parse_json(Bytes::from(value.to_string())).unwrap();
+            let mut bytes = doc.to_xml().unwrap().to_vec();
+            xml_survives(&bytes);
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            xml_survives(&bytes);
         }
 
         #[test]

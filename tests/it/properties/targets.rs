@@ -246,6 +246,43 @@ const XML_WORDS: &[&str] = &[
     "\0",
 ];
 
+const FHIR_XML_WORDS: &[&str] = &[
+    "<",
+    "</",
+    "/>",
+    ">",
+    "<given value=\"a\"/>",
+    "<extension url=\"u\">",
+    "</extension>",
+    "<contained>",
+    "<Basic>",
+    "<valueDecimal value=\"1.50\"/>",
+    "<x>",
+    "<y:z>",
+    " id=\"i\"",
+    " value='v'",
+    " xmlns=\"\"",
+    " xmlns:y=\"http://hl7.org/fhir\"",
+    "<div xmlns=\"http://www.w3.org/1999/xhtml\">",
+    "</div>",
+    "&amp;",
+    "&#10;",
+    "&#x1;",
+    "&x;",
+    "<!DOCTYPE a [<!ENTITY x \"y\">]>",
+    "<![CDATA[",
+    "]]>",
+    "<!--",
+    "-->",
+    "<?a b?>",
+    "\"",
+    "\u{e9}",
+    "\0",
+    "{\"resourceType\":\"Patient\",\"a\":[",
+    "]}",
+    ",\"_a\":[null]",
+];
+
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target {
@@ -341,6 +378,15 @@ pub const TARGETS: &[Target] = &[
         fixtures: "json",
         seeds: &["{\"resourceType\":\"Patient\",\"birthDate\":\"2020\"}"],
         words: JSON_WORDS,
+    },
+    Target {
+        name: "fhir_xml",
+        run: fhir_xml,
+        fixtures: "json",
+        seeds: &[
+            "<Patient xmlns=\"http://hl7.org/fhir\"><text><status value=\"empty\"/><div xmlns=\"http://www.w3.org/1999/xhtml\">a</div></text><contained><Basic/></contained><name><given value=\"a\"/><given><extension url=\"u\"/></given></name><birthDate id=\"x\" value=\"2020\"/></Patient>",
+        ],
+        words: FHIR_XML_WORDS,
     },
     Target {
         name: "fhir_path",
@@ -580,6 +626,11 @@ pub fn settings(data: &[u8]) {
 /// Any bytes as a FHIR document.
 pub fn fhir_json(data: &[u8]) {
     fhir::json_survives(data);
+}
+
+/// Any bytes as FHIR XML, and any document in both forms.
+pub fn fhir_xml(data: &[u8]) {
+    fhir::xml_survives(data);
 }
 
 /// Any text as a FHIRPath.
