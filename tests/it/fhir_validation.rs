@@ -64,7 +64,7 @@ fn knowledge(root: &Path, case: &serde_json::Value) -> validate::Knowledge {
     known.add(Doc::parse_json(Bytes::from_static(OF_THE_SUITE.as_bytes())).unwrap());
     for file in case["supporting"].as_array().into_iter().flatten() {
         let bytes = std::fs::read(root.join("files").join(file.as_str().unwrap())).unwrap();
-        if let Ok(doc) = Doc::parse_json(Bytes::from(bytes)) {
+        if let Ok(doc) = Doc::parse(Bytes::from(bytes)) {
             known.add(doc);
         }
     }
@@ -74,11 +74,24 @@ fn knowledge(root: &Path, case: &serde_json::Value) -> validate::Knowledge {
 /// Cases whose published outcome we do not share, with the reason.
 const MISSED: &[(&str, &str)] = &[
     ("encounter-period", "a day and a time within it have no order, and no answer is no fault"),
+    ("bad-bundle-reference-type-4", "outside of Bundles a target may be anywhere"),
     ("ext-derived", "definitions are not expanded to see what they fix twice"),
     ("ext-derived-circle", "a published outcome about another resource"),
+    ("maxvalue-example", "largest and smallest values of profiles are not read"),
+    ("observation-bad-profile", "a published outcome about another resource"),
     ("parameters-reference-bad", "outside of Bundles a target may be anywhere"),
+    ("pat-example-extensions", "names that RFC 2606 keeps for examples are taken"),
+    ("patient-translated-codes", "texts that people read are not compared with code systems"),
+    ("profile-version-reference-test-instance", "of a profile one version is loaded at a time"),
+    ("questionnaireResponse-enableWhenEx-test-fail", "an extension of one country decides"),
     ("qr-bad-ref2", "what a canonical names is not fetched"),
     ("string-with-coding-async-qr", "a value set of an outside code system"),
+];
+
+/// Valid cases that we refuse, with the reason.
+const ALARMS: &[(&str, &str)] = &[
+    ("aggregation-apart-good4", "`Encounter.class` is missing, which R4 requires"),
+    ("list-bad-reference", "`XXX/_history/1` names neither type nor id, a warning to others"),
 ];
 
 #[test]
@@ -89,10 +102,8 @@ fn cases_of_the_validator_suite_agree() {
     for line in manifest.lines() {
         let case: serde_json::Value = serde_json::from_str(line).unwrap();
         let (name, file) = (case["name"].as_str().unwrap(), case["file"].as_str().unwrap());
-        let Some(valid) = case["base"]["valid"].as_bool().filter(|_| case["format"] == "json")
-        else {
-            continue;
-        };
+        let Some(valid) = case["base"]["valid"].as_bool() else { continue };
+        let is_xml = case["format"] == "xml";
         let bytes = Bytes::from(std::fs::read(root.join("files").join(file)).unwrap());
         let knowledge = knowledge(&root, &case);
         let set = |name: &str| case["options"][name] == true;
@@ -102,7 +113,8 @@ fn cases_of_the_validator_suite_agree() {
             knowledge: Some(&knowledge),
             ..validate::Options::default()
         };
-        let found = match Doc::parse_json(bytes) {
+        let read = if is_xml { Doc::parse_xml(bytes) } else { Doc::parse_json(bytes) };
+        let found = match read {
             Ok(doc) => {
                 let found = validate::resource(&doc, &options);
                 let errors = found.iter().filter(|finding| finding.is_error());
@@ -118,10 +130,13 @@ fn cases_of_the_validator_suite_agree() {
         }
     }
     println!("{agreed} of {cases} agree, {} false alarms", alarms.len());
-    assert!(alarms.is_empty(), "{}", alarms.join("\n"));
+    let known = |line: &&String| ALARMS.iter().any(|(name, _)| line.starts_with(name));
+    let new: Vec<&String> = alarms.iter().filter(|line| !known(line)).collect();
+    assert!(new.is_empty(), "{new:#?}");
+    assert!(alarms.len() * 100 <= cases, "{} of {cases}", alarms.len());
     let unknown = missed.iter().filter(|name| !MISSED.iter().any(|(known, _)| known == name));
     assert_eq!(unknown.collect::<Vec<_>>(), [""; 0], "missed without a reason");
-    assert!(agreed * 100 >= cases * 88, "{agreed} of {cases}");
+    assert!(agreed * 100 >= cases * 93, "{agreed} of {cases}");
 }
 
 #[test]

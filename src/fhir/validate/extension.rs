@@ -3,6 +3,7 @@
 use super::walk::Check;
 use crate::fault::codes::{W2725, W2728, W2754};
 use crate::fhir::doc::Node;
+use crate::fhir::path::FhirPath;
 use crate::fhir::tables::{self, Container, Entry, Extension};
 
 /// What an extension stands on.
@@ -21,7 +22,9 @@ impl<'d> Check<'d, '_> {
     /// as defined, for which places and values are not known here.
     fn is_defined(&self, url: &str) -> bool {
         let known = self.options.knowledge;
+        // RFC 2606 keeps the name for examples.
         url.starts_with("http://hl7.org/fhir/StructureDefinition/")
+            || url.starts_with("http://example.org/")
             || known.is_some_and(|known| known.find(url, "StructureDefinition").is_some())
     }
 
@@ -102,6 +105,9 @@ impl<'d> Check<'d, '_> {
                     let what = format!("`{}` stands on {}", known.id, known.context.join(", "));
                     self.at(node, W2754, what);
                 }
+                None if self.is_misplaced(&url, &place) => {
+                    self.at(node, W2754, "its definition does not allow the extension here");
+                }
                 None if self.options.refuse_unknown_extensions && !self.is_defined(&url) => {
                     self.at(node, W2754, "R4 does not define this extension");
                 }
@@ -111,7 +117,49 @@ impl<'d> Check<'d, '_> {
     }
 }
 
+impl Check<'_, '_> {
+    /// Whether a definition that is loaded names contexts, and this is none of them.
+    fn is_misplaced(&self, url: &str, place: &Place<'_>) -> bool {
+        let known = self.options.knowledge;
+        let Some(found) = known.and_then(|known| known.find(url, "StructureDefinition")) else {
+            return false;
+        };
+        let mut any = false;
+        for context in found.get("context").into_iter().flat_map(Node::each) {
+            let part = |name: &str| context.get(name).and_then(|value| value.string());
+            let Some(expression) = part("expression") else { continue };
+            any = true;
+            if match part("type").as_deref() {
+                Some("fhirpath") => place.is_at(&expression),
+                _ => place.is(&expression) || place.inherits(&expression),
+            } {
+                return false;
+            }
+        }
+        any
+    }
+}
+
 impl Place<'_> {
+    /// Whether a path from the resource leads here; one that cannot be run forbids nothing.
+    fn is_at(&self, expression: &str) -> bool {
+        let around = std::iter::successors(Some(self.node), |node| node.parent());
+        let resource = around.into_iter().find(|node| node.resource_type().is_some());
+        let path = FhirPath::parse(expression).ok();
+        let found = resource.zip(path).and_then(|(root, path)| path.try_select(root).ok());
+        found.is_none_or(|found| found.contains(&self.node))
+    }
+
+    /// Whether a context names the element in the type it is inherited from:
+    /// `DomainResource.text`.
+    fn inherits(&self, context: &str) -> bool {
+        let parts = |path: &'static str| path.rsplit_once('.');
+        let (Some((ty, name)), Some(entry)) = (context.rsplit_once('.'), self.entry) else {
+            return false;
+        };
+        parts(entry.element.path).is_some_and(|(own, n)| n == name && tables::is_a(own, ty))
+    }
+
     /// Whether a context of a definition means this place: a path, a type or a URL.
     fn is(&self, context: &str) -> bool {
         // Definitions that name `Element` mean resources too, as those of HL7 are used; and
