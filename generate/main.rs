@@ -1,11 +1,13 @@
 //! Writes the standard tables under `src/` from the published schemas:
-//! `cargo run --example generate -- hl7v2 ../shared/schema/hl7v2` and
-//! `cargo run --example generate -- fhir ../shared/schema/fhir-r4`.
+//! `cargo run --example generate -- hl7v2 ../shared/schema/hl7v2`,
+//! `cargo run --example generate -- fhir ../shared/schema/fhir-r4` and
+//! `cargo run --example generate -- us-core ../shared/schema/us-core`.
 //!
 //! The same input gives the same bytes, so the tables can be checked against their source.
 
 mod fhir;
 mod hl7v2;
+mod profiles;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,7 +19,8 @@ fn main() -> ExitCode {
         ["hl7v2", dir] => {
             hl7v2::make(Path::new(dir)).and_then(|bytes| std::fs::write(hl7v2::OUT, bytes))
         }
-        _ => Err(std::io::Error::other("usage: generate fhir DIR | generate hl7v2 DIR")),
+        ["us-core", dir] => profiles::run(Path::new(dir)),
+        _ => Err(std::io::Error::other("usage: generate fhir|hl7v2|us-core DIR")),
     };
     done.map_or_else(
         |error| {

@@ -5,6 +5,7 @@
 
 mod package;
 mod read;
+mod us_core;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use super::path::FhirPath;
 
 pub(in crate::fhir) use package::rows;
 pub(in crate::fhir) use read::definition;
+pub(in crate::fhir) use us_core::{full, is_us_core, us_core, us_core_versions};
 
 /// Most profiles laid over each other.
 const BASES_MAX: usize = 16;

@@ -13,7 +13,7 @@ use super::{Branch, Constraint, Profile, Slicing, TypeFact};
 use crate::fhir::doc::{Doc, Node};
 use crate::fhir::path::FhirPath;
 
-const USCORE: &str = "http://hl7.org/fhir/us/core/StructureDefinition/";
+pub(super) const USCORE: &str = "http://hl7.org/fhir/us/core/StructureDefinition/";
 const R4: &str = "http://hl7.org/fhir/StructureDefinition/";
 
 /// The profiles of a package; lines that are none are passed over.

@@ -4,7 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::fhir::doc::{Doc, Node};
+use bytes::Bytes;
+
+use crate::fault::Fault;
+use crate::fault::codes::W2760;
+use crate::fhir::doc::{Builder, Doc, Node};
 use crate::fhir::profiles::{self, Profile};
 use crate::fhir::tables;
 
@@ -55,6 +59,90 @@ impl Knowledge {
         }
         self.profiles.take();
         count
+    }
+
+    /// Adds what a file of definitions holds: a resource, a Bundle of them, or a resource or
+    /// row of a package on each line. How many there are.
+    ///
+    /// # Errors
+    /// `W27..` where a line is no JSON, or the file no XML or JSON.
+    pub fn add_file(&mut self, text: Bytes) -> Result<usize, Fault> {
+        if let Ok(doc) = Doc::parse(text.clone()) {
+            return Ok(self.add_all(&doc));
+        }
+        let lines = || text.split(|byte| *byte == b'\n').filter(|l| !l.trim_ascii().is_empty());
+        if lines().count() < 2 {
+            return Doc::parse(text.clone()).map(|_| 0);
+        }
+        let mut count = 0;
+        for line in lines() {
+            let doc = Doc::parse_json(text.slice_ref(line))?;
+            count += match doc.resource_type() {
+                Some(_) => self.add_all(&doc),
+                None => self.add_package(&String::from_utf8_lossy(line)),
+            };
+        }
+        Ok(count)
+    }
+
+    /// Adds a resource, or those of a Bundle.
+    fn add_all(&mut self, doc: &Doc) -> usize {
+        let root = doc.root();
+        let entries =
+            root.get("entry").filter(|_| root.resource_type().as_deref() == Some("Bundle"));
+        let Some(entries) = entries else {
+            self.add(doc.clone());
+            return 1;
+        };
+        let mut count = 0;
+        for resource in entries.items().filter_map(|entry| entry.get("resource")) {
+            let mut alone = Builder::new();
+            alone.node(resource);
+            self.add(alone.finish());
+            count += 1;
+        }
+        count
+    }
+
+    /// Asks for a profile on every resource of its type: by URL, a profile of US Core by its
+    /// short name (`us-core-patient`), or with `us-core` all that are the only ones of
+    /// their type. A version of US Core is named behind a bar: `us-core|7.0.0`.
+    ///
+    /// # Errors
+    /// `W2760` where no such profile is loaded.
+    pub fn ask(&mut self, name: &str) -> Result<(), Fault> {
+        let (plain, version) =
+            name.split_once('|').map_or((name, None), |(name, version)| (name, Some(version)));
+        let url = profiles::full(plain);
+        let all = plain == "us-core";
+        if all || profiles::is_us_core(&url) {
+            let Some(text) = profiles::us_core(version) else {
+                let known: Vec<&str> = profiles::us_core_versions().collect();
+                let cause = format!("weir has US Core in versions {}", known.join(", "));
+                return Err(Fault::new(W2760).because(cause));
+            };
+            self.add_package(text);
+        }
+        if all {
+            let mut types: HashMap<&str, Vec<&str>> = HashMap::new();
+            let of_guide = self.packaged.values().filter(|p| profiles::is_us_core(&p.url));
+            for profile in of_guide.filter(|profile| tables::is_resource(&profile.ty)) {
+                types.entry(&profile.ty).or_default().push(&profile.url);
+            }
+            let only = types.iter().filter_map(|(ty, urls)| match urls.as_slice() {
+                [url] => Some(((*ty).to_owned(), (*url).to_owned())),
+                _ => None,
+            });
+            let mut only: Vec<(String, String)> = only.collect();
+            only.sort();
+            self.globals.extend(only);
+            return Ok(());
+        }
+        let Some(ty) = self.profile(&url).map(|profile| profile.ty.clone()) else {
+            return Err(Fault::new(W2760).because("no profile of that URL is loaded"));
+        };
+        self.globals.push((ty, url.into_owned()));
+        Ok(())
     }
 
     /// Profiles that loaded guides ask of every resource of a type.
