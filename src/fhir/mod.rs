@@ -10,6 +10,7 @@ pub mod requests;
 pub mod resources;
 pub mod systems;
 pub mod tables;
+pub mod typed;
 pub mod validate;
 
 pub use doc::{
