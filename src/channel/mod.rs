@@ -24,6 +24,7 @@ mod reply;
 mod retry;
 mod rules;
 mod validate;
+mod validate_fhir;
 
 pub use alert::{
     AlertRule, AlertState, Condition, Fact, MEASURES, Measure, Notice, NoticeKind, Subject, Unit,
@@ -42,3 +43,4 @@ pub use rules::{
     OnReject, OnUnknown,
 };
 pub use validate::{OnFail, RULE_PREFIX, SiteRule, ValidateRules};
+pub use validate_fhir::{FhirRules, severity as fhir_severity};

@@ -116,7 +116,7 @@ pub fn parse_as(
             hl7v2::xml::read(&bytes).map(|message| Parsed { xml: true, ..hl7(message) })
         }
         ContentKind::Hl7 => hl7v2::Message::parse_as(bytes, charset).map(hl7),
-        ContentKind::FhirJson => Doc::parse_json(bytes).map(fhir),
+        ContentKind::FhirJson => Doc::parse(bytes).map(fhir),
         ContentKind::Raw => Ok(Parsed {
             content: Content::Raw(bytes),
             message_type: "".into(),

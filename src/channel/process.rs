@@ -81,6 +81,14 @@ pub struct Left {
 struct Refusal {
     answer: Answer,
     fault: Fault,
+    /// The answer in full, where a stage has written it.
+    body: Option<Bytes>,
+}
+
+impl Refusal {
+    const fn new(answer: Answer, fault: Fault) -> Self {
+        Self { answer, fault, body: None }
+    }
 }
 
 /// Takes one message through the stages. Every message comes out with a record.
@@ -95,7 +103,7 @@ pub fn process(rules: &ChannelRules, arrival: Arrival, around: &mut Surroundings
 #[must_use]
 pub fn receive(rules: &ChannelRules, arrival: Arrival, around: &mut Surroundings<'_>) -> Processed {
     run(rules, arrival, around, |rules, shared, _| {
-        let refusal = |fault| Refusal { answer: Answer::Reject, fault };
+        let refusal = |fault| Refusal::new(Answer::Reject, fault);
         check(rules, shared.parsed).map_err(refusal).map(|()| Vec::new())
     })
 }
@@ -164,11 +172,12 @@ fn run(
             let reply = reply::build(rules.ack_mode, &parsed, Answer::Accept, None, stamp);
             if is_ack(&parsed) { Reply::silent(true, None) } else { reply }
         }
-        Err(Refusal { answer, fault }) => {
+        Err(Refusal { answer, fault, body }) => {
             let fault = fault.at(Place::channel(rules.name.shared()));
             let reply = reply::build(rules.ack_mode, &parsed, answer, Some(fault.clone()), stamp);
             let reply =
                 if is_ack(&parsed) { Reply::silent(false, Some(fault.clone())) } else { reply };
+            let reply = Reply { body: body.or(reply.body), ..reply };
             refused(&mut record, rules, &arrival, &fault, &reply);
             reply
         }
@@ -187,7 +196,7 @@ fn stages(
 ) -> Result<Vec<Owed>, Refusal> {
     let parsed = shared.parsed;
     let lane = keys::lane(rules, &parsed.content, around.hash);
-    check(rules, parsed).map_err(|fault| Refusal { answer: Answer::Reject, fault })?;
+    check(rules, parsed).map_err(|fault| Refusal::new(Answer::Reject, fault))?;
     if let Some(filter) = &rules.filter {
         let begin = (around.monotonic)();
         let passed = filter.condition.test(&parsed.content);
@@ -196,21 +205,24 @@ fn stages(
             return Ok(all(rules, lane, &Fate::Filtered(filter.place.clone())));
         }
     }
-    let held = super::validate::pass(rules, lane, shared, around)
-        .map_err(|fault| Refusal { answer: Answer::Error, fault })?;
+    let held = super::validate::pass(rules, lane, shared, around).map_err(|refused| Refusal {
+        answer: Answer::Error,
+        fault: refused.fault,
+        body: refused.answer,
+    })?;
     if let Some(owed) = held {
         return Ok(owed);
     }
     let mut owed = Vec::with_capacity(rules.destinations.len());
     for to in &rules.destinations {
         let fate = prepare(rules, to, shared, around)
-            .map_err(|fault| Refusal { answer: Answer::Error, fault })?;
+            .map_err(|fault| Refusal::new(Answer::Error, fault))?;
         owed.push(Owed { destination: to.name.clone(), lane, fate });
     }
     let denied = |o: &Owed| matches!(o.fate, Fate::Denied(_));
     let leaves_none = owed.iter().all(|o| matches!(o.fate, Fate::Denied(_) | Fate::Filtered(_)));
     if rules.consent.on_deny == OnDeny::Nak && leaves_none && owed.iter().any(denied) {
-        return Err(Refusal { answer: Answer::Reject, fault: Fault::new(W3901) });
+        return Err(Refusal::new(Answer::Reject, Fault::new(W3901)));
     }
     Ok(owed)
 }
@@ -485,6 +497,60 @@ mod tests {
     }
 
     #[test]
+    fn fhir_is_checked_too_and_answered_by_an_outcome() {
+        use crate::channel::{FhirRules, OnFail, ValidateRules};
+        use crate::fault::{Severity, codes::W2757};
+        use crate::hl7v2::check::{Checker, Grade, Profile};
+        use crate::hl7v2::tables::Site;
+        const GOOD: &[u8] = br#"{"resourceType":"Patient","gender":"male","name":[{"family":"a"}],
+            "identifier":[{"system":"urn:x","value":"1"}]}"#;
+        const BAD: &[u8] = br#"{"resourceType":"Patient","gender":"SECRET","x":1}"#;
+        const XML: &[u8] = b"<Patient xmlns='http://hl7.org/fhir'><x value='1'/></Patient>";
+        const BARE: &[u8] = br#"{"resourceType":"Patient","active":true}"#;
+        let with = |on_fail, profile: &str, codes: &[_], bytes| {
+            let mut rules = rules(ContentKind::FhirJson);
+            let mut knowledge = crate::fhir::validate::Knowledge::default();
+            if !profile.is_empty() {
+                knowledge.ask(profile).unwrap();
+            }
+            let fhir = FhirRules {
+                knowledge: Arc::new(knowledge),
+                name: profile.into(),
+                codes: codes.to_vec(),
+                is_strict: false,
+            };
+            let checker = Checker::new(Site::NONE, Profile::default());
+            rules.validate = Some(ValidateRules { checker, rules: [].into(), on_fail, fhir });
+            run(&rules, bytes)
+        };
+        assert!(with(OnFail::Nak, "us-core", &[], GOOD).reply.accepted);
+        assert!(with(OnFail::Nak, "", &[], BARE).reply.accepted);
+        let refused = with(OnFail::Nak, "", &[], BAD);
+        assert_eq!(refused.record.fault.as_ref().unwrap().code.as_ref(), "W2726");
+        let body = String::from_utf8(refused.reply.body.unwrap().to_vec()).unwrap();
+        assert!(body.starts_with("{\"resourceType\":\"OperationOutcome\""), "{body}");
+        for part in ["W2726", "Patient.gender", "W2721", "Patient.x"] {
+            assert!(body.contains(part), "{part}: {body}");
+        }
+        assert!(!body.contains("SECRET"), "{body}");
+        assert!(!with(OnFail::Nak, "", &[], XML).reply.accepted);
+        let profiled = with(OnFail::Nak, "us-core-patient|7.0.0", &[], BARE);
+        assert_eq!(profiled.record.fault.unwrap().code, "W2757".into());
+        let graded = [(W2757, Grade::Count(Severity::Warning))];
+        let graded = with(OnFail::Nak, "us-core-patient", &graded, BARE);
+        assert!(graded.reply.accepted);
+        let held = with(OnFail::Hold, "", &[], BAD);
+        assert_eq!(states(&held.record), [State::Held, State::Held]);
+        let recorded = with(OnFail::Record, "", &[], BAD);
+        assert_eq!(states(&recorded.record), [State::Waiting, State::Waiting]);
+        let note = recorded.record.trail.steps.iter().find(|s| s.stage == Stage::Validate).unwrap();
+        assert_eq!(note.note.as_deref(), Some("2 errors, 1 warnings by R4"));
+        assert_eq!(note.warnings.len(), 3);
+        let unread = with(OnFail::Nak, "", &[], b"{");
+        assert!(String::from_utf8_lossy(&unread.reply.body.unwrap()).contains("W2701"));
+    }
+
+    #[test]
     fn findings_refuse_hold_or_are_recorded() {
         use crate::channel::{OnFail, SiteRule, ValidateRules};
         use crate::fault::Severity;
@@ -505,7 +571,12 @@ mod tests {
                 severity: Severity::Error,
             };
             let checker = Checker::new(Site::NONE, Profile::default());
-            rules.validate = Some(ValidateRules { checker, rules: [rule].into(), on_fail });
+            rules.validate = Some(ValidateRules {
+                checker,
+                rules: [rule].into(),
+                on_fail,
+                fhir: crate::channel::FhirRules::default(),
+            });
             run(&rules, bytes)
         };
         let mrn = "PID-3[5 = 'MR'] valued";

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::{AckMode, Encoding, Parsed};
 use crate::base::{MessageId, Timestamp};
 use crate::fault::Fault;
+use crate::fhir;
 use crate::hl7v2::ack::{self, AckCode, Condition, Mode, Outcome, Plan, Stage};
 use crate::hl7v2::{self, xml};
 use crate::message::{Content, ContentKind};
@@ -24,7 +25,8 @@ pub struct Reply {
     pub accepted: bool,
     /// MSA-1; none where no acknowledgment is due.
     pub code: Option<AckCode>,
-    /// The acknowledgment; none where none is due.
+    /// The acknowledgment; the OperationOutcome where FHIR is refused; none where none is
+    /// due.
     pub body: Option<Bytes>,
     /// Why it was refused.
     pub fault: Option<Fault>,
@@ -77,7 +79,13 @@ pub(super) fn build(
     stamp: Stamp,
 ) -> Reply {
     let accepted = answer == Answer::Accept;
-    let Content::Hl7(message) = &parsed.content else { return Reply::silent(accepted, fault) };
+    let Content::Hl7(message) = &parsed.content else {
+        let body = match &parsed.content {
+            Content::Fhir(_) => fault.as_ref().map(outcome),
+            Content::Hl7(_) | Content::Raw(_) => None,
+        };
+        return Reply { body, ..Reply::silent(accepted, fault) };
+    };
     match code(mode, message, answer) {
         Some(code) => {
             let body = ack::build(message, code, fault.as_ref(), stamp.1, &control(stamp.0));
@@ -101,7 +109,8 @@ pub(super) fn unparsed(
 ) -> Reply {
     let accepted = code == AckCode::AA;
     if kind != ContentKind::Hl7 {
-        return Reply::silent(accepted, Some(fault));
+        let body = (kind == ContentKind::FhirJson && !accepted).then(|| outcome(&fault));
+        return Reply { body, ..Reply::silent(accepted, Some(fault)) };
     }
     let (control, now) = (control(stamp.0), stamp.1);
     let body = if encoding != Encoding::Er7 && xml::is_document(bytes) {
@@ -114,6 +123,11 @@ pub(super) fn unparsed(
         ack::build_unparsed(bytes, code, &fault, now, &control)
     };
     Reply { accepted, code: Some(code), body: Some(body), fault: Some(fault), application: false }
+}
+
+/// The answer to who sent FHIR that is refused.
+fn outcome(fault: &Fault) -> Bytes {
+    fhir::resources::outcome(std::slice::from_ref(fault)).to_json()
 }
 
 /// Refuses a message with a reason of the engine, as when the store cannot take it: `AE`

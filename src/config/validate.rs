@@ -4,22 +4,32 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::plan::ServerPlan;
-use super::server::suggest;
+use super::server::{self, suggest};
 use super::tree::Tree;
 use super::words::{condition, parsed};
-use crate::channel::{OnFail, SiteRule, ValidateRules};
+use crate::channel::{FhirRules, OnFail, SiteRule, ValidateRules};
 use crate::fault::codes::{W1011, W1013, W1043};
-use crate::fault::{Code, Fault, Problems, Severity};
+use crate::fault::{Code, Fault, Place, Problems, Severity};
+use crate::fhir;
+use crate::fhir::validate::Knowledge;
 use crate::hl7v2::Path;
 use crate::hl7v2::check::{Checker, Grade, KINDS, Level, Order, Profile};
 use crate::settings::{Document, Key, KeyRow, Setting, Shape, Table};
 
 const PROFILE: Key<Arc<str>> = Key::new(
     "profile",
-    "a path such as `hl7/profiles/lab.toml`, `\"standard\"` or `\"strict\"`",
-    "What counts as error, warning or note; `strict` makes errors of warnings.",
+    "a path such as `hl7/profiles/lab.toml`, `\"standard\"`, `\"strict\"`, `\"us-core-patient\"` or a URL",
+    "What counts as error, warning or note; `strict` makes errors of warnings. For FHIR, the \
+     profile that every resource of its type has to fit: its URL, a name of US Core, or `us-core` \
+     for all of its profiles that are the only ones of their type; `|7.0.0` names a version.",
 )
 .default("`standard`");
+const DEFINITIONS: Key<Vec<String>> = Key::new(
+    "definitions",
+    "a list of paths such as `[\"fhir/*.json\"]`",
+    "Files with FHIR profiles, value sets and questionnaires to check by: a resource, a Bundle, \
+     or one on each line.",
+);
 const ON_FAIL: Key<OnFail> = Key::new(
     "on_fail",
     "`\"nak\"`, `\"hold\"` or `\"record\"`",
@@ -83,8 +93,18 @@ const ORDER: KeyRow = KeyRow::of(
 );
 
 /// The keys of `[validate]`.
-pub(super) const KEYS: &[KeyRow] =
-    &[PROFILE.row(), ON_FAIL.row(), HL7.row(), STRICT.row(), LEVELS, CODES, PATHS, RULE, ORDER];
+pub(super) const KEYS: &[KeyRow] = &[
+    PROFILE.row(),
+    DEFINITIONS.row(),
+    ON_FAIL.row(),
+    HL7.row(),
+    STRICT.row(),
+    LEVELS,
+    CODES,
+    PATHS,
+    RULE,
+    ORDER,
+];
 
 /// The keys of a profile.
 pub(super) const FILE_KEYS: &[KeyRow] = &[
@@ -113,15 +133,25 @@ pub(super) fn read(tree: &Tree, server: &ServerPlan, root: &mut Table<'_>) -> Op
     let mut rules = Vec::new();
     let mut text = String::new();
     let named = table.spanned(&PROFILE);
+    let mut knowledge = definitions(tree, &mut table, &mut text);
     match named.as_ref().map(|named| &*named.value) {
         None | Some("standard") => {}
         Some("strict") => {
             profile.name = "strict".into();
             profile.is_strict = true;
         }
+        Some(name) if is_fhir(name) => {
+            if let Err(fault) = knowledge.ask(name) {
+                let span = named.as_ref().map_or_else(|| table.span(), |n| n.span.clone());
+                table.error(fault, &span);
+            }
+            profile.name = name.to_owned();
+        }
         Some(path) => match tree.read(path) {
             Some(file) => {
-                text = format!("{path}\n{}", file.text);
+                text.push_str(path);
+                text.push('\n');
+                text.push_str(&file.text);
                 table.with_problems(|problems| {
                     load(&tree.document(file, problems), problems, &mut profile, &mut rules);
                 });
@@ -136,8 +166,39 @@ pub(super) fn read(tree: &Tree, server: &ServerPlan, root: &mut Table<'_>) -> Op
     about(&mut table, &mut profile);
     body(&mut table, &mut profile, &mut rules);
     table.finish();
+    let fhir = FhirRules {
+        knowledge: Arc::new(knowledge),
+        name: profile.name.as_str().into(),
+        codes: profile.codes.clone(),
+        is_strict: profile.is_strict,
+    };
     let checker = Checker::new(server.hl7.clone(), profile);
-    Some(Found { rules: ValidateRules { checker, rules: rules.into(), on_fail }, text })
+    Some(Found { rules: ValidateRules { checker, rules: rules.into(), on_fail, fhir }, text })
+}
+
+/// Whether a profile is one of FHIR, and not a file of grades.
+fn is_fhir(name: &str) -> bool {
+    let plain = name.split('|').next().unwrap_or(name);
+    plain == "us-core"
+        || plain.contains("://")
+        || (plain.starts_with("us-core-") && !plain.contains('.'))
+}
+
+/// What the files of definitions hold; their texts are told to `text`.
+fn definitions(tree: &Tree, table: &mut Table<'_>, text: &mut String) -> Knowledge {
+    let mut knowledge = Knowledge::default();
+    for path in server::matching(tree, table, &DEFINITIONS) {
+        table.with_problems(|problems| {
+            let Some(file) = problems.take(tree.open(&path)) else { return };
+            let bytes = bytes::Bytes::copy_from_slice(file.text.as_bytes());
+            let added = knowledge.add_file(bytes);
+            problems.take(added.map_err(|fault| fault.at(Place::file(path.as_str()))));
+            text.push_str(&path);
+            text.push('\n');
+            text.push_str(&file.text);
+        });
+    }
+    knowledge
 }
 
 fn load(
@@ -184,8 +245,9 @@ fn body(table: &mut Table<'_>, profile: &mut Profile, rules: &mut Vec<SiteRule>)
     });
     profile.levels.splice(..0, levels);
     let codes = grades(table, CODES.name, &|name| {
-        let known = KINDS.iter().map(|(code, ..)| *code).find(|code: &Code| code.as_str() == name);
-        let all = KINDS.iter().map(|(code, ..)| code.as_str());
+        let codes = || KINDS.iter().map(|(code, ..)| *code).chain(fhir::validate::finding_codes());
+        let known = codes().find(|code: &Code| code.as_str() == name);
+        let all = codes().map(|code| code.as_str());
         known.ok_or_else(|| suggest(Fault::new(W1013), name, all))
     });
     profile.codes.splice(..0, codes);

@@ -209,7 +209,7 @@ fn content(body: &Body) -> Option<Content> {
     use crate::message::ContentKind;
     match body.kind {
         ContentKind::Hl7 => hl7v2::Message::parse(body.bytes.clone()).ok().map(Content::Hl7),
-        ContentKind::FhirJson => fhir::Doc::parse_json(body.bytes.clone()).ok().map(Content::Fhir),
+        ContentKind::FhirJson => fhir::Doc::parse(body.bytes.clone()).ok().map(Content::Fhir),
         ContentKind::Raw => Some(Content::Raw(body.bytes.clone())),
         ContentKind::Removed => None,
     }

@@ -129,7 +129,7 @@ impl Facts {
                 xml::read(&bytes).map(Content::Hl7).ok()
             }
             ContentKind::Hl7 => Message::parse(bytes).map(Content::Hl7).ok(),
-            ContentKind::FhirJson => Doc::parse_json(bytes).map(Content::Fhir).ok(),
+            ContentKind::FhirJson => Doc::parse(bytes).map(Content::Fhir).ok(),
             ContentKind::Raw | ContentKind::Removed => None,
         };
         parsed.map(|content| Self::of(&content)).unwrap_or_default()
