@@ -243,6 +243,13 @@ pub struct ViewArgs {
     /// With --check: by the rules of this channel too
     #[arg(long, value_name = "NAME", requires = "check")]
     pub channel: Option<String>,
+    /// With --check: the profile that every FHIR resource of its type has to fit: a URL, a
+    /// name of US Core such as `us-core-patient`, or `us-core`; `|7.0.0` names a version
+    #[arg(long, value_name = "PROFILE", requires = "check")]
+    pub profile: Vec<String>,
+    /// With --check: files with FHIR profiles, value sets and questionnaires to check by
+    #[arg(long, value_name = "FILE", requires = "check")]
+    pub definitions: Vec<PathBuf>,
 }
 
 /// `weir schema`.

@@ -23,6 +23,9 @@ use crate::tool::view::{self, Look, MASK};
 /// Bytes in which the schema of a JSON form is looked for: it is written first.
 const JSON_HEAD: usize = 256;
 
+/// Bytes in which the namespace of XML is looked for, comments before it included.
+const XML_HEAD: usize = 4096;
+
 /// What the files held, and how the command ends.
 #[derive(Default)]
 struct Sum {
@@ -33,7 +36,7 @@ struct Sum {
 
 pub fn run(args: &ViewArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     if args.check {
-        return super::view_check::run(&args.files, args.channel.as_deref(), shell);
+        return super::view_check::run(args, shell);
     }
     let mut inputs = Vec::new();
     for file in &args.files {
@@ -204,12 +207,14 @@ fn tell(name: &str, faults: Vec<Fault>, severity: Severity, shell: &mut Shell) {
     shell.problems(problems.iter(), |_| None);
 }
 
-/// Parses HL7 v2 with delimiters, its XML encoding and its JSON form, or FHIR JSON: the
-/// first bytes say which.
+/// Parses HL7 v2 with delimiters, its XML encoding and its JSON form, or FHIR in JSON or
+/// XML: the first bytes say which.
 pub fn parse(bytes: Bytes) -> Result<Content, Fault> {
-    let first = bytes.iter().find(|b| !b.is_ascii_whitespace());
+    let bare = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let first = bare.trim_ascii_start().first();
     let head = bytes.get(..JSON_HEAD).unwrap_or(&bytes);
     match first {
+        Some(b'<') if is_fhir_xml(&bytes) => Doc::parse_xml(bytes).map(Content::Fhir),
         Some(b'<') => hl7v2::xml::read(&bytes).map(Content::Hl7),
         Some(b'{') if memchr::memmem::find(head, b"\"weir.hl7v2.v1\"").is_some() => {
             let json = serde_json::from_slice(&bytes)
@@ -219,6 +224,14 @@ pub fn parse(bytes: Bytes) -> Result<Content, Fault> {
         Some(b'{') => Doc::parse_json(bytes).map(Content::Fhir),
         _ => Message::parse(bytes).map(Content::Hl7),
     }
+}
+
+/// Whether XML names the namespace of FHIR where the outermost element begins.
+pub fn is_fhir_xml(bytes: &[u8]) -> bool {
+    let head = bytes.get(..XML_HEAD).unwrap_or(bytes);
+    let bare = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    bare.trim_ascii_start().starts_with(b"<")
+        && memchr::memmem::find(head, b"http://hl7.org/fhir").is_some()
 }
 
 fn at_path(content: &Content, path: &str, look: Look<'_>, shell: &mut Shell) -> Result<bool, Stop> {
@@ -288,6 +301,10 @@ fn html(
 }
 
 fn document(doc: &Doc, look: Look<'_>, shell: &mut Shell) -> Result<(), Stop> {
+    if shell.format == Format::Xml {
+        shell.raw(&doc.to_xml()?)?;
+        return shell.line("");
+    }
     if !shell.is_text() {
         if look.values {
             shell.raw(&doc.to_json())?;

@@ -3,18 +3,22 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
 
+use super::args::ViewArgs;
 use super::exit::{Exit, Stop};
 use super::shell::{Shell, Tone, progress};
 use super::table::Table;
-use super::{check, read_file, shown};
-use crate::channel::{OnFail, ValidateRules};
+use super::{check, read_file, shown, view};
+use crate::channel::{FhirRules, OnFail, ValidateRules, fhir_severity};
 use crate::fault::codes::W2001;
-use crate::fault::{Code, Severity};
-use crate::hl7v2::check::{Checker, Finding, Findings, Profile};
+use crate::fault::{Code, Fault, Place, Severity};
+use crate::fhir::validate::Knowledge;
+use crate::fhir::{self, Doc};
+use crate::hl7v2::check::{Checker, Finding, Level, Profile};
 use crate::hl7v2::tables::Site;
 use crate::hl7v2::{Message, batch};
 
@@ -22,21 +26,51 @@ use crate::hl7v2::{Message, batch};
 /// thousand hides what they have in common.
 const SHOWN_MAX: usize = 20;
 
+/// How far into a file the name of a resource is looked for.
+const FHIR_HEAD: usize = 4096;
+
 /// How far into a file of a directory a header is looked for.
 const HEAD: usize = 64;
 
 /// What was found in one message, or why it is none.
+#[derive(Default)]
 struct Checked {
     file: String,
     /// Which of its file, from 1.
     number: usize,
     kind: String,
     stated: String,
-    findings: Findings,
+    /// Version and structure it was checked by.
+    version: Option<&'static str>,
+    structure: Option<String>,
+    rows: Vec<Row>,
+    /// Findings that are not listed.
+    unlisted: usize,
 }
 
-pub fn run(files: &[PathBuf], channel: Option<&str>, shell: &mut Shell) -> Result<Exit, Stop> {
-    let rules = rules(channel, shell)?;
+/// One finding.
+struct Row {
+    severity: Severity,
+    code: Code,
+    level: &'static str,
+    path: String,
+    /// Line and column, for FHIR.
+    at: Option<(u32, u32)>,
+    group: String,
+    name: String,
+    cause: String,
+}
+
+impl Checked {
+    fn count(&self, severity: Severity) -> usize {
+        self.rows.iter().filter(|row| row.severity == severity).count()
+    }
+}
+
+pub fn run(args: &ViewArgs, shell: &mut Shell) -> Result<Exit, Stop> {
+    let files = &args.files;
+    let mut rules = rules(args.channel.as_deref(), shell)?;
+    know(args, &mut rules)?;
     let mut paths = Vec::new();
     for file in files {
         gather(file, &mut paths)?;
@@ -47,7 +81,9 @@ pub fn run(files: &[PathBuf], channel: Option<&str>, shell: &mut Shell) -> Resul
     let mut others = 0;
     for path in &paths {
         let bytes = if path.as_os_str() == "-" { input()? } else { read_file(path)? };
-        if many && !is_hl7(&bytes) {
+        if is_fhir(&bytes, many) {
+            fhir(&rules, path, Bytes::from(bytes), &mut checked);
+        } else if many && !is_hl7(&bytes) {
             others += 1;
         } else {
             look(&rules, &shown(path), Bytes::from(bytes), &mut checked);
@@ -61,7 +97,7 @@ pub fn run(files: &[PathBuf], channel: Option<&str>, shell: &mut Shell) -> Resul
     } else {
         shell.json(&document(&checked, (files, others)))?;
     }
-    let wrong = checked.iter().any(|one| one.findings.count(Severity::Error) > 0);
+    let wrong = checked.iter().any(|one| one.count(Severity::Error) > 0);
     Ok(if wrong { Exit::No } else { Exit::Done })
 }
 
@@ -78,6 +114,7 @@ fn rules(channel: Option<&str>, shell: &mut Shell) -> Result<ValidateRules, Stop
         checker: Checker::new(site, Profile::default()),
         rules: Vec::new().into(),
         on_fail: OnFail::Record,
+        fhir: FhirRules::default(),
     };
     let Some(name) = channel else {
         return Ok(plain(super::definitions(shell)));
@@ -116,26 +153,34 @@ fn is_hl7(bytes: &[u8]) -> bool {
     at.is_some_and(|at| !head[..at].iter().any(u8::is_ascii_alphanumeric))
 }
 
+/// Whether a file is meant to be FHIR, by its first bytes; of a directory, not all JSON is.
+fn is_fhir(bytes: &[u8], many: bool) -> bool {
+    let head = bytes.get(..FHIR_HEAD).unwrap_or(bytes);
+    let bare = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    let named = || memchr::memmem::find(head, b"\"resourceType\"").is_some();
+    let other = || memchr::memmem::find(head, b"\"weir.hl7v2.v1\"").is_some();
+    view::is_fhir_xml(bytes) || (bare.starts_with(b"{") && (named() || !(many || other())))
+}
+
+/// Loads the definitions and asks for the profiles that the arguments name.
+fn know(args: &ViewArgs, rules: &mut ValidateRules) -> Result<(), Stop> {
+    if args.profile.is_empty() && args.definitions.is_empty() {
+        return Ok(());
+    }
+    let mut knowledge = Knowledge::clone(&rules.fhir.knowledge);
+    for file in &args.definitions {
+        let added = knowledge.add_file(Bytes::from(read_file(file)?));
+        added.map_err(|fault| fault.at(Place::file(shown(file))))?;
+    }
+    for profile in &args.profile {
+        knowledge.ask(profile)?;
+    }
+    rules.fhir.knowledge = Arc::new(knowledge);
+    Ok(())
+}
+
 /// Checks every message of one file.
 fn look(rules: &ValidateRules, file: &str, bytes: Bytes, out: &mut Vec<Checked>) {
-    let broken = |number, fault: &crate::fault::Fault| {
-        let place = fault.place().path.as_deref().unwrap_or("MSH").to_owned();
-        let cause = fault.cause().unwrap_or(fault.code().row().phrase).to_owned();
-        let (level, severity) = (crate::hl7v2::check::Level::Syntax, Severity::Error);
-        let finding = Finding {
-            code: fault.code(),
-            level,
-            severity,
-            segment: None,
-            path: place,
-            group: String::new(),
-            name: String::new(),
-            cause: cause.into(),
-        };
-        let findings = Findings { list: vec![finding], ..Findings::default() };
-        let (kind, stated) = (String::new(), String::new());
-        Checked { file: file.to_owned(), number, kind, stated, findings }
-    };
     // Files as they come over the wire begin with a start block.
     let bytes = match bytes.first() {
         Some(0x0b) => bytes.slice(1..),
@@ -143,21 +188,103 @@ fn look(rules: &ValidateRules, file: &str, bytes: Bytes, out: &mut Vec<Checked>)
     };
     let messages = match batch::split(&bytes) {
         Ok(batch) => batch.messages,
-        Err(fault) if fault.code() == W2001 => return out.push(broken(1, &fault)),
+        Err(fault) if fault.code() == W2001 => return out.push(broken(file, 1, &fault)),
         // What cannot be divided may still be one message.
         Err(_) => vec![bytes],
     };
     for (at, bytes) in messages.into_iter().enumerate() {
         let number = at + 1;
         match Message::parse(bytes) {
-            Err(fault) => out.push(broken(number, &fault)),
+            Err(fault) => out.push(broken(file, number, &fault)),
             Ok(message) => {
                 let header = message.header();
                 let (kind, stated) = (header.message_type(), header.version().into_owned());
                 let findings = rules.check(&message);
-                out.push(Checked { file: file.to_owned(), number, kind, stated, findings });
+                let row = |found: Finding| Row {
+                    severity: found.severity,
+                    code: found.code,
+                    level: found.level.name(),
+                    path: found.path,
+                    at: None,
+                    group: found.group,
+                    name: found.name,
+                    cause: found.cause.into_owned(),
+                };
+                out.push(Checked {
+                    file: file.to_owned(),
+                    number,
+                    kind,
+                    stated,
+                    version: Some(findings.version),
+                    structure: findings.structure.as_deref().map(str::to_owned),
+                    rows: findings.list.into_iter().map(row).collect(),
+                    unlisted: findings.unlisted,
+                });
             }
         }
+    }
+}
+
+/// A message that cannot be read.
+fn broken(file: &str, number: usize, fault: &Fault) -> Checked {
+    let place = fault.place();
+    let row = Row {
+        severity: Severity::Error,
+        code: fault.code(),
+        level: Level::Syntax.name(),
+        path: place
+            .path
+            .as_deref()
+            .unwrap_or(if place.file.is_some() { "" } else { "MSH" })
+            .to_owned(),
+        at: place.file.as_ref().map(|file| (file.line, file.column)),
+        group: String::new(),
+        name: String::new(),
+        cause: fault.cause().unwrap_or(fault.code().row().phrase).to_owned(),
+    };
+    Checked { file: file.to_owned(), number, rows: vec![row], ..Checked::default() }
+}
+
+/// Checks the FHIR resource of one file, or those on its lines.
+fn fhir(rules: &ValidateRules, path: &Path, bytes: Bytes, out: &mut Vec<Checked>) {
+    let file = shown(path);
+    let lines = path.extension().is_some_and(|ending| ending == "ndjson");
+    let all: Vec<Bytes> = if lines {
+        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        lines.map(|line| bytes.slice_ref(line)).collect()
+    } else {
+        vec![bytes]
+    };
+    for (at, bytes) in all.into_iter().enumerate() {
+        let number = at + 1;
+        let doc = match Doc::parse(bytes) {
+            Ok(doc) => doc,
+            Err(fault) => {
+                out.push(broken(&file, number, &fault));
+                continue;
+            }
+        };
+        let row = |found: fhir::validate::Finding| Row {
+            severity: fhir_severity(&found),
+            level: found.issue_type(),
+            code: found.code,
+            path: found.path,
+            at: found.line_column,
+            group: String::new(),
+            name: String::new(),
+            cause: found.what,
+        };
+        let kind = doc.resource_type().filter(|name| fhir::tables::is_resource(name));
+        out.push(Checked {
+            file: file.clone(),
+            number,
+            kind: kind.map(|name| name.into_owned()).unwrap_or_default(),
+            stated: "R4".to_owned(),
+            version: Some("R4"),
+            structure: Some(doc.form().to_owned()),
+            rows: rules.fhir.check(&doc, &rules.rules).into_iter().map(row).collect(),
+            unlisted: 0,
+        });
     }
 }
 
@@ -177,16 +304,15 @@ fn text(
 }
 
 fn message(one: &Checked, shell: &mut Shell) -> Result<(), Stop> {
-    let findings = &one.findings;
-    let structure = findings.structure.as_deref().unwrap_or("no structure");
+    let structure = one.structure.as_deref().unwrap_or("no structure");
     let name =
         if one.number > 1 { format!("{}[{}]", one.file, one.number) } else { one.file.clone() };
     let head = shell.paint(Tone::Strong, name);
     let facts = [one.kind.as_str(), &one.stated, structure].join("  ");
-    let tally = tally(findings);
+    let tally = tally(one);
     shell.line(format!("{head}  {facts}  {tally}"))?;
-    let list = findings.list.iter();
-    let shown: Vec<&Finding> =
+    let list = one.rows.iter();
+    let shown: Vec<&Row> =
         list.filter(|found| shell.verbose || found.severity > Severity::Note).collect();
     let width = shown.iter().map(|found| found.path.len()).max().unwrap_or(0);
     let mut group = "";
@@ -204,20 +330,21 @@ fn message(one: &Checked, shell: &mut Shell) -> Result<(), Stop> {
         };
         let severity = shell.paint(tone, format!("{:<7}", found.severity.name()));
         let gap = if found.name.is_empty() { "" } else { ": " };
+        let at = found.at.map_or_else(String::new, |(line, column)| format!("{line}:{column}  "));
         shell.line(format!(
-            "  {severity}  {}  {:<width$}  {}{gap}{}",
+            "  {severity}  {}  {:<width$}  {at}{}{gap}{}",
             found.code, found.path, found.name, found.cause
         ))?;
     }
-    if findings.unlisted > 0 {
-        shell.line(format!("  and {} more", findings.unlisted))?;
+    if one.unlisted > 0 {
+        shell.line(format!("  and {} more", one.unlisted))?;
     }
     Ok(())
 }
 
 /// `2 errors, 1 warning`, or that there is nothing.
-fn tally(findings: &Findings) -> String {
-    let count = |severity, word: &str| match findings.count(severity) {
+fn tally(one: &Checked) -> String {
+    let count = |severity, word: &str| match one.count(severity) {
         0 => None,
         1 => Some(format!("1 {word}")),
         n => Some(format!("{n} {word}s")),
@@ -245,7 +372,7 @@ impl Sums {
     fn of(checked: &[Checked]) -> Self {
         let mut sums = Self::default();
         for one in checked {
-            let is_wrong = one.findings.count(Severity::Error) > 0;
+            let is_wrong = one.count(Severity::Error) > 0;
             sums.clean += usize::from(!is_wrong);
             let word = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
             for counts in [
@@ -256,7 +383,7 @@ impl Sums {
                 counts[1] += usize::from(is_wrong);
             }
             let mut seen: Vec<(Severity, Code)> = Vec::new();
-            for found in &one.findings.list {
+            for found in &one.rows {
                 let key = (found.severity, found.code);
                 let counts = sums.codes.entry(key).or_default();
                 counts[0] += 1;
@@ -294,8 +421,8 @@ fn summary(
     shell.line("")?;
     let rest = match others {
         0 => String::new(),
-        1 => "; 1 file is not HL7 v2".to_owned(),
-        n => format!("; {n} files are not HL7 v2"),
+        1 => "; 1 file is neither HL7 v2 nor FHIR".to_owned(),
+        n => format!("; {n} files are neither HL7 v2 nor FHIR"),
     };
     shell.line(format!(
         "{} messages in {files} files, {} without an error{rest}",
@@ -335,21 +462,22 @@ fn document(checked: &[Checked], (files, others): (usize, usize)) -> Json {
 }
 
 fn entry(one: &Checked) -> Json {
-    let findings: Vec<Json> = one
-        .findings
-        .list
-        .iter()
-        .map(|found| {
-            json!({
-                "severity": found.severity.name(), "code": found.code.as_str(),
-                "level": found.level.name(), "path": found.path, "group": found.group,
-                "name": found.name, "cause": found.cause,
-            })
-        })
-        .collect();
+    let finding = |found: &Row| {
+        let mut row = json!({
+            "severity": found.severity.name(), "code": found.code.as_str(),
+            "level": found.level, "path": found.path, "group": found.group,
+            "name": found.name, "cause": found.cause,
+        });
+        if let (Some((line, column)), Some(row)) = (found.at, row.as_object_mut()) {
+            row.insert("line".to_owned(), line.into());
+            row.insert("column".to_owned(), column.into());
+        }
+        row
+    };
+    let findings: Vec<Json> = one.rows.iter().map(finding).collect();
     json!({
         "file": one.file, "number": one.number, "type": one.kind, "version": one.stated,
-        "checkedBy": one.findings.version, "structure": one.findings.structure.as_deref(),
-        "findings": findings, "unlisted": one.findings.unlisted,
+        "checkedBy": one.version.unwrap_or_default(), "structure": one.structure,
+        "findings": findings, "unlisted": one.unlisted,
     })
 }

@@ -76,6 +76,63 @@ fn other_forms_are_written_and_read_again() {
 }
 
 #[test]
+fn fhir_is_shown_in_both_forms() {
+    let site = site();
+    let xml = site.ok(&["view", "patient.json", "-o", "xml"]);
+    assert!(xml.contains("<Patient xmlns=\"http://hl7.org/fhir\"><id value=\"p\"/>"), "{xml}");
+    site.file("patient.xml", &xml);
+    assert_eq!(site.json(&["view", "patient.xml"])["id"], "p");
+    assert_eq!(site.ok(&["view", "patient.xml", "--path", "Patient.id"]), "p\n");
+    assert!(site.ok(&["view", "patient.xml"]).contains("Patient.id  p"));
+    exit(&site, &["view", "patient.json", "-o", "xml", "--mask"], 4);
+    site.file("bomb.xml", "<!DOCTYPE a [<!ENTITY x 'y'>]>\n<a xmlns='http://hl7.org/fhir'/>");
+    let (_, err) = exit(&site, &["view", "bomb.xml"], 1);
+    assert!(err.contains("W2706"), "{err}");
+}
+
+#[test]
+fn fhir_is_checked() {
+    let site = site();
+    let (out, _) = exit(&site, &["view", "--check", "patient.json"], 0);
+    assert!(out.contains("patient.json  Patient  R4  JSON  1 warning"), "{out}");
+    site.file(
+        "bad.xml",
+        "<Patient xmlns=\"http://hl7.org/fhir\">\n  <gender value=\"Doe\"/>\n  <x/>\n</Patient>",
+    );
+    let (out, _) = exit(&site, &["view", "--check", "bad.xml"], 1);
+    assert!(out.contains("error    W2726  Patient.gender  2:3  the code is not in"), "{out}");
+    assert!(!out.contains("Doe"), "{out}");
+    let (out, _) = exit(&site, &["view", "--check", "bad.xml", "-o", "json"], 1);
+    let found: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let findings = found["messages"][0]["findings"].as_array().unwrap();
+    let gender = findings.iter().find(|f| f["path"] == "Patient.gender").unwrap();
+    assert_eq!((&gender["severity"], &gender["line"]), (&"error".into(), &2.into()));
+    assert_eq!(found["messages"][0]["structure"], "XML");
+
+    for profile in ["us-core", "us-core-patient", "us-core-patient|8.0.0"] {
+        let (out, _) = exit(&site, &["view", "--check", "patient.json", "--profile", profile], 1);
+        assert!(out.contains("W2757"), "{profile}: {out}");
+    }
+    let (_, err) = exit(&site, &["view", "--check", "patient.json", "--profile", "urn:x"], 1);
+    assert!(err.contains("W2760"), "{err}");
+    site.file(
+        "own.json",
+        r#"{"resourceType":"StructureDefinition","url":"urn:x","type":"Patient",
+            "derivation":"constraint","differential":{"element":[
+            {"id":"Patient.birthDate","path":"Patient.birthDate","min":1}]}}"#,
+    );
+    let asks =
+        ["view", "--check", "patient.json", "--definitions", "own.json", "--profile", "urn:x"];
+    let (out, _) = exit(&site, &asks, 1);
+    assert!(out.contains("the profile requires `birthDate`"), "{out}");
+
+    let lines = "{\"resourceType\":\"Basic\"}\n{\"resourceType\":\"Patient\",\"y\":1}\n";
+    site.file("all.ndjson", lines);
+    let (out, _) = exit(&site, &["view", "--check", "all.ndjson"], 1);
+    assert!(out.contains("all.ndjson[2]") && out.contains("Patient.y"), "{out}");
+}
+
+#[test]
 fn a_page_is_written_and_masks_hide_values() {
     let site = site();
     let page = site.ok(&["view", "two.hl7", "-o", "html"]);
