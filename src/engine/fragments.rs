@@ -118,7 +118,7 @@ impl Door {
         let stamped = intake::stamp(channel, &arrival, now);
         let mut processed = intake::decide(channel, live, stamped, now, channel::receive);
         if !processed.reply.accepted {
-            let hold = Hold { _taking: None, _flight: None };
+            let hold = Hold::default();
             return self.commit(live.clone(), processed, hold, None).await;
         }
         // The last one of a message that is whole, come again.
@@ -208,7 +208,7 @@ impl Door {
         let id = processed.record.id;
         let original = processed.record.original.bytes.clone();
         let kind = (live.plan.rules.ack_mode, processed.record.original.kind);
-        let hold = Hold { _taking: None, _flight: None };
+        let hold = Hold::default();
         let write = commit::write(channel.clone(), live.clone(), processed, hold);
         let (set, written) = task::both(set, write).await;
         let (taken, reply) = match (set, written) {
@@ -246,7 +246,7 @@ async fn bury(channel: &Arc<Channel>, ended: Ended<Mark>) {
     let rules = &live.plan.rules;
     let taking = channel.taking.clone().read_owned().await;
     let processed = channel::wreck(rules, &arrival, fault.clone(), now, false);
-    let hold = Hold { _taking: Some(taking), _flight: None };
+    let hold = Hold { _taking: Some(taking), ..Hold::default() };
     let written = commit::write(channel.clone(), live.clone(), processed, hold).await;
     let event = core.event(&happened::SOURCE_TROUBLE).channel(channel.name.shared());
     core.observer.emit(event.message(arrival.id).fault(&fault));

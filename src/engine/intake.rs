@@ -72,7 +72,7 @@ impl Door {
         let now = channel.core.now();
         let stamped = stamp(channel, arrival, now);
         let processed = channel::reject(&live.plan.rules, &stamped, fault, now);
-        let hold = Hold { _taking: None, _flight: None };
+        let hold = Hold::default();
         self.commit(live, processed, hold, None).await
     }
 
