@@ -10,10 +10,13 @@ use super::status::{list, word};
 use super::{block_on, check};
 
 pub fn run(args: &ReloadArgs, shell: &mut Shell) -> Result<Exit, Stop> {
-    // The same check here first: its problems are drawn with their lines.
-    check::load_or_stop(shell, Exit::Config)?;
-    let server = Server::find(shell)?;
     let only_plan = args.plan || shell.dry_run;
+    // The same check here first: its problems are drawn with their lines.
+    let refused_here = check::load_or_stop(shell, Exit::Config).err();
+    let server = Server::find(shell)?;
+    if let Some(stop) = refused_here {
+        return Err(if only_plan { stop } else { refused(&server, stop, shell) });
+    }
     let reason = shell.reason.clone().unwrap_or_default();
     let body = json!({
         "plan_only": only_plan,
@@ -22,9 +25,11 @@ pub fn run(args: &ReloadArgs, shell: &mut Shell) -> Result<Exit, Stop> {
         "reason": reason,
     });
     let answer = block_on(server.post("/api/v1/reload", &body))?;
+    let applied = answer["applied"] == true;
+    let exit = if applied || only_plan { Exit::Done } else { Exit::Config };
     if !shell.is_text() {
         shell.json(&answer)?;
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     for change in list(&answer, "changes") {
         let what = word(change, "what");
@@ -44,12 +49,26 @@ pub fn run(args: &ReloadArgs, shell: &mut Shell) -> Result<Exit, Stop> {
         let problem = shell.paint(Tone::Bad, problem);
         shell.line(problem)?;
     }
-    let applied = answer["applied"] == true;
     let done = match (only_plan, applied) {
         (true, _) => "would run",
         (false, true) => "runs",
         (false, false) => "refused",
     };
     shell.line(format!("{done} revision {}", word(&answer, "to")))?;
-    Ok(if applied || only_plan { Exit::Done } else { Exit::Config })
+    Ok(exit)
+}
+
+/// Tells the server of a reload that stopped at our own check, so that its metrics, alerts
+/// and log know of it as they know of one by signal. It reads the files itself; what it
+/// would take in spite of our check (it may see another site) is not put in force.
+fn refused(server: &Server, stop: Stop, shell: &mut Shell) -> Stop {
+    let body = json!({ "refused": true });
+    match block_on(server.post("/api/v1/reload", &body)) {
+        Ok(answer) if !shell.is_text() => match shell.json(&answer) {
+            Ok(()) => stop,
+            Err(pipe) => pipe,
+        },
+        // Nobody runs, so nobody needs to know; the problems are drawn already.
+        Ok(_) | Err(_) => stop,
+    }
 }

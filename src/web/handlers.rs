@@ -277,7 +277,7 @@ pub(super) async fn reload(
     };
     view.to = next.revision.to_string();
     view.changes = views::changes(&web.engine.reload_plan(&next));
-    if !body.plan_only {
+    if !body.plan_only && !body.refused {
         let stranded = match (&body.adopt, body.drop_waiting) {
             (Some(heir), _) => Stranded::Adopt(Heir::parse(heir)?),
             (None, true) => Stranded::Drop,

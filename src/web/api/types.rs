@@ -568,6 +568,10 @@ pub struct ReloadBody {
     /// Answer with the plan and change nothing.
     #[serde(default)]
     pub plan_only: bool,
+    /// The check of whoever asks refused it already: what is wrong is counted and logged,
+    /// and nothing is put in force.
+    #[serde(default)]
+    pub refused: bool,
     /// Give up what waits for destinations that go.
     #[serde(default)]
     pub drop_waiting: bool,

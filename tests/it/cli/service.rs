@@ -107,6 +107,30 @@ fn files_that_change_are_read_again_where_that_is_wanted() {
 }
 
 #[test]
+fn a_reload_that_the_command_refuses_is_known_to_the_server() {
+    let site = Site::new();
+    let text = FILE_CHANNEL.replace("LISTEN", "127.0.0.1:0");
+    site.file("channels/adt.toml", &text);
+    let _server = site.start();
+    let metric = |line: &str| assert!(site.http("/metrics").contains(line), "{line}");
+    site.file("channels/adt.toml", &text.replace("[source]", "[sauce]"));
+    // A plan asks what would be, so nothing was refused.
+    exit(&site, &["reload", "--plan"], 78);
+    metric("weir_config_last_reload_successful 1");
+    let (out, said) = exit(&site, &["reload"], 78);
+    assert!(out.is_empty() && said.contains("channels/adt.toml"), "{out}{said}");
+    metric("weir_config_last_reload_successful 0");
+    metric("weir_config_reloads_total{result=\"refused\"} 1");
+    let (out, _) = exit(&site, &["reload", "--json"], 78);
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["applied"], false, "{value}");
+    assert!(site.log().contains("config_refused"), "{}", site.log());
+    site.file("channels/adt.toml", &text);
+    exit(&site, &["reload"], 0);
+    metric("weir_config_last_reload_successful 1");
+}
+
+#[test]
 fn a_program_that_is_listed_gives_the_keyring() {
     let site = Site::new();
     let path = site.root().join("config.toml");
