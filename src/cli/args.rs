@@ -47,7 +47,7 @@ pub struct Global {
     /// Answer yes to questions
     #[arg(long, global = true)]
     pub yes: bool,
-    /// Show the plan and stop
+    /// Show the plan and stop; refused by commands that have none
     #[arg(long, global = true)]
     pub dry_run: bool,
     /// Why, for the audit record
@@ -458,7 +458,7 @@ pub struct ReplayArgs {
     /// Filter, such as `dest:ehr state:dead since:2h`
     #[arg(required = true)]
     pub filter: Vec<String>,
-    /// Only to this destination
+    /// Only to this destination; `all`: each delivery to its own, where there are several
     #[arg(long, value_name = "DEST")]
     pub to: Option<String>,
     /// Bodies as they were made then, or mapped anew now
@@ -479,10 +479,10 @@ pub struct LedgerArgs {
     pub against: Option<PathBuf>,
 }
 
-/// `weir trace`.
+/// Which messages `weir trace` shows.
 #[derive(Args, Debug)]
 #[group(required = true, multiple = false)]
-pub struct TraceArgs {
+pub struct TraceWhich {
     /// Message id, or its start
     pub id: Option<String>,
     /// Control ID, MSH-10
@@ -491,6 +491,16 @@ pub struct TraceArgs {
     /// Patient identifier; needs `--reason`, and is audited
     #[arg(long, value_name = "ID")]
     pub patient: Option<String>,
+}
+
+/// `weir trace`: which message, and how many of them.
+#[derive(Args, Debug)]
+pub struct TraceArgs {
+    #[command(flatten)]
+    pub which: TraceWhich,
+    /// Most messages, newest first
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
 }
 
 /// `weir alert`.

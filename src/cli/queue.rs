@@ -90,32 +90,46 @@ fn act(server: &Server, action: &str, args: &FilterArgs, shell: &mut Shell) -> R
         return Err(Stop::Said(Exit::Usage, text));
     }
     let path = format!("/api/v1/queue/{action}");
-    planned(server, &path, json!({ "q": query }), action, shell)
+    let bulk = Bulk { path: &path, body: json!({ "q": query }), verb: action, named: true };
+    planned(server, bulk, shell)
+}
+
+/// An action on many deliveries.
+pub struct Bulk<'a> {
+    /// Route of the API.
+    pub path: &'a str,
+    /// What is asked of it, without reason and dry run.
+    pub body: Value,
+    /// The word for it.
+    pub verb: &'a str,
+    /// Whether it may concern several destinations, since they were named.
+    pub named: bool,
+}
+
+/// Names of a list, for people.
+fn names(plan: &Value, key: &str) -> String {
+    list(plan, key).iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Shows the plan of a bulk action, asks, does it, and says what was done.
-pub fn planned(
-    server: &Server,
-    path: &str,
-    mut body: Value,
-    verb: &str,
-    shell: &mut Shell,
-) -> Result<Exit, Stop> {
+pub fn planned(server: &Server, bulk: Bulk<'_>, shell: &mut Shell) -> Result<Exit, Stop> {
+    let Bulk { path, mut body, verb, named } = bulk;
     body["reason"] = json!(shell.reason.clone().unwrap_or_default());
     body["dry_run"] = json!(true);
     let plan = block_on(server.post(path, &body))?;
     let count = plan["count"].as_u64().unwrap_or_default();
     if shell.is_text() {
-        let channels: Vec<String> = list(&plan, "channels")
-            .iter()
-            .map(|c| c.as_str().map_or_else(|| c.to_string(), str::to_owned))
-            .collect();
-        shell.line(format!(
-            "{verb}: {count} deliveries in {}, oldest {}, newest {}",
-            if channels.is_empty() { "no channel".to_owned() } else { channels.join(", ") },
-            word(&plan, "oldest"),
-            word(&plan, "newest"),
-        ))?;
+        let line = match count {
+            0 => format!("{verb}: 0 deliveries in no channel"),
+            _ => format!(
+                "{verb}: {count} deliveries in {} to {}, oldest {}, newest {}",
+                names(&plan, "channels"),
+                names(&plan, "destinations"),
+                word(&plan, "oldest"),
+                word(&plan, "newest"),
+            ),
+        };
+        shell.line(line)?;
     } else if shell.dry_run {
         shell.json(&plan)?;
     }
@@ -128,7 +142,15 @@ pub fn planned(
         }
         return Ok(Exit::NotFound);
     }
-    shell.confirm(&format!("{verb} {count} deliveries?"))?;
+    let destinations = names(&plan, "destinations");
+    if !named && list(&plan, "destinations").len() > 1 {
+        let text = format!(
+            "these go to several destinations ({destinations}): name one with `--to` or with \
+             `dest:` in the filter, or say `--to all`"
+        );
+        return Err(Stop::Said(Exit::Usage, text));
+    }
+    shell.confirm(&format!("{verb} {count} deliveries to {destinations}?"))?;
     body["dry_run"] = json!(false);
     let done = block_on(server.post(path, &body))?;
     let failed = done["failed_count"].as_u64().unwrap_or_default();

@@ -10,17 +10,37 @@ use super::shell::{Shell, Tone};
 use super::status::{list, word};
 
 pub fn run(args: &TraceArgs, shell: &mut Shell) -> Result<Exit, Stop> {
-    let query = if let Some(control) = &args.control {
+    let which = &args.which;
+    let query = if let Some(control) = &which.control {
         format!("control={}", escaped(control))
-    } else if let Some(patient) = &args.patient {
+    } else if let Some(patient) = &which.patient {
         let reason = shell.reason_needed("a search by patient")?;
         format!("patient={}&reason={}", escaped(patient), escaped(&reason))
     } else {
-        format!("id={}", escaped(args.id.as_deref().unwrap_or_default()))
+        format!("id={}", escaped(which.id.as_deref().unwrap_or_default()))
     };
     let server = Server::find(shell)?;
-    let answer = block_on(server.get(&format!("/api/v1/trace?{query}")))?;
+    let answer = block_on(page_by_page(&server, &query, args.limit))?;
     show(&answer, shell)
+}
+
+/// Reads as many messages as were asked for, however few the server gives at a time.
+async fn page_by_page(server: &Server, query: &str, limit: usize) -> Result<Value, Stop> {
+    let mut messages: Vec<Value> = Vec::new();
+    let mut after = String::new();
+    loop {
+        let left = limit.max(1).saturating_sub(messages.len());
+        let path = format!("/api/v1/trace?{query}&limit={left}{after}");
+        let mut answer = server.get(&path).await?;
+        messages.extend_from_slice(list(&answer, "messages"));
+        match answer["next"].as_u64() {
+            Some(next) if messages.len() < limit => after = format!("&after={next}"),
+            _ => {
+                answer["messages"] = Value::Array(messages);
+                return Ok(answer);
+            }
+        }
+    }
 }
 
 /// Shows the journeys of an answer.
@@ -37,6 +57,10 @@ pub fn show(answer: &Value, shell: &mut Shell) -> Result<Exit, Stop> {
         shell.note("no message matches");
         return Ok(Exit::NotFound);
     }
+    if answer["more"] == true {
+        let shown = messages.len();
+        shell.note(format!("more: only the newest {shown} are shown; raise `--limit`"));
+    }
     Ok(Exit::Done)
 }
 
@@ -50,13 +74,17 @@ fn journey(message: &Value, shell: &mut Shell) -> Result<(), Stop> {
     );
     let head = shell.paint(Tone::Strong, head);
     shell.line(head)?;
-    shell.line(format!(
-        "  received {} from {}, answered {} {}",
+    let answered = match (word(message, "ack"), word(message, "application_ack")) {
+        (ack, then) if then.is_empty() => ack,
+        (ack, then) => format!("{ack}, then {then}"),
+    };
+    let line = format!(
+        "  received {} from {}, answered {answered} {}",
         word(message, "received"),
         word(message, "peer"),
-        word(message, "ack"),
-        word(&message["fault"], "code"),
-    ))?;
+        word(message, "ack_code"),
+    );
+    shell.line(line.trim_end())?;
     if message["content_removed"] == Value::Bool(true) {
         let text = "its content was removed under `keep.content`";
         let text = shell.paint(Tone::Warn, text);

@@ -24,6 +24,7 @@ use crate::channel::{self, Processed, Reply};
 use crate::fault::Fault;
 use crate::message::{self, Fate, MessageRecord, Stage, State, Verdict};
 use crate::observe::{Event, Level, happened};
+use crate::store::Store;
 
 /// Longest wait for delivery with `ack = "after-delivery"`.
 const DELIVERY_WAIT: Duration = Duration::from_secs(30);
@@ -202,7 +203,8 @@ pub(super) async fn note_answer(channel: &Channel, message: MessageId, reply: &R
     let code = reply.fault.as_ref().map_or("", |fault| fault.code().as_str());
     let said = format!("{} {code}", reply.code_text());
     let leaf = audit::message_answered(core.now(), subject, said.trim());
-    if let Err(fault) = core.act(Vec::new(), vec![leaf]).await {
+    let setting = Store::answer_setting(message, said.trim());
+    if let Err(fault) = core.act(vec![setting], vec![leaf]).await {
         let event = core.event(&happened::STORE_TROUBLE).channel(channel.name.shared());
         core.observer.emit(event.message(message).fault(&fault));
     }
@@ -310,7 +312,7 @@ mod tests {
     use super::*;
     use crate::observe::{Observer, Registry};
     use crate::ports::sim;
-    use crate::store::{IndexHome, Store, StorePlan};
+    use crate::store::{IndexHome, StorePlan};
 
     async fn core() -> Arc<Core> {
         let (ports, _) = sim::ports(1);

@@ -14,7 +14,7 @@ use super::running::Engine;
 use crate::audit;
 use crate::consent::Directive;
 use crate::fault::Fault;
-use crate::fault::codes::{W6907, W8901, W8903};
+use crate::fault::codes::{W6911, W8901, W8903};
 use crate::fhir::Doc;
 use crate::filter::{Field, Filter, Term};
 use crate::message::{ConsentRecord, Entry, PatientKey};
@@ -173,11 +173,11 @@ impl Engine {
     /// journal.
     ///
     /// # Errors
-    /// `W6907` when there is none, or the store's fault.
+    /// `W6911` when there is none, or the store's fault.
     pub async fn delete_consent(&self, id: &str, by: &Actor) -> Result<(), Fault> {
         let core = &self.0.core;
         let before = core.store.consent(id)?.filter(|record| !record.deleted);
-        let Some(before) = before else { return Err(Fault::new(W6907)) };
+        let Some(before) = before else { return Err(Fault::new(W6911)) };
         let now = core.now();
         let version = before.version + 1;
         let record = ConsentRecord {

@@ -96,6 +96,8 @@ pub struct Traced {
     pub outcomes: Vec<OutcomeRecord>,
     /// The state of each delivery, in the order of the record's rows and then of others.
     pub states: Vec<(DestinationName, State)>,
+    /// What the sender heard, where it is not what the record says: `AE W6903`.
+    pub answered: Option<std::sync::Arc<str>>,
 }
 
 /// Which content is revealed.
@@ -114,7 +116,7 @@ pub struct Revealed {
     pub body: Body,
 }
 
-/// Most messages of one trace.
+/// Most messages of one page of a trace: each is read whole.
 const TRACED_MAX: usize = 100;
 
 impl Engine {
@@ -174,12 +176,28 @@ impl Engine {
         self.0.core.store.ledger(filter)
     }
 
-    /// The journeys of the messages of a filter, newest first, and whether there are more.
-    /// A search by patient needs a reason and is audited before it is answered.
+    /// The journeys of the first 100 messages of a filter, newest first, and whether there
+    /// are more; else as [`Engine::trace_page`].
+    ///
+    /// # Errors
+    /// As [`Engine::trace_page`].
+    pub async fn trace(&self, filter: &Filter, by: &Actor) -> Result<(Vec<Traced>, bool), Fault> {
+        let (traced, next) = self.trace_page(filter, (TRACED_MAX, None), by).await?;
+        Ok((traced, next.is_some()))
+    }
+
+    /// The journeys of the messages of a filter, newest first: at most `limit` and at most
+    /// 100, from behind position `after` on. Gives the position to go on behind when there
+    /// are more. A search by patient needs a reason and is audited before it is answered.
     ///
     /// # Errors
     /// `W8901` without a reason where one is needed, or the store's fault.
-    pub async fn trace(&self, filter: &Filter, by: &Actor) -> Result<(Vec<Traced>, bool), Fault> {
+    pub async fn trace_page(
+        &self,
+        filter: &Filter,
+        (limit, after): (usize, Option<u64>),
+        by: &Actor,
+    ) -> Result<(Vec<Traced>, Option<u64>), Fault> {
         let core = &self.0.core;
         if filter.terms.iter().any(|term| term.field == Field::Patient) {
             if by.reason.is_empty() {
@@ -190,11 +208,13 @@ impl Engine {
             leaf.decision = Some("search by patient".into());
             core.act(Vec::new(), vec![leaf]).await?;
         }
-        let mut found = core.store.find_messages(filter, TRACED_MAX + 1, None)?;
-        let more = found.len() > TRACED_MAX;
-        found.truncate(TRACED_MAX);
+        let limit = limit.clamp(1, TRACED_MAX);
+        let mut found = core.store.find_messages(filter, limit + 1, after)?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().map(|(position, _)| *position).filter(|_| more);
         let traced: Result<Vec<_>, _> = found.into_iter().map(|(_, id)| self.traced(id)).collect();
-        Ok((traced?.into_iter().flatten().collect(), more))
+        Ok((traced?.into_iter().flatten().collect(), next))
     }
 
     fn traced(&self, id: MessageId) -> Result<Option<Traced>, Fault> {
@@ -210,7 +230,8 @@ impl Engine {
                 None => states.push((outcome.destination.clone(), after)),
             }
         }
-        Ok(Some(Traced { record, outcomes, states }))
+        let answered = store.answer(id)?;
+        Ok(Some(Traced { record, outcomes, states, answered }))
     }
 
     /// Reveals the content of a message. The look is in the audit log before the content

@@ -66,6 +66,8 @@ pub struct QueuePlanned {
     pub count: u64,
     /// Their channels.
     pub channels: BTreeSet<ChannelName>,
+    /// The destinations they go to.
+    pub destinations: BTreeSet<DestinationName>,
     /// Arrival of the oldest.
     pub oldest: Option<Timestamp>,
     /// Arrival of the newest.
@@ -76,6 +78,7 @@ impl QueuePlanned {
     pub(crate) fn add(&mut self, row: &DeliveryRow) {
         self.count += 1;
         self.channels.insert(row.channel.clone());
+        self.destinations.insert(row.destination.clone());
         self.oldest = Some(self.oldest.map_or(row.received, |old| old.min(row.received)));
         self.newest = self.newest.max(Some(row.received));
     }

@@ -160,6 +160,21 @@ impl Store {
         Ok(text.filter(|text| !text.is_empty()).map(|text| String::from_utf8_lossy(text).into()))
     }
 
+    /// The setting to write with the answer of a message, where it is not the one that the
+    /// message's own entry names. Pruning takes it away with the message.
+    #[must_use]
+    pub fn answer_setting(message: MessageId, said: &str) -> Setting {
+        (keys::answered(message).into(), said.into())
+    }
+
+    /// What [`Store::answer_setting`] wrote about a message: code and fault, `AE W6903`.
+    ///
+    /// # Errors
+    /// `W6009`.
+    pub fn answer(&self, message: MessageId) -> Result<Option<Arc<str>>, Fault> {
+        self.setting(&keys::answered(message))
+    }
+
     /// Settings whose key begins with `prefix`, in the order in which they were set.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::problem::{FHIR_JSON, Outcome, answer};
 use super::serve::{Caller, Web};
 use crate::engine::StoredConsent;
 use crate::fault::Fault;
-use crate::fault::codes::W6907;
+use crate::fault::codes::W6911;
 
 type Answered = Result<Response<Body>, Outcome>;
 
@@ -77,7 +77,7 @@ pub(super) async fn read(
 ) -> Answered {
     let why = if query.reason.is_empty() { reason(&headers) } else { &query.reason };
     let record = web.engine.read_consent(&id, &caller.actor(why)).await?;
-    let Some(record) = record else { return Err(Fault::new(W6907).into()) };
+    let Some(record) = record else { return Err(Fault::new(W6911).into()) };
     if record.deleted {
         return Ok(answer(StatusCode::GONE, FHIR_JSON, Vec::new()));
     }

@@ -213,12 +213,15 @@ pub(super) async fn trace(
         let fault = Fault::new(W8903).because("one of `id`, `control`, `patient` is needed");
         return Err(fault.into());
     }
-    let (traced, more) = web.engine.trace(&filter, &caller.actor(&query.reason)).await?;
-    if traced.is_empty() {
+    let page = (query.limit.unwrap_or(LIMIT.0), query.after);
+    let by = caller.actor(&query.reason);
+    let (traced, next) = web.engine.trace_page(&filter, page, &by).await?;
+    if traced.is_empty() && query.after.is_none() {
         return Err(Fault::new(W6907).into());
     }
     let messages = traced.iter().map(views::journey).collect();
-    shown(&TraceView { schema: schema::TRACE.to_owned(), messages, more })
+    let more = next.is_some();
+    shown(&TraceView { schema: schema::TRACE.to_owned(), messages, more, next })
 }
 
 pub(super) async fn content(

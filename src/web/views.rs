@@ -136,6 +136,7 @@ pub(super) fn planned(planned: &QueuePlanned) -> PlannedView {
         schema: schema::PLANNED.to_owned(),
         count: planned.count,
         channels: planned.channels.iter().map(ToString::to_string).collect(),
+        destinations: planned.destinations.iter().map(ToString::to_string).collect(),
         oldest: planned.oldest.map(time),
         newest: planned.newest.map(time),
     }
@@ -192,6 +193,8 @@ pub(super) fn journey(traced: &Traced) -> JourneyView {
             outcomes: own.map(outcome_view).collect(),
         }
     });
+    let heard = Heard::of(&record.ack, traced.answered.as_deref());
+    let told = record.fault.as_ref().map(|fault| fault.code.to_string());
     JourneyView {
         message: record.id.to_string(),
         channel: record.channel.to_string(),
@@ -204,10 +207,36 @@ pub(super) fn journey(traced: &Traced) -> JourneyView {
         bytes: record.original.bytes.len() as u64,
         content_removed: record.original.is_removed(),
         digest: hex(&record.digest),
-        ack: record.ack.to_string(),
+        ack: heard.first.to_owned(),
+        application_ack: heard.then.map(str::to_owned),
+        ack_code: heard.code.map(str::to_owned).or(told),
         fault: record.fault.as_ref().map(record_view),
         steps: steps.collect(),
         deliveries: deliveries.collect(),
+    }
+}
+
+/// What the sender heard of a message.
+#[derive(Debug, PartialEq, Eq)]
+struct Heard<'a> {
+    first: &'a str,
+    then: Option<&'a str>,
+    code: Option<&'a str>,
+}
+
+impl<'a> Heard<'a> {
+    /// From the code that its entry names and the answer that was noted later, such as
+    /// `AE W6903`: in the place of the first one, or behind a commit acknowledgment.
+    fn of(recorded: &'a str, noted: Option<&'a str>) -> Self {
+        let Some(noted) = noted else { return Self { first: recorded, then: None, code: None } };
+        let (said, code) = match noted.split_once(' ') {
+            Some((said, code)) => (said, Some(code)),
+            None => (noted, None),
+        };
+        match recorded.starts_with('C') {
+            true => Self { first: recorded, then: Some(said), code },
+            false => Self { first: said, then: None, code },
+        }
     }
 }
 
@@ -310,4 +339,21 @@ pub(super) fn changes(changes: &Changes) -> Vec<ChangeView> {
         views.push(plain(change.name.as_str(), "changed", details));
     }
     views
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_is_the_one_that_was_heard() {
+        let check = |recorded, noted, first, then, code| {
+            assert_eq!(Heard::of(recorded, noted), Heard { first, then, code }, "{recorded}");
+        };
+        check("AA", None, "AA", None, None);
+        check("", None, "", None, None);
+        check("AA", Some("AE W6903"), "AE", None, Some("W6903"));
+        check("CA", Some("AE W6903"), "CA", Some("AE"), Some("W6903"));
+        check("CA", Some("AA"), "CA", Some("AA"), None);
+    }
 }

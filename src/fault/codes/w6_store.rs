@@ -10,7 +10,8 @@ codes! {
     W6003 Operator "the journal is damaged",
         "Entries after the damage are whole, so this is not a torn tail: bytes that were on \
          disk have changed, and cutting there would lose messages that were acknowledged.",
-        "Check the disk, then bring the store back with `weir restore`; keep the damaged files.";
+        "Check the disk and keep the damaged files; `weir store check` says what they hold. Then \
+         put a copy of the data directory in their place that was made while weir stood.";
     W6004 Operator "the journal could not be written",
         "After a failed write or sync nobody knows what is on disk, so nothing more is \
          accepted until the journal has been read again.",
@@ -87,4 +88,7 @@ codes! {
     W6910 Transient "the channel takes no more messages",
         "A reload removes it; the sender keeps the message.",
         "Send to another channel, or add this one again and run `weir reload`.";
+    W6911 Permanent "no consent has this id",
+        "Nothing was read or changed.",
+        "Ask for the consents of the patient: `GET /api/v1/consents?patient=ID&reason=TEXT`.";
 }

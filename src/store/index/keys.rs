@@ -94,6 +94,9 @@ pub fn search(search: &Search, position: Position) -> Vec<u8> {
     key
 }
 
+/// All messages have this prefix.
+pub const MESSAGES: &[u8] = b"m";
+
 pub fn message(position: Position) -> Vec<u8> {
     key(b'm', &[&position.to_be_bytes()])
 }
@@ -121,6 +124,19 @@ pub fn queue_prefix(queue: QueueId) -> Vec<u8> {
 
 pub fn setting(name: &str) -> Vec<u8> {
     key(b's', &[name.as_bytes()])
+}
+
+/// Name of the action setting with the answer a sender heard in the place of the one that
+/// the message's own entry names. It goes with its message.
+pub fn answered(id: MessageId) -> String {
+    format!("{ANSWERED}{id}")
+}
+
+const ANSWERED: &str = "answered ";
+
+/// The message that a setting of [`answered`] is about; none for other settings.
+pub fn answered_message(name: &str) -> Option<MessageId> {
+    name.strip_prefix(ANSWERED)?.parse().ok()
 }
 
 pub fn names(queue: QueueId) -> Vec<u8> {

@@ -305,6 +305,12 @@ impl<'a> Work<'a> {
         let carried = values.iter().find(|(name, _)| &**name == CARRIED);
         let carried = carried.and_then(|(_, last)| last.parse::<Position>().ok());
         for (name, value) in values.iter().filter(|(name, _)| &**name != CARRIED) {
+            // An index made anew reads of answers to messages that are no more.
+            if let Some(message) = keys::answered_message(name)
+                && self.load(message)?.is_none()
+            {
+                continue;
+            }
             let key = keys::setting(name);
             if let Some(last) = carried
                 && let Some(current) = self.current(&key)?
@@ -351,6 +357,10 @@ impl<'a> Work<'a> {
         }
         self.changes.insert(keys::message(position), None);
         self.changes.insert(keys::id(head.id), None);
+        let answered = keys::setting(&keys::answered(head.id));
+        if self.index.kv.read(&answered)?.is_some() {
+            self.changes.insert(answered, None);
+        }
         for (name, hash) in &head.keys {
             self.changes.insert(keys::search(&(*name, *hash), position), None);
         }

@@ -144,7 +144,13 @@ async fn pruning_keeps_what_is_needed_and_the_totals() {
         if number != 50 {
             store.settle(outcome(number, "ehr", delivered())).await.unwrap();
         }
+        if matches!(number, 10 | 50) {
+            let settings = vec![Store::answer_setting(id(number), "AE W6903")];
+            let record = ActionRecord { at: now(), settings, leaves: Vec::new() };
+            store.commit(Entry::Action(Box::new(record))).await.unwrap();
+        }
     }
+    assert!(store.answer(id(10)).unwrap().is_some());
     let ledger = store.ledger(&Filter::all()).unwrap();
     let segments = store.usage().segments;
     assert_eq!(store.prune(now()).await.unwrap(), 0);
@@ -155,6 +161,10 @@ async fn pruning_keeps_what_is_needed_and_the_totals() {
         assert_eq!(store.ledger(&Filter::all()).unwrap(), ledger);
         assert_eq!(store.message(id(1)).unwrap(), None);
         assert_eq!(store.message(id(50)).unwrap().unwrap().original, body(50));
+        // An answer stays as long as its message.
+        assert_eq!(store.answer(id(50)).unwrap().as_deref(), Some("AE W6903"));
+        assert_eq!(store.answer(id(10)).unwrap(), None);
+        assert_eq!(store.settings("").unwrap().len(), 1);
         assert_eq!(store.consent("c1").unwrap().unwrap().version, 1);
         assert_eq!(store.consents(&PatientKey::new("P1")).unwrap().len(), 1);
         assert!(store.recount(&|_, _| {}).unwrap().agrees());
@@ -167,8 +177,9 @@ async fn pruning_keeps_what_is_needed_and_the_totals() {
     drop(store);
     let (store, _) = open(&handles.power_cut(), &plan).await;
     check(&store);
-    // The segment that was written to before is over, too.
-    assert_eq!(store.prune(later).await.unwrap(), 1);
+    // The segment that was written to before is over, too, and the one with what was
+    // appended again.
+    assert_eq!(store.prune(later).await.unwrap(), 2);
     check(&store);
     // What was waiting ends, and its segments go when its keep is over.
     assert_eq!(lease(&store, "ehr", now(), 9).await, [50]);

@@ -343,6 +343,9 @@ pub struct PlannedView {
     pub count: u64,
     /// Channels they belong to.
     pub channels: Vec<String>,
+    /// Destinations they go to.
+    #[serde(default)]
+    pub destinations: Vec<String>,
     /// Arrival of the oldest message.
     pub oldest: Option<String>,
     /// Arrival of the newest.
@@ -429,6 +432,10 @@ pub struct TraceQuery {
     pub control: Option<String>,
     /// Patient identifier; needs a reason, is audited.
     pub patient: Option<String>,
+    /// Most messages; default 100, at most 100.
+    pub limit: Option<usize>,
+    /// `next` of the answer before.
+    pub after: Option<u64>,
     /// Why.
     pub reason: String,
 }
@@ -442,6 +449,9 @@ pub struct TraceView {
     pub messages: Vec<JourneyView>,
     /// Whether there are more.
     pub more: bool,
+    /// For `after`, when there are more.
+    #[serde(default)]
+    pub next: Option<u64>,
 }
 
 /// The journey of one message.
@@ -471,8 +481,14 @@ pub struct JourneyView {
     pub content_removed: bool,
     /// SHA-256 of the bytes as they came, hexadecimal.
     pub digest: String,
-    /// Acknowledgment code; empty: none.
+    /// Acknowledgment code that the sender heard first; empty: none.
     pub ack: String,
+    /// The application acknowledgment that followed a commit acknowledgment.
+    #[serde(default)]
+    pub application_ack: Option<String>,
+    /// Code of the fault that the last of them told.
+    #[serde(default)]
+    pub ack_code: Option<String>,
     /// Why it was refused.
     pub fault: Option<FaultView>,
     /// The stages.

@@ -60,6 +60,9 @@ async fn a_repetition_after_delivery_tells_how_the_first_stands() {
     let (engine, ports, mut sender) = running(72, &text).await;
     let message = adt("C1", "P1");
     assert_eq!(sender.send(&message).await, "AE", "kept, but nobody has it");
+    let (traced, _) = engine.trace(&weir::filter::Filter::all(), &by()).await.unwrap();
+    assert_eq!(&*traced[0].record.ack, "AA", "as it was committed");
+    assert_eq!(traced[0].answered.as_deref(), Some("AE W6903"), "as it was heard");
     let begin = ports.clock.monotonic();
     let again = sender.exchange(&message).await;
     let again = String::from_utf8_lossy(&again).into_owned();

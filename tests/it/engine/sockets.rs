@@ -133,14 +133,16 @@ async fn consents(port: u16) {
     assert!(status == 403 && body.contains("W8901") && !body.contains("P8"), "{body}");
     let (status, body) = ask("GET", &format!("{path}?reason=asked"), "").await;
     assert!(status == 200 && body.contains("Patient/P8"), "{body}");
-    let (status, _) = ask("GET", "/fhir/Consent/none?reason=asked", "").await;
-    assert_eq!(status, 404);
+    for method in ["GET", "DELETE"] {
+        let (status, body) = ask(method, "/fhir/Consent/none?reason=asked", "").await;
+        assert!(status == 404 && body.contains("W6911") && body.contains("not-found"), "{body}");
+    }
     let (status, _) = ask("PUT", "/fhir/Consent/c1", &text(named, "P8")).await;
     assert_eq!(status, 201);
     let (status, body) = ask("PUT", "/fhir/Consent/c1", &text("", "P8")).await;
     assert!(status == 200 && body.contains(r#""id":"c1""#), "{body}");
     let (status, body) = ask("PUT", "/fhir/Consent/c2", &text(named, "P8")).await;
-    assert!(status == 400 && body.contains("W8903"), "{body}");
+    assert!(status == 400 && body.contains("W8903") && body.contains("\"invalid\""), "{body}");
     let (status, body) = ask("PUT", "/fhir/Consent/c1", &text(named, "P9")).await;
     assert!(status == 400 && body.contains("W8903"), "{body}");
     let (status, _) = ask("DELETE", "/fhir/Consent/c1", "").await;
