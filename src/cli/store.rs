@@ -1,15 +1,15 @@
 //! `weir store`: checks or rebuilds the store of a stopped server.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::{StoreAction, StoreArgs};
 use super::exit::{Exit, Stop};
 use super::shell::{Shell, Tone, progress};
 use super::{block_on, check, keys};
-use crate::base::{ByteSize, format_duration};
+use crate::base::{ByteSize, ChannelName, MessageId, format_duration};
 use crate::config::Plan;
 use crate::ports::Ports;
-use crate::store::{LedgerRow, Recovery, RestKeys, Store};
+use crate::store::{Damage, LedgerRow, Recovery, RestKeys, Store, Survey};
 
 pub fn run(args: &StoreArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     let (plan, _) = check::load_or_stop(shell, Exit::Config)?;
@@ -62,10 +62,28 @@ fn verify(plan: &Plan, shell: &mut Shell) -> Result<Exit, Stop> {
         }
         Err(fault) => problems.push(fault.line()),
     }
-    if let Err(fault) = &chain {
+    // Both read everything, so one damage stops both.
+    if let Err(fault) = &chain
+        && !problems.contains(&fault.line())
+    {
         problems.push(fault.line());
     }
-    let (entries, leaves) = chain.as_ref().map_or((0, 0), |chain| (chain.entries, chain.leaves));
+    let survey = match (&recount, &chain) {
+        (Ok(_), Ok(chain)) => {
+            Survey { entries: chain.entries, leaves: chain.leaves, damaged: Vec::new() }
+        }
+        _ => store.survey()?,
+    };
+    let (entries, leaves) = (survey.entries, survey.leaves);
+    for damage in &survey.damaged {
+        problems.retain(|line| *line != damage.fault.line());
+        problems.push(format!(
+            "{}; {} messages and {} outcomes in it cannot be read",
+            damage.fault.line(),
+            damage.message_count,
+            damage.outcome_count
+        ));
+    }
     let bytes = store.usage().bytes;
     block_on(async { Ok(store.close().await?) })?;
     if shell.is_text() {
@@ -79,14 +97,41 @@ fn verify(plan: &Plan, shell: &mut Shell) -> Result<Exit, Stop> {
             let problem = shell.paint(Tone::Bad, problem);
             shell.line(problem)?;
         }
+        for damage in &survey.damaged {
+            name_lost(damage, shell)?;
+        }
     } else {
         shell.json(&json!({
             "schema": "weir.store.v1", "entries": entries, "leaves": leaves, "bytes": bytes,
             "torn_bytes": recovery.torn_bytes, "replayed": recovery.replayed_into_index,
             "rebuilt": recovery.index_rebuilt, "problems": problems,
+            "damaged": survey.damaged.iter().map(damage_json).collect::<Vec<_>>(),
         }))?;
     }
     Ok(if problems.is_empty() { Exit::Done } else { Exit::No })
+}
+
+/// The messages that a damaged segment took, and what to do.
+fn name_lost(damage: &Damage, shell: &mut Shell) -> Result<(), Stop> {
+    for (channel, id) in &damage.messages {
+        shell.line(format!("  cannot be read: {id} of {channel}"))?;
+    }
+    let more = damage.message_count.saturating_sub(damage.messages.len() as u64);
+    if more > 0 {
+        shell.line(format!("  and {more} more"))?;
+    }
+    shell.line(format!("  help: {}", damage.fault.help()))
+}
+
+fn damage_json(damage: &Damage) -> Value {
+    let message = |(channel, id): &(ChannelName, MessageId)| json!({ "message": id.to_string(), "channel": channel.as_str() });
+    json!({
+        "code": damage.fault.code().as_str(),
+        "file": damage.fault.place().file.as_ref().map(|place| &*place.file),
+        "cause": damage.fault.cause(), "message_count": damage.message_count,
+        "messages": damage.messages.iter().map(message).collect::<Vec<_>>(),
+        "outcome_count": damage.outcome_count,
+    })
 }
 
 /// The rows in which two ledgers differ, a line for each state.

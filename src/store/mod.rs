@@ -7,6 +7,7 @@
 
 mod check;
 mod content;
+mod damage;
 mod driver;
 mod duplicates;
 mod index;
@@ -33,6 +34,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::base::{ChannelName, MessageId};
 
 pub use check::{ChainCheck, Recount};
+pub use damage::{Damage, Survey};
 pub use journal::{Position, VisitLeaves};
 pub use plan::{
     DeliveryRow, IndexHome, LedgerRow, QueueRow, Recovery, RestKey, RestKeys, StorePlan, Trouble,

@@ -176,6 +176,34 @@ async fn one_body_that_cannot_be_read_stops_that_delivery_only() {
 }
 
 #[tokio::test]
+async fn a_survey_names_what_damage_takes_and_counts_what_it_leaves() {
+    let (ports, handles, mut plan) = sim(9);
+    plan.segment_bytes = ByteSize(1 << 20);
+    let (store, _) = open(&ports, &plan).await;
+    for number in 1..=5 {
+        store.commit(message(number, 1)).await.unwrap();
+    }
+    store.settle(outcome(1, "ehr", delivered())).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    let (store, _) = open(&handles.kill(), &plan).await;
+    let whole = store.survey().unwrap();
+    assert_eq!((whole.entries, whole.leaves, whole.damaged.len()), (6, 6, 0));
+    // The third message and the outcome: what lies between them is whole.
+    handles.disk.corrupt(&first_segment(), |bytes| {
+        for frame in [2, 5].map(|at| frames(bytes)[at]) {
+            bytes[frame + 100] ^= 1;
+        }
+    });
+    let survey = store.survey().unwrap();
+    assert_eq!((survey.entries, survey.damaged.len()), (2, 1));
+    let damage = &survey.damaged[0];
+    assert_eq!(damage.fault.code(), codes::W6003);
+    let lost: Vec<u64> = damage.messages.iter().map(|(_, id)| number_of(*id)).collect();
+    assert_eq!((lost, damage.message_count, damage.outcome_count), (vec![3], 1, 1));
+}
+
+#[tokio::test]
 async fn a_body_the_disk_does_not_give_is_tried_later() {
     let (ports, handles, mut plan) = sim(8);
     plan.segment_bytes = ByteSize(1 << 20);
