@@ -15,7 +15,7 @@ use crate::fault::Severity;
 use crate::observe::{Level, LogPlan, LogStyle, Observer};
 use crate::ports::systemd::Notifier;
 use crate::ports::{Ports, secrets};
-use crate::web::{Web, WebTask};
+use crate::web::{Doors, Web};
 
 pub fn run(args: &RunArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     let (plan, sources) = check::load_or_stop(shell, Exit::Config)?;
@@ -51,6 +51,8 @@ async fn serve(
     let manager = Notifier::from_environment();
     let bar = progress(shell, 0, "entries read");
     let ports = Ports::system();
+    let doors = Doors::open(&plan.server, &ports).await;
+    let doors = doors.map_err(|fault| Stop::Fault(fault, Exit::Config))?;
     let start = Start { ports: ports.clone(), observer, keyring };
     manager.tell("STATUS=opening the store");
     let engine = Engine::start(plan, start, &|done, total| {
@@ -60,7 +62,8 @@ async fn serve(
     .await
     .map_err(|fault| Stop::Fault(fault, Exit::Config))?;
     bar.finish_and_clear();
-    let web = open_web(&engine, shell.site.as_deref()).await?;
+    let web = Web::new(engine.clone(), shell.site.as_deref()).serve(doors);
+    let web = web.map_err(|fault| Stop::Fault(fault, Exit::Config))?;
     manager.tell(&format!("READY=1\n{}", status(&engine)));
     let mut looked = ports.clock.monotonic();
     let turn = manager.watchdog().map_or(LOOK, |wait| wait.min(LOOK));
@@ -137,20 +140,6 @@ impl Files {
         self.last = now;
         quiet && self.last != self.read
     }
-}
-
-/// Opens what the configuration asks for: socket, admin address, metrics.
-async fn open_web(engine: &Engine, site: Option<&str>) -> Result<Vec<WebTask>, Stop> {
-    let plan = engine.plan();
-    let web = Web::new(engine.clone(), site);
-    let mut tasks = vec![web.serve_socket(&plan.server.admin.socket)?];
-    if let Some(address) = plan.server.admin.listen {
-        tasks.push(web.serve_admin(address).await?.0);
-    }
-    if let Some(address) = plan.server.metrics {
-        tasks.push(web.serve_metrics(address).await?.0);
-    }
-    Ok(tasks)
 }
 
 /// Applies the configuration on disk; what is wrong with it is shown, and nothing changes.

@@ -15,4 +15,4 @@ mod problem;
 mod serve;
 mod views;
 
-pub use serve::{Web, WebTask};
+pub use serve::{Doors, Web, WebTask};

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::Router;
@@ -14,11 +14,12 @@ use axum::serve::{IncomingStream, Listener};
 
 use super::api::routes::{ROUTES, Route, Served};
 use super::{alerts, consent, handlers};
+use crate::config::ServerPlan;
 use crate::engine::{Actor, Engine};
 use crate::fault::codes::{W8904, W8905};
 use crate::fault::{Fault, Place};
 use crate::observe::{Registry, happened, meter};
-use crate::ports;
+use crate::ports::{self, Ports};
 
 /// Largest body of a request: a consent with its attachments.
 const BODY_BYTES_MAX: usize = 4 << 20;
@@ -50,6 +51,51 @@ impl WebTask {
     }
 }
 
+/// The listeners that the configuration asks for, open before the engine starts: what
+/// cannot be opened keeps it from starting, and nobody connects in vain meanwhile.
+pub struct Doors {
+    socket: PathBuf,
+    admin: Option<Box<dyn ports::Listener>>,
+    metrics: Option<Box<dyn ports::Listener>>,
+}
+
+impl Doors {
+    /// Binds the addresses and looks whether the socket can be made. It is made last, when
+    /// there is somebody to answer: a command that finds it waits for the answer.
+    ///
+    /// # Errors
+    /// `W8904` for an admin address that is not loopback, `W8905` when an address cannot be
+    /// bound or the socket cannot lie where it should.
+    pub async fn open(server: &ServerPlan, ports: &Ports) -> Result<Self, Fault> {
+        let socket = server.admin.socket.clone();
+        place_of_socket(&socket).map_err(|error| socket_fault(&socket, error))?;
+        let mut doors = Self { socket, admin: None, metrics: None };
+        if let Some(address) = server.admin.listen {
+            doors.admin = Some(loopback(address, ports).await?);
+        }
+        if let Some(address) = server.metrics {
+            doors.metrics = Some(listen(address, ports).await?);
+        }
+        Ok(doors)
+    }
+}
+
+async fn loopback(address: SocketAddr, ports: &Ports) -> Result<Box<dyn ports::Listener>, Fault> {
+    if !address.ip().is_loopback() {
+        return Err(Fault::new(W8904).because(format!("`[admin] listen` is {address}")));
+    }
+    listen(address, ports).await
+}
+
+async fn listen(address: SocketAddr, ports: &Ports) -> Result<Box<dyn ports::Listener>, Fault> {
+    let fault = |error: io::Error| Fault::new(W8905).because(format!("{address}: {error}"));
+    ports.net.listen(address).await.map_err(fault)
+}
+
+fn socket_fault(path: &Path, error: io::Error) -> Fault {
+    Fault::new(W8905).at(Place::file(path.display().to_string())).caused_by(error)
+}
+
 impl Web {
     /// The web side of an engine. `site` is what `--site` said, for reloads.
     #[must_use]
@@ -57,16 +103,27 @@ impl Web {
         Self { engine, site: site.map(Into::into) }
     }
 
+    /// Serves on the listeners that are open, and on the socket.
+    ///
+    /// # Errors
+    /// `W8905` when the socket cannot be opened.
+    pub fn serve(&self, doors: Doors) -> Result<Vec<WebTask>, Fault> {
+        let mut tasks = vec![self.serve_socket(&doors.socket)?];
+        let served = [(doors.admin, Served::Admin), (doors.metrics, Served::Open)];
+        for (listener, served) in served {
+            if let Some(listener) = listener {
+                tasks.push(self.serve_tcp(listener, served)?.0);
+            }
+        }
+        Ok(tasks)
+    }
+
     /// Serves the API on the socket. The socket belongs to the user that runs weir.
     ///
     /// # Errors
     /// `W8905` when it cannot be opened.
     pub fn serve_socket(&self, path: &Path) -> Result<WebTask, Fault> {
-        let fault = |error: io::Error| {
-            let place = Place::file(path.display().to_string());
-            Fault::new(W8905).at(place).caused_by(error)
-        };
-        let listener = bind_socket(path).map_err(fault)?;
+        let listener = bind_socket(path).map_err(|error| socket_fault(path, error))?;
         self.report(&path.display().to_string());
         Ok(self.spawn(Door::Socket(listener), Served::Admin))
     }
@@ -76,10 +133,7 @@ impl Web {
     /// # Errors
     /// `W8904` for an address that is not loopback, `W8905` when it cannot be bound.
     pub async fn serve_admin(&self, address: SocketAddr) -> Result<(WebTask, SocketAddr), Fault> {
-        if !address.ip().is_loopback() {
-            return Err(Fault::new(W8904).because(format!("`[admin] listen` is {address}")));
-        }
-        self.serve_tcp(address, Served::Admin).await
+        self.serve_tcp(loopback(address, self.engine.ports()).await?, Served::Admin)
     }
 
     /// Serves `/metrics` and `/health` on an address.
@@ -87,17 +141,15 @@ impl Web {
     /// # Errors
     /// `W8905` when it cannot be bound.
     pub async fn serve_metrics(&self, address: SocketAddr) -> Result<(WebTask, SocketAddr), Fault> {
-        self.serve_tcp(address, Served::Open).await
+        self.serve_tcp(listen(address, self.engine.ports()).await?, Served::Open)
     }
 
-    async fn serve_tcp(
+    fn serve_tcp(
         &self,
-        address: SocketAddr,
+        listener: Box<dyn ports::Listener>,
         served: Served,
     ) -> Result<(WebTask, SocketAddr), Fault> {
-        let fault = |error: io::Error| Fault::new(W8905).because(format!("{address}: {error}"));
-        let listener = self.engine.ports().net.listen(address).await.map_err(fault)?;
-        let bound = listener.local_addr().map_err(fault)?;
+        let bound = listener.local_addr().map_err(|error| Fault::new(W8905).caused_by(error))?;
         self.report(&bound.to_string());
         Ok((self.spawn(Door::Net(listener), served), bound))
     }
@@ -238,12 +290,16 @@ impl Connected<IncomingStream<'_, Door>> for Caller {
     }
 }
 
+/// Makes the directory of the socket, and refuses a path that is too long for one.
+fn place_of_socket(path: &Path) -> io::Result<()> {
+    std::os::unix::net::SocketAddr::from_pathname(path)?;
+    path.parent().map_or(Ok(()), std::fs::create_dir_all)
+}
+
 /// Binds the socket, in place of one that a process left behind that is gone.
 fn bind_socket(path: &Path) -> io::Result<tokio::net::UnixListener> {
     use std::os::unix::fs::PermissionsExt as _;
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
+    place_of_socket(path)?;
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(io::Error::new(io::ErrorKind::AddrInUse, "another weir serves it"));
     }

@@ -20,6 +20,7 @@ codes! {
         "Patient data must not cross a network in clear, so only the socket is served.",
         "Listen on a loopback address, or use the socket.";
     W8905 Operator "the admin socket or listener cannot be opened",
-        "Messages flow, but commands do not reach the engine.",
-        "See whether another weir runs, and whether the directory of the socket can be written.";
+        "Neither commands nor probes would reach the engine, so it was not started.",
+        "See whether another weir or program has the address, whether the directory of the \
+         socket can be written, and whether its path is below 108 bytes.";
 }
