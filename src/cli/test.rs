@@ -9,11 +9,13 @@ use super::exit::{Exit, Stop};
 use super::shell::{Shell, Tone};
 use super::{check, shown};
 use crate::config::Plan;
+use crate::fault::codes::W1043;
+use crate::fault::{Problem, Severity};
 use crate::mapping::Mapping;
 use crate::tool::testing::{self, Tested};
 
 pub fn run(args: &TestArgs, shell: &mut Shell) -> Result<Exit, Stop> {
-    let (plan, _) = check::load_or_stop(shell, Exit::No)?;
+    let plan = load(args.bless, shell)?;
     let asked: Vec<String> = args.paths.iter().map(|path| shown(path)).collect();
     let within = |file: &str| asked.is_empty() || asked.iter().any(|path| path.ends_with(file));
     let named = |name: &str| args.name.as_ref().is_none_or(|part| name.contains(part.as_str()));
@@ -21,7 +23,10 @@ pub fn run(args: &TestArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     for channel in plan.channels.iter().filter(|channel| within(&channel.file)) {
         for case in channel.tests.iter().filter(|case| named(&case.name)) {
             if args.bless {
-                let written = testing::bless(channel, case, &plan.root).map_err(Stop::io)?;
+                let written =
+                    testing::bless(channel, case, &plan.root).map_err(|(file, error)| {
+                        Stop::Said(Exit::No, format!("cannot write `{file}`: {error}"))
+                    })?;
                 if written > 0 {
                     shell.note(format!("wrote {written} golden files of `{}`", case.name));
                 }
@@ -69,6 +74,18 @@ pub fn run(args: &TestArgs, shell: &mut Shell) -> Result<Exit, Stop> {
         }))?;
     }
     Ok(if failed > 0 { Exit::No } else { Exit::Done })
+}
+
+/// Loads the configuration, or draws its problems and stops. Of a golden file that is
+/// about to be written nobody needs to hear that it is missing.
+fn load(bless: bool, shell: &mut Shell) -> Result<Plan, Stop> {
+    let (plan, problems, sources) = check::load(shell);
+    let told = |problem: &&Problem| {
+        let is_warning = problem.severity == Severity::Warning;
+        !(bless && is_warning && problem.fault.code() == W1043)
+    };
+    shell.problems(problems.iter().filter(told), |file| sources.text(file).map(str::to_owned));
+    plan.ok_or(Stop::Exit(Exit::No))
 }
 
 /// The mappings of all channels.

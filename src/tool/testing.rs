@@ -41,14 +41,7 @@ pub struct Failure {
 /// Runs one test of a channel.
 #[must_use]
 pub fn run(plan: &ChannelPlan, case: &TestCase, root: &Path) -> Tested {
-    let mut rehearsal = Rehearsal::new(plan.rules.clone(), None).with_keys_of_its_own();
-    if let Some(consent) = case.consent {
-        rehearsal = rehearsal.with_verdict(&match consent {
-            TestConsent::Permit => Verdict::Permit,
-            TestConsent::Deny => Verdict::Deny,
-            TestConsent::Unknown => Verdict::Unknown,
-        });
-    }
+    let rehearsal = rehearsal(plan, case);
     let processed = rehearsal.process(case.input.clone());
     let mut check = Check { failures: Vec::new(), rehearsal: &rehearsal, case, root };
     if let Some(ack) = &case.ack {
@@ -92,6 +85,17 @@ pub fn run(plan: &ChannelPlan, case: &TestCase, root: &Path) -> Tested {
         place: case.place.clone(),
         failures,
     }
+}
+
+/// The rehearsal of a test, with the consent that it says.
+fn rehearsal(plan: &ChannelPlan, case: &TestCase) -> Rehearsal {
+    let rehearsal = Rehearsal::new(plan.rules.clone(), None).with_keys_of_its_own();
+    let Some(consent) = case.consent else { return rehearsal };
+    rehearsal.with_verdict(&match consent {
+        TestConsent::Permit => Verdict::Permit,
+        TestConsent::Deny => Verdict::Deny,
+        TestConsent::Unknown => Verdict::Unknown,
+    })
 }
 
 /// Runs the tests of a mapping; gives them with the rules that none of them exercised.
@@ -190,7 +194,10 @@ impl Check<'_> {
     fn golden(&mut self, name: &DestinationName, file: &str, found: Option<&Body>) {
         let path = self.root.join(file);
         let found = found.map(|body| body.bytes.clone()).unwrap_or_default();
-        let kept = std::fs::read(&path).unwrap_or_default();
+        let Ok(kept) = std::fs::read(&path) else {
+            let missing = "no such file: write it with `weir test --bless`";
+            return self.same(&format!("{name} golden"), file, missing);
+        };
         if kept != found {
             let lines = |bytes: &[u8]| -> Vec<String> {
                 let text = String::from_utf8_lossy(bytes).replace('\r', "\n");
@@ -215,18 +222,24 @@ fn content(body: &Body) -> Option<Content> {
     }
 }
 
-/// Writes what is sent to the golden files of a test.
+/// Writes what is sent to the golden files of a test, and the directories they lie in.
 ///
 /// # Errors
-/// When a file cannot be written.
-pub fn bless(plan: &ChannelPlan, case: &TestCase, root: &Path) -> std::io::Result<usize> {
-    let rehearsal = Rehearsal::new(plan.rules.clone(), None).with_keys_of_its_own();
-    let processed = rehearsal.process(case.input.clone());
+/// The file that cannot be written, and why.
+pub fn bless(
+    plan: &ChannelPlan,
+    case: &TestCase,
+    root: &Path,
+) -> Result<usize, (Arc<str>, std::io::Error)> {
+    let processed = rehearsal(plan, case).process(case.input.clone());
     let mut written = 0;
     for (name, file) in &case.golden {
         let owed = processed.record.owed.iter().find(|owed| owed.destination == *name);
         if let Some(Fate::Deliver(body)) = owed.map(|owed| &owed.fate) {
-            std::fs::write(root.join(&**file), &body.bytes)?;
+            let path = root.join(&**file);
+            let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+            let written_here = folder.and_then(|()| std::fs::write(&path, &body.bytes));
+            written_here.map_err(|error| (file.clone(), error))?;
             written += 1;
         }
     }
