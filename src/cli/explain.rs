@@ -3,16 +3,20 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::args::ExplainArgs;
 use super::exit::{Exit, Stop};
 use super::shell::{Shell, Tone};
 use super::table::Table;
 use super::{check, read_file, view};
+use crate::config::ChannelPlan;
+use crate::fault::Fault;
+use crate::hl7v2::batch;
 use crate::mapping::{Lineage, Mapping};
 use crate::message::{Fate, Stage};
 use crate::settings::nearest;
+use crate::source::{SourceKind, Split};
 use crate::tool::rehearsal::Rehearsal;
 
 /// Most targets that are named when none matches: a screen is not filled with them.
@@ -50,6 +54,10 @@ fn known_target(path: &str, sheets: &[Sheet]) -> Result<(), Stop> {
 
 /// The rehearsal of a channel by its name.
 pub fn rehearsal(channel: &str, shell: &mut Shell) -> Result<Rehearsal, Stop> {
+    Ok(rehearsal_of(channel, shell)?.1)
+}
+
+fn rehearsal_of(channel: &str, shell: &mut Shell) -> Result<(Arc<ChannelPlan>, Rehearsal), Stop> {
     let (plan, _) = check::load_or_stop(shell, Exit::No)?;
     let Some(found) = plan.channel(channel) else {
         let names: Vec<&str> = plan.channels.iter().map(|c| c.name().as_str()).collect();
@@ -66,12 +74,56 @@ pub fn rehearsal(channel: &str, shell: &mut Shell) -> Result<Rehearsal, Stop> {
             rehearsal = rehearsal.with_consents(patient, vec![directive.clone()].into());
         }
     }
-    Ok(rehearsal)
+    Ok((found.clone(), rehearsal))
 }
 
 pub fn run(args: &ExplainArgs, shell: &mut Shell) -> Result<Exit, Stop> {
-    let rehearsal = rehearsal(&args.channel, shell)?;
+    let (plan, rehearsal) = rehearsal_of(&args.channel, shell)?;
     let bytes = Bytes::from(read_file(&args.file)?);
+    let messages = messages(&plan, bytes)?;
+    let (mut exit, mut documents) = (Exit::Done, Vec::new());
+    for (at, bytes) in messages.iter().enumerate() {
+        if shell.is_text() && messages.len() > 1 {
+            let gap = if at > 0 { "\n" } else { "" };
+            let head = format!("{gap}message {} of {}", at + 1, messages.len());
+            let head = shell.paint(Tone::Strong, head);
+            shell.line(head)?;
+        }
+        let (document, ended) = one(&rehearsal, bytes.clone(), args, shell)?;
+        documents.extend(document);
+        if ended != Exit::Done {
+            exit = ended;
+        }
+    }
+    if !shell.is_text() {
+        let document = match <[Json; 1]>::try_from(documents) {
+            Ok([document]) => document,
+            Err(documents) => {
+                json!({ "schema": "weir.explain-batch.v1", "messages": documents })
+            }
+        };
+        shell.json(&document)?;
+    }
+    Ok(exit)
+}
+
+/// The messages of a file, as the source of the channel would cut it.
+fn messages(plan: &ChannelPlan, bytes: Bytes) -> Result<Vec<Bytes>, Fault> {
+    match &plan.source.kind {
+        SourceKind::File(file) if file.split == Split::Hl7Batch => {
+            Ok(batch::split(&bytes)?.messages)
+        }
+        SourceKind::File(_) | SourceKind::Mllp(_) => Ok(vec![bytes]),
+    }
+}
+
+/// Explains one message. Gives the document where JSON is asked for.
+fn one(
+    rehearsal: &Rehearsal,
+    bytes: Bytes,
+    args: &ExplainArgs,
+    shell: &mut Shell,
+) -> Result<(Option<Json>, Exit), Stop> {
     let content = view::parse(bytes.clone())?;
     let processed = rehearsal.process(bytes);
     let record = &processed.record;
@@ -119,12 +171,12 @@ pub fn run(args: &ExplainArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     let ack = processed.reply.code_text();
     if !shell.is_text() {
         let sheets: Vec<_> = sheets.iter().map(|sheet| sheet.json(args.only.as_deref())).collect();
-        shell.json(&json!({
+        let document = json!({
             "schema": "weir.explain.v1", "channel": args.channel,
             "type": &*record.message_type, "version": &*record.version, "ack": ack,
             "fault": record.fault.as_ref().map(|f| &*f.code), "outputs": sheets,
-        }))?;
-        return Ok(Exit::Done);
+        });
+        return Ok((Some(document), Exit::Done));
     }
     let head =
         format!("{}  {} {}  answer {ack}", args.channel, record.message_type, record.version);
@@ -136,7 +188,7 @@ pub fn run(args: &ExplainArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     for sheet in &sheets {
         sheet.show(args.only.as_deref(), shell)?;
     }
-    Ok(if processed.reply.accepted { Exit::Done } else { Exit::No })
+    Ok((None, if processed.reply.accepted { Exit::Done } else { Exit::No }))
 }
 
 /// What goes to the destinations that share one mapping.

@@ -8,7 +8,6 @@ use super::args::ListenArgs;
 use super::block_on;
 use super::exit::{Exit, Stop};
 use super::shell::{Shell, Tone};
-use crate::fault::Fault;
 use crate::hl7v2::Message;
 use crate::hl7v2::ack::AckCode;
 use crate::hl7v2::tables::Site;
@@ -78,9 +77,7 @@ fn address(target: &str) -> Result<std::net::SocketAddr, Stop> {
 /// Judges messages as a channel would: its own pipeline, without store and destinations.
 fn judge(channel: &str, shell: &mut Shell) -> Result<Judge, Stop> {
     let rehearsal = super::explain::rehearsal(channel, shell)?;
-    Ok(Box::new(move |message: &Message| -> Result<(), Fault> {
-        rehearsal.refusal(message).map_or(Ok(()), Err)
-    }))
+    Ok(Box::new(move |message: &Message| rehearsal.refusal(message).map_or(Ok(()), Err)))
 }
 
 fn show(seen: &Seen, reveal: bool, site: &Site, shell: &mut Shell) -> Result<(), Stop> {

@@ -16,6 +16,7 @@ use crate::channel::{self, Arrival, ChannelRules, Processed, Surroundings};
 use crate::consent::{ConsentBook, Directive, Policy};
 use crate::fault::{Fault, Problems};
 use crate::hl7v2::Message;
+use crate::hl7v2::ack::AckCode;
 use crate::message::{Content, PatientKey, Peer, Verdict};
 use crate::seal::Keyring;
 use crate::settings::{Document, SourceFile};
@@ -118,11 +119,13 @@ impl Rehearsal {
         channel::process(&self.rules, arrival, &mut around)
     }
 
-    /// Why the channel would refuse a message, if it would.
+    /// How the channel would refuse a message, if it would: the code of its answer (none
+    /// where it would not answer) and why.
     #[must_use]
-    pub fn refusal(&self, message: &Message) -> Option<Fault> {
-        let processed = self.process(message.bytes().clone());
-        processed.reply.fault.filter(|_| !processed.reply.accepted)
+    pub fn refusal(&self, message: &Message) -> Option<(Option<AckCode>, Fault)> {
+        let reply = self.process(message.bytes().clone()).reply;
+        let fault = reply.fault.filter(|_| !reply.accepted)?;
+        Some((reply.code, fault))
     }
 
     /// Opens what the rehearsal sealed, to compare with what a test expects.

@@ -27,8 +27,8 @@ pub struct Seen {
     pub answered: Option<AckCode>,
 }
 
-/// How a sandbox judges a message: a fault is answered with it.
-pub type Judge = Box<dyn Fn(&Message) -> Result<(), Fault> + Send + Sync>;
+/// How a sandbox judges a message: a fault is answered with the code beside it.
+pub type Judge = Box<dyn Fn(&Message) -> Result<(), (Option<AckCode>, Fault)> + Send + Sync>;
 
 /// An intake that answers and forgets.
 pub struct Sandbox {
@@ -93,18 +93,17 @@ impl Intake for Sandbox {
         let (id, control_id) = self.control_id();
         let parsed = Message::parse(arrival.bytes.clone());
         let judged = match (&parsed, &self.judge) {
-            (Err(fault), _) => Err(fault.clone()),
+            (Err(fault), _) => Err((Some(AckCode::AR), fault.clone())),
             (Ok(message), Some(judge)) => judge(message),
             (Ok(_), None) => Ok(()),
         };
-        let fault = judged.err();
-        let code = match (&parsed, &fault) {
+        let code = match (&parsed, &judged) {
             // An acknowledgment is never acknowledged.
             (Ok(message), _) if message.is_acknowledgment() => None,
-            (Err(_), _) => self.reply.map(|_| AckCode::AR),
-            (Ok(_), Some(_)) => self.reply.map(|_| AckCode::AE),
-            (Ok(_), None) => self.reply,
+            (_, Err((code, _))) => self.reply.and(*code),
+            (_, Ok(())) => self.reply,
         };
+        let fault = judged.err().map(|(_, fault)| fault);
         let replies = match (&parsed, code) {
             (_, None) => Vec::new(),
             (Ok(message), Some(code)) => {
