@@ -70,9 +70,7 @@ impl Server {
     ) -> Result<Value, Stop> {
         let response = self.open(method, path, body).await?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-        let bytes = body.map_err(|error| Stop::Said(Exit::No, error.to_string()))?.to_bytes();
-        let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let value = whole(response).await?;
         if status.is_success() {
             return Ok(value);
         }
@@ -96,6 +94,10 @@ impl Server {
         mut each: impl FnMut(Value) -> Result<bool, Stop>,
     ) -> Result<(), Stop> {
         let response = self.open(Method::GET, path, None).await?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(refused(status, &whole(response).await?));
+        }
         let mut body = response.into_body();
         let mut rest = Vec::new();
         while let Some(frame) = body.frame().await {
@@ -113,6 +115,13 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// The whole answer, within its limit; null when it is no JSON.
+async fn whole(response: hyper::Response<hyper::body::Incoming>) -> Result<Value, Stop> {
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+    let bytes = body.map_err(|error| Stop::Said(Exit::No, error.to_string()))?.to_bytes();
+    Ok(serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
 /// Runs a connection beside the requests on it; it ends with the command.
@@ -135,11 +144,12 @@ fn refused(status: StatusCode, value: &Value) -> Stop {
         500 => Exit::Bug,
         _ => Exit::Unreachable,
     };
-    let part = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-    let code = part("code");
-    let mut text = if code.is_empty() { String::new() } else { format!("{code}: ") };
-    let detail = [part("detail"), part("title")].into_iter().find(|t| !t.is_empty());
-    text.push_str(&detail.unwrap_or_else(|| format!("the server answered {status}")));
+    let part = |key: &str| value[key].as_str().unwrap_or_default();
+    let parts = [part("code"), part("title"), part("detail")];
+    let mut text = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ");
+    if text.is_empty() {
+        text = format!("the server answered {status}");
+    }
     if !part("help").is_empty() {
         text.push_str(&format!("\n  help: {}", part("help")));
     }
@@ -162,6 +172,24 @@ pub fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_says_code_phrase_place_and_help() {
+        let check = |status: u16, problem: Value, exit: Exit, expected: &str| match refused(
+            StatusCode::from_u16(status).unwrap(),
+            &problem,
+        ) {
+            Stop::Said(said, text) => assert_eq!((said, text.as_str()), (exit, expected)),
+            other => panic!("{other:?}"),
+        };
+        let whole = serde_json::json!({
+            "code": "W6905", "title": "no such channel", "detail": "nope", "help": "Look.",
+        });
+        check(404, whole, Exit::NotFound, "W6905: no such channel: nope\n  help: Look.");
+        let short = serde_json::json!({ "code": "W8901", "title": "a reason is missing" });
+        check(403, short, Exit::NotAllowed, "W8901: a reason is missing");
+        check(502, Value::Null, Exit::Unreachable, "the server answered 502 Bad Gateway");
+    }
 
     #[test]
     fn escapes_what_a_query_cannot_hold() {

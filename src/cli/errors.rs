@@ -59,3 +59,37 @@ fn as_json(row: &Row) -> serde_json::Value {
         "remedy": row.remedy,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use clap::error::ErrorKind;
+
+    use super::super::args::Cli;
+    use super::*;
+
+    /// What stands between backticks and begins with `weir `.
+    fn commands(text: &str) -> impl Iterator<Item = &str> {
+        text.split('`').skip(1).step_by(2).filter(|quoted| quoted.starts_with("weir "))
+    }
+
+    #[test]
+    fn every_command_that_a_text_names_is_one() {
+        let mut count = 0;
+        for row in codes::all() {
+            for command in [row.phrase, row.why, row.remedy].into_iter().flat_map(commands) {
+                count += 1;
+                let Err(error) = Cli::try_parse_from(command.split_whitespace()) else { continue };
+                // A text need not name what the command is about.
+                let rest = [
+                    ErrorKind::MissingRequiredArgument,
+                    ErrorKind::MissingSubcommand,
+                    ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+                    ErrorKind::DisplayVersion,
+                ];
+                assert!(rest.contains(&error.kind()), "{}: `{command}`: {error}", row.code);
+            }
+        }
+        assert!(count > 20, "only {count}");
+    }
+}

@@ -11,6 +11,9 @@ use super::shell::{Shell, Tone};
 use super::status::{list, word};
 use super::table::Table;
 use super::{block_on, read_file};
+use crate::filter::{Field, Filter, glob};
+use crate::ports::Ports;
+use crate::settings::nearest;
 
 const STATES: [&str; 7] = ["waiting", "held", "delivered", "filtered", "denied", "skipped", "dead"];
 
@@ -22,6 +25,9 @@ pub fn run(args: &LedgerArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     let query = escaped(&args.filter.join(" "));
     let mut answer = block_on(server.get(&format!("/api/v1/ledger?q={query}")))?;
     let rows = list(&answer, "rows").to_vec();
+    if rows.is_empty() {
+        known_names(&server, &args.filter.join(" "))?;
+    }
     let sum = |key: &str| rows.iter().filter_map(|row| row[key].as_i64()).sum::<i64>();
     let mut total = serde_json::Map::new();
     for key in STATES.iter().chain(["committed", "unaccounted"].iter()) {
@@ -64,6 +70,37 @@ pub fn run(args: &LedgerArgs, shell: &mut Shell) -> Result<Exit, Stop> {
         return Ok(Exit::No);
     }
     Ok(Exit::Done)
+}
+
+/// Refuses a channel or destination that nobody has: a total of nothing would look like an
+/// answer. Asked only where nothing was found, since what is gone from the configuration
+/// keeps its rows.
+fn known_names(server: &Server, filter: &str) -> Result<(), Stop> {
+    let Ok(filter) = Filter::parse(filter, Ports::system().clock.now()) else { return Ok(()) };
+    let answer = block_on(server.get("/api/v1/channels"))?;
+    let channels = list(&answer, "channels");
+    let destinations = channels.iter().flat_map(|channel| list(channel, "destinations"));
+    let names = |all: Vec<&Value>| all.into_iter().map(|one| word(one, "name")).collect();
+    let (channels, destinations) = (channels.iter().collect(), destinations.collect());
+    let known: [(Field, &str, Vec<String>); 2] = [
+        (Field::Channel, "channel", names(channels)),
+        (Field::Destination, "destination", names(destinations)),
+    ];
+    for term in filter.terms.iter().filter(|term| !term.negated) {
+        let Some((_, kind, known)) = known.iter().find(|(field, ..)| *field == term.field) else {
+            continue;
+        };
+        for asked in &term.any {
+            if known.iter().any(|name| glob(asked, name)) {
+                continue;
+            }
+            let near = nearest(asked, known.iter().map(String::as_str));
+            let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            let text = format!("no {kind} is named `{asked}`{near}");
+            return Err(Stop::Said(Exit::NotFound, text));
+        }
+    }
+    Ok(())
 }
 
 /// Compares with a sender's list of control IDs.

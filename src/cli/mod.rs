@@ -45,7 +45,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use args::{Cli, Command, Format};
+use args::{AlertAction, Cli, Command, Format, StoreAction};
 pub use exit::Exit;
 use exit::Stop;
 use shell::Shell;
@@ -88,6 +88,10 @@ fn dispatch(command: Command, shell: &mut Shell) -> Result<Exit, Stop> {
         let text = "only `weir view` writes this form: use text, json or jsonl".to_owned();
         return Err(Stop::Said(Exit::Usage, text));
     }
+    if let Some(name) = without_plan(&command).filter(|_| shell.dry_run) {
+        let text = format!("`weir {name}` has no plan to show: run it without `--dry-run`");
+        return Err(Stop::Said(Exit::Usage, text));
+    }
     match command {
         Command::Init(args) => init::run(&args, shell),
         Command::Demo(args) => demo::run(&args, shell),
@@ -128,6 +132,50 @@ fn definitions(shell: &Shell) -> Site {
     }
 }
 
+/// The name of a command that acts and has no plan to stop after. With `--dry-run` it is
+/// refused: done in spite of it would be worse than not done.
+fn without_plan(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::Init(_) => Some("init"),
+        Command::Demo(_) => Some("demo"),
+        Command::Run(_) => Some("run"),
+        Command::Send(_) => Some("send"),
+        Command::Listen(_) => Some("listen"),
+        Command::Bench(_) => Some("bench"),
+        Command::Test(args) if args.bless => Some("test --bless"),
+        Command::Test(args) if args.junit.is_some() => Some("test --junit"),
+        Command::Schema(args) if args.write => Some("schema --write"),
+        Command::View(args) if args.html.is_some() => Some("view --html"),
+        Command::Alert(args) => match args.action {
+            AlertAction::Ls => None,
+            AlertAction::Ack { .. } => Some("alert ack"),
+            AlertAction::Mute { .. } => Some("alert mute"),
+            AlertAction::Test { .. } => Some("alert test"),
+        },
+        Command::Store(args) => match args.action {
+            StoreAction::Check => None,
+            StoreAction::Rebuild => Some("store rebuild"),
+        },
+        // These show a plan.
+        Command::Reload(_) | Command::Channel(_) | Command::Queue(_) | Command::Replay(_) => None,
+        // And these change nothing.
+        Command::Check(_)
+        | Command::Test(_)
+        | Command::Explain(_)
+        | Command::View(_)
+        | Command::Schema(_)
+        | Command::Status
+        | Command::Doctor
+        | Command::Tail(_)
+        | Command::Ledger(_)
+        | Command::Trace(_)
+        | Command::Unseal(_)
+        | Command::Errors(_)
+        | Command::Completion(_)
+        | Command::Man => None,
+    }
+}
+
 /// Runs a future on a runtime of its own, for commands that talk to peers.
 fn block_on<T>(future: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -148,6 +196,15 @@ fn shown(path: &std::path::Path) -> String {
     path.display().to_string()
 }
 
+/// A text as a shell takes it: in quotes where it has to be.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+=,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// Reads a file that the user named.
 fn read_file(path: &std::path::Path) -> Result<Vec<u8>, Stop> {
     std::fs::read(path).map_err(|error| {
@@ -155,4 +212,19 @@ fn read_file(path: &std::path::Path) -> Result<Vec<u8>, Stop> {
             if error.kind() == std::io::ErrorKind::NotFound { Exit::NotFound } else { Exit::No };
         Stop::Said(found, format!("cannot read `{}`: {error}", shown(path)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shell_would_split_is_quoted() {
+        let check = |text, expected| assert_eq!(quoted(text), expected, "{text}");
+        check("my-site/x.hl7", "my-site/x.hl7");
+        check("my site", "'my site'");
+        check("it's", r"'it'\''s'");
+        check("$HOME", "'$HOME'");
+        check("", "''");
+    }
 }

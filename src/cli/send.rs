@@ -135,8 +135,11 @@ async fn over_mllp(
 }
 
 fn lost(fault: Fault) -> Stop {
-    let exit = if fault.code() == W7108 { Exit::Timeout } else { Exit::Unreachable };
-    Stop::Fault(fault, exit)
+    if fault.code() == W7108 {
+        let remedy = "Wait longer with `--timeout`, or ask why the peer is slow.";
+        return Stop::Fault(fault.remedy(remedy), Exit::Timeout);
+    }
+    Stop::Fault(fault, Exit::Unreachable)
 }
 
 /// The same message under a control ID of its own.

@@ -66,11 +66,21 @@ pub fn table(channels: &[Value], shell: &mut Shell) -> Result<(), Stop> {
                 word(destination, "held"),
                 word(destination, "dead"),
                 word(destination, "oldest"),
-                word(&destination["last_fault"], "code"),
+                trouble(destination),
             ]);
         }
     }
     shell.table(&table)
+}
+
+/// Code of the last failure, while it explains something: a destination that is up and has
+/// nothing left got over it.
+fn trouble(destination: &Value) -> String {
+    let left = ["waiting", "held", "dead"].iter().any(|key| destination[key].as_u64() != Some(0));
+    match left || word(destination, "state") != "up" {
+        true => word(&destination["last_fault"], "code"),
+        false => String::new(),
+    }
 }
 
 fn tone(state: &str, shell: &Shell) -> String {
@@ -93,5 +103,25 @@ pub fn word(value: &Value, key: &str) -> String {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_shown_while_it_explains_something() {
+        let check = |state: &str, waiting: u64, expected: &str| {
+            let destination = serde_json::json!({
+                "state": state, "waiting": waiting, "held": 0, "dead": 0,
+                "last_fault": { "code": "W7101" },
+            });
+            assert_eq!(trouble(&destination), expected, "{state} {waiting}");
+        };
+        check("up", 0, "");
+        check("up", 3, "W7101");
+        check("down", 0, "W7101");
+        check("paused", 0, "W7101");
     }
 }

@@ -81,7 +81,10 @@ pub fn run(args: &ViewArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     }
     Ok(match (&args.path, &sum) {
         (_, Sum { refused: true, .. }) => Exit::No,
-        (Some(_), Sum { found: false, .. }) => Exit::NotFound,
+        (Some(path), Sum { found: false, .. }) => {
+            shell.note(format!("nothing has a value at `{path}`"));
+            Exit::NotFound
+        }
         _ => Exit::Done,
     })
 }

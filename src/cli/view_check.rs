@@ -128,6 +128,14 @@ fn rules(channel: Option<&str>, shell: &mut Shell) -> Result<ValidateRules, Stop
 
 /// The files below a path, in order of their names.
 fn gather(path: &Path, out: &mut Vec<PathBuf>) -> Result<(), Stop> {
+    if path.to_str().is_some_and(|name| name.starts_with("id:")) {
+        let name = shown(path);
+        let text = format!(
+            "`--check` reads files: write the message to one first, with \
+             `weir view {name} --reveal --reason TEXT -o hl7 > FILE`"
+        );
+        return Err(Stop::Said(Exit::Usage, text));
+    }
     if !path.is_dir() {
         out.push(path.to_owned());
         return Ok(());

@@ -66,10 +66,11 @@ codes! {
         "Use the name of a file in `policies/`, without its ending.";
     W1047 Operator "unknown key in the keyring",
         "Nothing could be sealed or tokenized with it.",
-        "Use the name of a key that `weir keys ls` lists, or add the key to the keyring.";
+        "Use the name of a key of the keyring, or add a `[[key]]` of this name to it.";
     W1048 Operator "the keyring cannot be read now",
         "The names of keys could not be checked; `weir run` needs the keyring.",
-        "Make it readable, or run `weir init` to make a new one for trying out.";
+        "Make it readable for whoever checks; `weir run` makes one where there is none and \
+         nothing is stored yet.";
     W1049 Operator "a channel without a consent gate does not say why",
         "Sending without asking for consent must be a decision somebody wrote down.",
         "Add `why = \"..\"` to `[consent]`, or name a policy.";

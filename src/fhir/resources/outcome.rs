@@ -145,6 +145,9 @@ fn issue_type(fault: &Fault) -> &'static str {
         ("W2725", _) => "value",
         ("W2726", _) => "code-invalid",
         ("W2731", _) => "duplicate",
+        ("W6907" | "W6911", _) => "not-found",
+        // A request that is wrong, not one that is not allowed.
+        ("W8902" | "W8903", _) => "invalid",
         (code, class) => match code.as_bytes().get(1) {
             Some(b'2') if code.starts_with("W27") => "structure",
             Some(b'2') => "invalid",
@@ -161,7 +164,7 @@ fn issue_type(fault: &Fault) -> &'static str {
 mod tests {
     use super::*;
     use crate::fault::Place;
-    use crate::fault::codes::{W2722, W9001};
+    use crate::fault::codes::{W2722, W6901, W6911, W8901, W8903, W9001};
     use crate::fhir::doc::doc;
     use crate::fhir::validate;
 
@@ -200,6 +203,16 @@ mod tests {
             lines[2]
         );
         assert!(validate::structure(&outcome(&[])).is_empty());
+    }
+
+    #[test]
+    fn the_issue_type_is_that_of_the_status() {
+        let check = |code, expected| assert_eq!(issue_type(&Fault::new(code)), expected, "{code}");
+        check(W8901, "forbidden");
+        check(W8903, "invalid");
+        check(W6911, "not-found");
+        check(W6901, "transient");
+        check(W9001, "exception");
     }
 
     #[test]
