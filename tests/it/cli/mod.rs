@@ -1,5 +1,6 @@
 //! The command line as its users meet it: exit codes, JSON, closed pipes, no color.
 
+mod act;
 mod service;
 mod view;
 mod view_check;
@@ -37,7 +38,10 @@ fn exit_codes_are_as_documented() {
     site.file("garbage.hl7", "hello");
     exit(&site, &["view", "garbage.hl7"], 1);
     exit(&site, &["view", "message.hl7", "--path", "PID-3"], 0);
-    exit(&site, &["view", "message.hl7", "--path", "PID-4"], 6);
+    let (_, said) = exit(&site, &["view", "message.hl7", "--path", "PID-4"], 6);
+    assert!(said.contains("nothing has a value at `PID-4`"), "{said}");
+    let (_, said) = exit(&site, &["view", "--check", "id:01J"], 2);
+    assert!(said.contains("weir view id:01J --reveal"), "{said}");
 }
 
 #[test]
@@ -225,7 +229,8 @@ fn what_a_server_is_asked_is_answered_at_once_and_whole() {
     let to = format!("mllp://{listen}");
     exit(&site, &["send", &to, "m0.hl7", "m1.hl7", "m2.hl7", "m3.hl7"], 0);
     // A destination that nobody has is refused before anything is searched or asked.
-    let (_, said) = exit(&site, &["replay", "channel:adt", "--to", "archvie", "--yes"], 6);
+    let typo = ["replay", "channel:adt", "--to", "archvie", "--yes", "--reason", "a test"];
+    let (_, said) = exit(&site, &typo, 6);
     assert!(said.contains("W6906") && said.contains("did you mean `archive`"), "{said}");
     // Cells are values, whatever they would mean in a filter.
     let csv = "control_id\nplain\n\"a,b\"\nx -y:z\n\"say \"\"hi\"\"\"\n\"-state:dead\"\n";
@@ -244,4 +249,15 @@ fn what_a_server_is_asked_is_answered_at_once_and_whole() {
     let (out, said) = exit(&site, &["queue", "ls", every, "--limit", "1050"], 0);
     assert_eq!(out.lines().count(), 1051);
     assert!(said.contains("only the first 1050"), "{said}");
+    // So are journeys; the ids of one minute begin alike.
+    let begin = &value["rows"][0]["message"].as_str().unwrap()[..6];
+    let (out, said) = exit(&site, &["trace", begin], 0);
+    assert_eq!(out.matches("answered AA").count(), 100, "{said}");
+    assert!(said.contains("only the newest 100"), "{said}");
+    let (out, _) = exit(&site, &["trace", begin, "--limit", "250", "--json"], 0);
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["messages"].as_array().unwrap().len(), 250);
+    assert_eq!(value["more"], true);
+    let (_, said) = exit(&site, &["trace", begin, "--limit", "2000"], 0);
+    assert!(said.is_empty(), "{said}");
 }
