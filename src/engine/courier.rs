@@ -420,9 +420,6 @@ impl Worker {
             | Outcome::Released
             | Outcome::Requeued { .. } => {}
         }
-        if state != crate::message::State::Waiting {
-            self.outlet.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
         self.report(delivery, &outcome);
         let attempts = match outcome {
             // Consent kept it before anything was tried.
@@ -440,8 +437,13 @@ impl Worker {
         };
         core.audited.count(&super::vitals::actions(&record.leaves));
         let message = delivery.message;
-        match core.store.settle(record).await {
-            Ok(()) => lease.settled(),
+        match core.store.settle_attempt(delivery, record).await {
+            Ok(counts) => {
+                lease.settled();
+                if counts && state != crate::message::State::Waiting {
+                    self.outlet.waiting.fetch_sub(1, Ordering::Relaxed);
+                }
+            }
             // Not written: the delivery is sent again, which at-least-once allows.
             Err(fault) => {
                 let event = self.told(&happened::STORE_TROUBLE, delivery);

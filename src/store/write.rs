@@ -17,7 +17,8 @@ use crate::audit::{self, Subject};
 use crate::base::{ChannelName, DestinationName, MessageId, Timestamp};
 use crate::fault::{Class, Fault, Place, codes};
 use crate::message::{
-    Body, Delivery, Entry, Fate, FaultRecord, Leaf, MessageRecord, Outcome, OutcomeRecord,
+    ActionRecord, Body, Delivery, Entry, Fate, FaultRecord, Leaf, MessageRecord, Outcome,
+    OutcomeRecord,
 };
 
 /// Entries on their way to disk, in KiB: two batches of full frames at the default size,
@@ -48,6 +49,13 @@ struct Ready {
     inflight: Inflight,
 }
 
+/// What became of an entry that was handed over.
+enum Sent {
+    Taken,
+    /// An attempt's outcome that is about nothing any more; its leaves.
+    Late(Vec<Leaf>),
+}
+
 impl Store {
     fn shared(&self) -> &Shared {
         &self.0.shared
@@ -72,7 +80,7 @@ impl Store {
             }
         }
         let (done, answer) = oneshot::channel();
-        self.send(entry, Some(done)).await?;
+        self.send(entry, Some(done), None).await?;
         answer.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
@@ -86,7 +94,30 @@ impl Store {
     /// `W6004` when the journal failed, `W6011` after `close`, `W6012` for an unknown
     /// delivery.
     pub async fn settle(&self, outcome: OutcomeRecord) -> Result<(), Fault> {
-        self.send(Entry::Outcome(Box::new(outcome)), None).await
+        self.send(Entry::Outcome(Box::new(outcome)), None, None).await.map(drop)
+    }
+
+    /// As [`Store::settle`], what an attempt came to; false when that comes too late: a person
+    /// sent the delivery again or let it go on meanwhile, and only the leaves are kept. What
+    /// was delivered counts as long as no other body took the place of the one that was sent.
+    ///
+    /// # Errors
+    /// As [`Store::settle`].
+    pub async fn settle_attempt(
+        &self,
+        attempt: &Delivery,
+        outcome: OutcomeRecord,
+    ) -> Result<bool, Fault> {
+        let at = outcome.at;
+        let entry = Entry::Outcome(Box::new(outcome));
+        let Sent::Late(leaves) = self.send(entry, None, Some(attempt.position)).await? else {
+            return Ok(true);
+        };
+        if !leaves.is_empty() {
+            let action = ActionRecord { at, settings: Vec::new(), leaves };
+            self.send(Entry::Action(Box::new(action)), None, None).await?;
+        }
+        Ok(false)
     }
 
     fn gone(&self) -> Fault {
@@ -98,7 +129,8 @@ impl Store {
         &self,
         entry: Entry,
         done: Option<oneshot::Sender<Result<Position, Fault>>>,
-    ) -> Result<(), Fault> {
+        attempt: Option<Position>,
+    ) -> Result<Sent, Fault> {
         // Room first: who waits for it must not hold an encoded copy meanwhile.
         let kib = room_of(room_for(&entry));
         let room = self.0.room.clone().acquire_many_owned(kib).await;
@@ -120,6 +152,9 @@ impl Store {
             Inflight::Outcome(change) => {
                 let standing = live.standing(change.message, change.queue).or(known);
                 let standing = standing.ok_or_else(|| unknown(change.message))?;
+                if attempt.is_some_and(|place| !standing.0.is_of_attempt(place, &change.kind)) {
+                    return Ok(Sent::Late(leaves));
+                }
                 woken = Some(live.outcome(standing, change, position));
             }
             Inflight::Consent(_) | Inflight::Settings(_) => live.unindexed_records += 1,
@@ -134,7 +169,7 @@ impl Store {
         if let Some(notify) = woken {
             notify.notify_waiters();
         }
-        sent.map_err(|_| self.gone())
+        sent.map(|()| Sent::Taken).map_err(|_| self.gone())
     }
 
     /// Encodes an entry and takes what is handed over in memory.

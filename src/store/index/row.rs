@@ -113,7 +113,8 @@ impl Standing {
                 next.code = None;
             }
             ChangeKind::Retry { next_try, code } if matches!(state, Waiting | Held) => {
-                next.attempts = change.attempts;
+                // A person who asks for a try at once may have looked before the last one.
+                next.attempts = self.attempts.max(change.attempts);
                 next.next_try = *next_try;
                 next.code = Some(code.clone());
             }
@@ -152,6 +153,14 @@ impl Standing {
             | ChangeKind::Released => return None,
         }
         Some(next)
+    }
+
+    /// Whether it is still what an attempt leased from `place`: not sent again or let go on
+    /// since. What was delivered counts as long as no other body took the place of the one
+    /// that was sent.
+    pub fn is_of_attempt(&self, place: Position, kind: &ChangeKind) -> bool {
+        let same_body = self.body_from.is_none_or(|from| from <= place);
+        self.place == place || (*kind == ChangeKind::Delivered && same_body)
     }
 }
 
