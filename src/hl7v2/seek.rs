@@ -1,9 +1,9 @@
 //! Where the value of a path stands in its segment: the way of reading that is taken most.
 //!
 //! Segments lie in a message, so a block of bytes may reach into the next one: what it finds
-//! there is masked out, and only the last bytes of a message are looked at one by one. With
-//! AVX2 a block has 32 bytes and its marks are counted by one instruction; elsewhere the walk
-//! of [`super::scan`] is taken, which gives the same.
+//! there is masked out. With AVX2 a block has 32 bytes and its marks are counted by one
+//! instruction; elsewhere, and in the last bytes of a message, the walk of [`super::scan`] is
+//! taken, which gives the same.
 
 use std::ops::Range;
 
@@ -54,7 +54,7 @@ pub(super) fn seek(
     delimiters: &Delimiters,
 ) -> Option<Range<usize>> {
     #[cfg(target_arch = "x86_64")]
-    if vectors.is_some() {
+    if vectors.is_some() && wide::reaches(bytes, &segment) {
         // SAFETY: `Vectors` is made only where the machine has all that is needed.
         return unsafe { wide::seek(bytes, segment, wanted, delimiters) };
     }
@@ -79,7 +79,7 @@ pub(super) fn field(
     separator: u8,
 ) -> Option<Range<usize>> {
     #[cfg(target_arch = "x86_64")]
-    if vectors.is_some() {
+    if vectors.is_some() && wide::reaches(bytes, &segment) {
         // SAFETY: `Vectors` is made only where the machine has all that is needed.
         return unsafe { wide::field(bytes, segment, part, separator) };
     }
@@ -93,7 +93,7 @@ pub(super) fn field(
 mod wide {
     use std::arch::x86_64::{
         __m256i, _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
-        _mm256_setr_epi64x,
+        _mm256_setr_epi64x, _pdep_u32,
     };
     use std::ops::Range;
 
@@ -103,21 +103,21 @@ mod wide {
 
     const BLOCK: usize = 32;
 
+    /// Whether a block that begins in a segment lies within the bytes around it.
+    #[inline]
+    pub(super) fn reaches(bytes: &[u8], segment: &Range<usize>) -> bool {
+        segment.end.checked_add(BLOCK).is_some_and(|end| end <= bytes.len())
+    }
+
     /// Bits of the bytes of the block at `at` that equal one of the marks, the first byte
     /// lowest; none at or behind `end`.
     #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
     #[inline]
     fn any_of<const N: usize>(bytes: &[u8], at: usize, end: usize, marks: [__m256i; N]) -> u32 {
         marks::work(BLOCK.min(end - at));
-        let rest = bytes.get(at..).unwrap_or_default();
-        let mut short = [0; BLOCK];
-        let block: &[u8; BLOCK] = match rest.first_chunk() {
-            Some(block) => block,
-            None => {
-                // No mark is NUL, so what is not there is none.
-                short.get_mut(..rest.len()).unwrap_or_default().copy_from_slice(rest);
-                &short
-            }
+        // There always is a block: see `reaches`.
+        let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) else {
+            return 0;
         };
         let (words, _) = block.as_chunks::<8>();
         let word = |i: usize| words.get(i).map_or(0, |word| i64::from_le_bytes(*word));
@@ -176,13 +176,12 @@ mod wide {
             return Some(at);
         }
         while at < end {
-            let mut bits = any_of(bytes, at, end, mark);
+            let bits = any_of(bytes, at, end, mark);
             let count = bits.count_ones() as usize;
             if count >= left {
-                for _ in 1..left {
-                    bits &= bits - 1;
-                }
-                return Some(at + bits.trailing_zeros() as usize + 1);
+                // The bit of that number alone: counting down to it would take a step for each.
+                let bit = _pdep_u32(1 << (left - 1), bits);
+                return Some(at + bit.trailing_zeros() as usize + 1);
             }
             left -= count;
             at += BLOCK;
@@ -272,14 +271,16 @@ mod tests {
     #[test]
     fn both_ways_find_the_same() {
         let text = "PID|1||5550042^^^EAST&1&ISO^MR~99&8^^^S^SS||Sample^J&o^Q|||~~|^^&|x\rOBX|1~2&3";
+        // What follows a segment is none of its own.
+        let all = [text, &"|~^&".repeat(8)].concat();
         for end in 3..=text.len() {
             for from in [0, 3, 30] {
                 for part in 0..12 {
                     for inside in [[1, 0, 0], [2, 1, 0], [1, 4, 0], [1, 2, 2], [3, 1, 1]] {
                         let wanted = Wanted { part, inside };
-                        check(text.as_bytes(), from.min(end)..end, wanted, &Delimiters::STANDARD);
+                        check(all.as_bytes(), from.min(end)..end, wanted, &Delimiters::STANDARD);
                         let few = Delimiters { subcomponent: None, ..Delimiters::STANDARD };
-                        check(text.as_bytes(), from.min(end)..end, wanted, &few);
+                        check(all.as_bytes(), from.min(end)..end, wanted, &few);
                     }
                 }
             }
@@ -298,6 +299,8 @@ mod tests {
             let end = text.len().saturating_sub(cut % (text.len() + 1));
             let from = (cut / 2).min(end);
             check(text.as_bytes(), from..end, wanted, &Delimiters::STANDARD);
+            let all = [&text, "|~^&|~^&".repeat(4).as_str()].concat();
+            check(all.as_bytes(), from..end, wanted, &Delimiters::STANDARD);
         }
     }
 }

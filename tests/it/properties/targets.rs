@@ -474,6 +474,9 @@ pub fn json(data: &[u8]) {
 /// Longest input that is tried in every character set: there are some thirty.
 const TEXT_BYTES_MAX: usize = 2 << 10;
 
+/// Longest input that is tried in every form: each takes many times its bytes.
+const FORM_BYTES_MAX: usize = 16 << 10;
+
 /// Any bytes as a value of a message, and as text put into one, in every character set.
 pub fn hl7v2_text(data: &[u8]) {
     let data = data.get(..TEXT_BYTES_MAX).unwrap_or(data);
@@ -484,6 +487,7 @@ pub fn hl7v2_text(data: &[u8]) {
 /// Any bytes as a message in XML and JSON, as XML and JSON of one, and as a batch that is
 /// read piece by piece.
 pub fn hl7v2_forms(data: &[u8]) {
+    let data = data.get(..FORM_BYTES_MAX).unwrap_or(data);
     text::forms_survive(data);
     text::xml_survives(data);
     text::json_survives(data);
