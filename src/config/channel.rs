@@ -490,8 +490,13 @@ pub(super) fn absent(table: &mut Table<'_>, span: &Range<usize>, paths: Vec<&Pat
 fn source_paths(source: &SourcePlan) -> Vec<&Path> {
     let tls = source.common.tls.iter();
     let mut paths: Vec<&Path> = tls.flat_map(super::server::tls_paths).collect();
-    if let SourceKind::File(plan) = &source.kind {
-        paths.push(&plan.dir);
+    match &source.kind {
+        SourceKind::File(plan) => paths.push(&plan.dir),
+        SourceKind::Mllp(plan) => {
+            let tls = plan.app_ack.iter().filter_map(|to| to.tls.as_ref());
+            let files = tls.flat_map(|tls| [&tls.ca, &tls.cert]);
+            paths.extend(files.filter_map(Option::as_deref));
+        }
     }
     paths
 }

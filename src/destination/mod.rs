@@ -24,6 +24,7 @@ use crate::hl7v2::Recode;
 use crate::hl7v2::escape::Unfit;
 use crate::message::{Delivery, Receipt};
 use crate::ports::Ports;
+use crate::ports::tls::TlsClientPlan;
 use crate::settings::{Key, KeyRow, KindRow, Table, Word, nearest};
 
 pub use fhir::{Auth, FhirPlan};
@@ -42,12 +43,16 @@ pub enum DestinationPlan {
     File(FilePlan),
 }
 
-/// A plan for an MLLP peer at `host:port`, in clear, with this time-out.
+/// A plan for an MLLP peer at `host:port`, with TLS or in clear, with this time-out.
 #[must_use]
-pub fn mllp_to(connect: Arc<str>, ack_timeout: Duration) -> DestinationPlan {
+pub fn mllp_to(
+    connect: Arc<str>,
+    tls: Option<TlsClientPlan>,
+    ack_timeout: Duration,
+) -> DestinationPlan {
     DestinationPlan::Mllp(MllpPlan {
         connect,
-        tls: None,
+        tls,
         ack_timeout: Some(ack_timeout),
         await_application: false,
         commit_bytes: false,

@@ -8,8 +8,11 @@
 //! and is sent again until one comes; it never asks for more, so that nobody acknowledges an
 //! acknowledgment without end.
 //!
-//! They are kept in memory only: the message is safe, and a sender that misses its
-//! acknowledgment sends again and hears it then.
+//! One for `app_ack` is due on disk before the commit acknowledgment leaves: a setting
+//! `app-ack CHANNEL/ID` with its result, where that is known, until the other end committed
+//! it or it was given up. A restart takes up what is due. One for the connection of its
+//! message ends with it: a sender that misses it sends again and hears it then.
+//!
 //! Source: HL7 v2.5.1 chapter 2, enhanced acknowledgment rules.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,16 +22,17 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::channel::{Channel, Live};
+use super::core::Core;
 use super::{commit, task};
 use crate::base::{ChannelName, DestinationName, MessageId};
 use crate::channel;
 use crate::destination::{DestinationPlan, mllp_to};
-use crate::fault::codes::W2313;
-use crate::fault::{Class, Fault, Place};
+use crate::fault::codes::{W2313, W6903};
+use crate::fault::{Class, Code, Fault, Place};
 use crate::message::{Body, ContentKind, Delivery, LaneKey};
-use crate::observe::{Event, Observer, happened};
-use crate::ports::Ports;
-use crate::source::{Back, SourceKind};
+use crate::observe::{Event, happened};
+use crate::source::{AppAck, Back, SourceKind};
+use crate::store::Setting;
 
 /// Application acknowledgments of a channel whose result is not known yet: each holds the
 /// header of its message and little else. Past it the commit acknowledgments wait.
@@ -49,11 +53,11 @@ pub(super) struct Late {
     pub(super) kind: (channel::AckMode, ContentKind),
     pub(super) original: Bytes,
     pub(super) back: Option<Back>,
-    pub(super) target: Option<Arc<str>>,
+    pub(super) target: Option<AppAck>,
 }
 
 /// The address for application acknowledgments of a channel, where it has one.
-pub(super) fn target(live: &Live) -> Option<Arc<str>> {
+pub(super) fn target(live: &Live) -> Option<AppAck> {
     match &live.plan.source.kind {
         SourceKind::Mllp(plan) => plan.app_ack.clone(),
         SourceKind::File(_) => None,
@@ -64,7 +68,80 @@ pub(super) fn target(live: &Live) -> Option<Arc<str>> {
 pub(crate) struct Applications {
     late: Arc<Semaphore>,
     /// The address that is served, and the way there.
-    open: Mutex<Option<(Arc<str>, mpsc::Sender<Bytes>)>>,
+    open: Mutex<Option<(AppAck, mpsc::Sender<Said>)>>,
+}
+
+/// An application acknowledgment on its way, with the message it is about.
+type Said = (MessageId, Bytes);
+
+/// What a mark says while the result is not known.
+const UNKNOWN: &str = "?";
+/// What it says when the result is good; else it names the code of a fault.
+const GOOD: &str = "AA";
+
+fn prefix(channel: &ChannelName) -> String {
+    format!("app-ack {channel}/")
+}
+
+/// The setting that says that an application acknowledgment is due.
+pub(super) fn due(channel: &ChannelName, message: MessageId, result: &Option<Fault>) -> Setting {
+    let value = result.as_ref().map_or(GOOD, |fault| fault.code().as_str());
+    (format!("{}{message}", prefix(channel)).into(), value.into())
+}
+
+/// Takes the mark away. A failure leaves it, and the acknowledgment is said once more.
+async fn done(core: &Core, channel: &ChannelName, message: MessageId) {
+    let key = format!("{}{message}", prefix(channel)).into();
+    let _ = core.act(vec![(key, "".into())], Vec::new()).await;
+}
+
+/// Takes up what was due when the engine ended.
+///
+/// # Errors
+/// The store's fault.
+pub(crate) fn recover(channel: &Arc<Channel>) -> Result<(), Fault> {
+    let store = &channel.core.store;
+    let prefix = prefix(&channel.name);
+    let mut all = Vec::new();
+    for (key, value) in store.settings(&prefix)? {
+        let id = key.strip_prefix(&prefix).and_then(|id| id.parse::<MessageId>().ok());
+        let Some(id) = id else { continue };
+        all.push((id, value, store.message(id)?));
+    }
+    if all.is_empty() {
+        return Ok(());
+    }
+    let channel = channel.clone();
+    drop(task::spawn(async move {
+        for (id, value, record) in all {
+            let live = channel.live();
+            let (target, core) = (target(&live), channel.core.clone());
+            let (Some(record), Some(target)) = (record, target) else {
+                // Neither message nor address is there any more.
+                done(&core, &channel.name, id).await;
+                continue;
+            };
+            let late = Late {
+                kind: (live.plan.rules.ack_mode, record.original.kind),
+                original: record.original.bytes,
+                back: None,
+                target: Some(target),
+            };
+            let place = Place::channel(channel.name.shared());
+            let result = async move {
+                match &*value {
+                    GOOD => None,
+                    UNKNOWN => {
+                        let delivered = commit::delivered(&core, id).await;
+                        (!delivered).then(|| Fault::new(W6903).at(place))
+                    }
+                    code => Some(Fault::new(Code::find(code).unwrap_or(W6903)).at(place)),
+                }
+            };
+            late.say_later(&channel, id, result).await;
+        }
+    }));
+    Ok(())
 }
 
 impl Default for Applications {
@@ -74,6 +151,21 @@ impl Default for Applications {
 }
 
 impl Late {
+    /// Notes that one is due, with its result where that is known; on disk when this
+    /// returns. Only one for an address outlives the engine.
+    pub(super) async fn owe(&self, channel: &Channel, message: MessageId, known: bool) {
+        if self.target.is_none() {
+            return;
+        }
+        let (key, good) = due(&channel.name, message, &None);
+        let mark = (key, if known { good } else { UNKNOWN.into() });
+        if let Err(fault) = channel.core.act(vec![mark], Vec::new()).await {
+            let event = channel.core.event(&happened::STORE_TROUBLE);
+            let event = event.channel(channel.name.shared()).message(message);
+            channel.core.observer.emit(event.fault(&fault));
+        }
+    }
+
     /// Says how it went. `None`: well.
     pub(super) async fn say(&self, channel: &Channel, message: MessageId, fault: Option<Fault>) {
         let core = &channel.core;
@@ -81,11 +173,11 @@ impl Late {
         let stamp = (core.new_id(now), now);
         let asks = self.target.is_some();
         let said = channel::application(self.kind, &self.original, fault, asks, stamp);
-        let Some(reply) = said else { return };
+        let Some(reply) = said else { return self.not_due(channel, message).await };
         commit::note_answer(channel, message, &reply).await;
-        let Some(bytes) = reply.body.clone() else { return };
+        let Some(bytes) = reply.body.clone() else { return self.not_due(channel, message).await };
         let sent = match &self.target {
-            Some(target) => channel.applications.send(channel, target, bytes),
+            Some(target) => channel.applications.send(channel, target, (message, bytes)),
             None => self.back.as_ref().is_some_and(|back| back.say(bytes)),
         };
         if sent {
@@ -95,6 +187,14 @@ impl Late {
         let fault = Fault::new(W2313).at(Place::channel(channel.name.shared()));
         let event = core.event(&happened::SOURCE_TROUBLE).channel(channel.name.shared());
         core.observer.emit(event.message(message).fault(&fault));
+        self.not_due(channel, message).await;
+    }
+
+    /// Notes that none is due, or no more.
+    async fn not_due(&self, channel: &Channel, message: MessageId) {
+        if self.target.is_some() {
+            done(&channel.core, &channel.name, message).await;
+        }
     }
 
     /// Says how it went once that is known; `result` gives the fault, if any. Waits while
@@ -122,7 +222,7 @@ impl Late {
 
 impl Applications {
     /// Puts one in line for an address. Whether there was room.
-    fn send(&self, channel: &Channel, target: &Arc<str>, bytes: Bytes) -> bool {
+    fn send(&self, channel: &Channel, target: &AppAck, said: Said) -> bool {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let served = open.as_ref().filter(|(to, way)| to == target && !way.is_closed());
         let way = match served {
@@ -132,9 +232,8 @@ impl Applications {
                 let core = &channel.core;
                 let sender = Sender {
                     channel: channel.name.clone(),
-                    kind: mllp_to(target.clone(), ANSWER_WAIT),
-                    ports: core.ports.clone(),
-                    observer: core.observer.clone(),
+                    kind: mllp_to(target.connect.clone(), target.tls.clone(), ANSWER_WAIT),
+                    core: core.clone(),
                     stop: core.stop.subscribe(),
                 };
                 drop(task::spawn(sender.run(waiting)));
@@ -142,7 +241,7 @@ impl Applications {
                 way
             }
         };
-        way.try_send(bytes).is_ok()
+        way.try_send(said).is_ok()
     }
 }
 
@@ -150,19 +249,19 @@ impl Applications {
 struct Sender {
     channel: ChannelName,
     kind: DestinationPlan,
-    ports: Ports,
-    observer: Arc<Observer>,
+    core: Arc<Core>,
     stop: watch::Receiver<bool>,
 }
 
 impl Sender {
     /// Sends until the channel goes, another address is set, or everything stops.
-    async fn run(self, mut waiting: mpsc::Receiver<Bytes>) {
+    async fn run(self, mut waiting: mpsc::Receiver<Said>) {
         let mut stop = self.stop.clone();
         let work = async {
-            let mut destination = self.kind.build(&self.ports);
-            while let Some(bytes) = waiting.recv().await {
+            let mut destination = self.kind.build(&self.core.ports);
+            while let Some((message, bytes)) = waiting.recv().await {
                 self.send(&mut *destination, bytes).await;
+                done(&self.core, &self.channel, message).await;
             }
             destination.close().await;
         };
@@ -174,9 +273,9 @@ impl Sender {
 
     async fn send(&self, destination: &mut dyn crate::destination::Destination, bytes: Bytes) {
         let Ok(name) = DestinationName::parse("app-ack") else { return };
-        let now = self.ports.clock.now();
+        let now = self.core.ports.clock.now();
         let delivery = Delivery {
-            message: MessageId::new(now, self.ports.entropy.bits()),
+            message: MessageId::new(now, self.core.ports.entropy.bits()),
             channel: self.channel.clone(),
             destination: name,
             lane: LaneKey::default(),
@@ -193,7 +292,7 @@ impl Sender {
         for attempt in 0..ATTEMPTS_MAX {
             let sent = tokio::select! {
                 sent = destination.deliver(&delivery) => sent.map_err(|error| error.fault),
-                () = self.ports.clock.sleep(ANSWER_WAIT) => {
+                () = self.core.ports.clock.sleep(ANSWER_WAIT) => {
                     Err(Fault::new(crate::fault::codes::W7901))
                 }
             };
@@ -201,13 +300,13 @@ impl Sender {
             let last = attempt + 1 == ATTEMPTS_MAX || fault.class() == Class::Permanent;
             if attempt == 0 || last {
                 let fault = fault.at(Place::channel(self.channel.shared()));
-                let event = Event::new(&happened::SOURCE_TROUBLE, self.ports.clock.now());
-                self.observer.emit(event.channel(self.channel.shared()).fault(&fault));
+                let event = Event::new(&happened::SOURCE_TROUBLE, self.core.ports.clock.now());
+                self.core.observer.emit(event.channel(self.channel.shared()).fault(&fault));
             }
             if last {
                 return;
             }
-            self.ports.clock.sleep(Duration::from_secs(1 << attempt)).await;
+            self.core.ports.clock.sleep(Duration::from_secs(1 << attempt)).await;
         }
     }
 }

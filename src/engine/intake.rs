@@ -335,9 +335,11 @@ impl Door {
         let late = asked.late.clone();
         match asked.when {
             AckWhen::AfterCommit => {
+                late.owe(channel, message, true).await;
                 late.say_later(channel, message, std::future::ready(None)).await;
             }
             AckWhen::AfterDelivery => {
+                late.owe(channel, message, false).await;
                 let place = Place::channel(channel.name.shared());
                 let result = async move {
                     let delivered = commit::delivered(&core, message).await;

@@ -200,10 +200,14 @@ async fn process(channel: &Arc<Channel>, item: Item) {
         };
         let done = match kept {
             Ok(fault) => {
-                let gone = (mark(channel, receipt.id), "".into());
-                let done = core.act(vec![gone], Vec::new()).await;
                 // Only a commit acknowledgment leaves something to be said.
-                if matches!(&*receipt.ack, "CA") && done.is_ok() {
+                let says = matches!(&*receipt.ack, "CA");
+                let mut settings = vec![(mark(channel, receipt.id), "".into())];
+                if says && item.late.target.is_some() {
+                    settings.push(application::due(&channel.name, receipt.id, &fault));
+                }
+                let done = core.act(settings, Vec::new()).await;
+                if says && done.is_ok() {
                     item.late.say(channel, receipt.id, fault).await;
                 }
                 done

@@ -12,7 +12,7 @@ use super::actions::Actor;
 use super::adopt::{self, Stranded};
 use super::channel::{Channel, Live, Outlet};
 use super::running::Engine;
-use super::{fragments, receipt, serve};
+use super::{application, fragments, receipt, serve};
 use crate::audit;
 use crate::base::ChannelName;
 use crate::config::{self, Changes, ChannelPlan, Plan};
@@ -99,6 +99,7 @@ impl Engine {
                     channel.load_paused()?;
                     receipt::recover(&channel)?;
                     fragments::recover(&channel)?;
+                    application::recover(&channel)?;
                     self.add(channel, bound);
                 }
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::channel::Channel;
 use super::core::{Core, Disk};
 use super::task::Tasks;
-use super::{fragments, monitor, receipt, serve};
+use super::{application, fragments, monitor, receipt, serve};
 use crate::audit;
 use crate::base::{ChannelName, Timestamp};
 use crate::config::Plan;
@@ -109,6 +109,7 @@ impl Engine {
                 channel.load_paused()?;
                 receipt::recover(&channel)?;
                 fragments::recover(&channel)?;
+                application::recover(&channel)?;
                 engine.add(channel, None);
             }
         }

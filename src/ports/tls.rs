@@ -85,7 +85,12 @@ pub fn read_server(table: &mut Table<'_>) -> Option<TlsServerPlan> {
 
 /// Reads `tls` of a connection.
 pub fn read_client(table: &mut Table<'_>) -> Option<TlsClientPlan> {
-    let mut tls = table.table("tls")?;
+    read_client_at(table, "tls")
+}
+
+/// Reads the same from a table of another name.
+pub fn read_client_at(table: &mut Table<'_>, name: &str) -> Option<TlsClientPlan> {
+    let mut tls = table.table(name)?;
     let plan = TlsClientPlan {
         ca: tls.optional(&CA),
         cert: tls.optional(&CERT),

@@ -33,7 +33,7 @@ pub use intake::{
     Answer, Arrival, Back, Closed, Command, Intake, Origin, Serving, Silent, SourceEvent,
     SourceEvents, Taken,
 };
-pub use mllp::{AckWhen, MllpPlan, Sequence};
+pub use mllp::{AckWhen, AppAck, MllpPlan, Sequence};
 
 /// What a channel's `[source]` says, checked. Equal plans need no restart.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -48,6 +48,38 @@ fn good_settings_become_plans() {
     assert_eq!(mllp.idle_timeout, Some(Duration::from_secs(3600)));
     assert_eq!(mllp.ack_mode, AckMode::Enhanced);
 
+    let app_ack = |text: &str| {
+        let text = format!("type = \"mllp\"\nlisten = \"0.0.0.0:2575\"\n{text}");
+        let (plan, problems) = read_text(&text);
+        let kind = plan.map(|plan| plan.kind);
+        let app_ack = match kind {
+            Some(SourceKind::Mllp(mllp)) => mllp.app_ack,
+            _ => None,
+        };
+        (app_ack.map(|to| (to.connect, to.tls.map(|tls| tls.ca.is_some()))), problems.join(" "))
+    };
+    let to = |port: &str, tls| Some((format!("emr:{port}").into(), tls));
+    for (text, expected, problems) in [
+        ("", None, ""),
+        ("app_ack = \"mllp://emr:2600\"", to("2600", None), ""),
+        ("app_ack = \"mllps://emr:2601\"", to("2601", Some(false)), ""),
+        (
+            "app_ack = \"mllps://emr:2601\"\napp_ack_tls = { ca = \"ca.crt\" }",
+            to("2601", Some(true)),
+            "",
+        ),
+        (
+            "app_ack = \"mllp://emr:2600\"\napp_ack_tls = { ca = \"ca.crt\" }",
+            to("2600", None),
+            "W1021:4",
+        ),
+        ("app_ack_tls = { ca = \"ca.crt\" }", None, "W1021:3"),
+        ("app_ack = \"http://emr:2600\"", None, "W1021:3"),
+        ("app_ack = \"emr:2600\"", None, "W1021:3"),
+    ] {
+        assert_eq!(app_ack(text), (expected, problems.to_owned()), "{text}");
+    }
+
     let (plan, problems) = read_text(
         "type = \"mllp\"\nlisten = \"0.0.0.0:2575\"\nencoding = \"any\"\n\
          sequence = \"check\"\ncontinuation = \"join\"\n",

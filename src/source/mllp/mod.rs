@@ -11,7 +11,8 @@ use crate::fault::{
     codes::{W1011, W1021},
 };
 use crate::hl7v2::mllp::Framing;
-use crate::settings::{Key, KindRow, Table, Word};
+use crate::ports::tls::{self, TlsClientPlan};
+use crate::settings::{Key, KeyRow, KindRow, Shape, Table, Word};
 
 mod listener;
 mod talk;
@@ -28,6 +29,15 @@ pub enum AckWhen {
     OnReceipt,
     /// Every destination has it.
     AfterDelivery,
+}
+
+/// Where application acknowledgments go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppAck {
+    /// `host:port`.
+    pub connect: Arc<str>,
+    /// TLS; `None`: plain TCP.
+    pub tls: Option<TlsClientPlan>,
 }
 
 /// The keys of the source `mllp`.
@@ -49,9 +59,9 @@ pub struct MllpPlan {
     pub write_timeout: Duration,
     /// Most connections at a time.
     pub max_connections: u32,
-    /// `host:port` for application acknowledgments that come after the commit
-    /// acknowledgment; `None`: the connection of the message.
-    pub app_ack: Option<Arc<str>>,
+    /// Where application acknowledgments go that come after the commit acknowledgment;
+    /// `None`: the connection of the message.
+    pub app_ack: Option<AppAck>,
     /// Whether each message is answered by a commit block (ACK or NAK) of MLLP release 2,
     /// before its acknowledgment.
     pub commit_bytes: bool,
@@ -192,7 +202,7 @@ const MAX_CONNECTIONS: Key<u32> = Key::new(
 
 const APP_ACK: Key<Arc<str>> = Key::new(
     "app_ack",
-    "an address such as `mllp://emr.example:2600`",
+    "an address such as `mllp://emr.example:2600` or `mllps://emr.example:2601`",
     "Where application acknowledgments go that a message asks for besides the commit \
      acknowledgment; without it the connection of the message, once the result is known.",
 )
@@ -244,12 +254,41 @@ pub(super) const ROW: KindRow = KindRow {
         WRITE_TIMEOUT.row(),
         MAX_CONNECTIONS.row(),
         APP_ACK.row(),
+        KeyRow::of(
+            APP_ACK_TLS,
+            "TLS to an `app_ack` that begins with `mllps://`; the machine's authorities without.",
+            Shape::Table(tls::CLIENT_KEYS),
+        ),
         COMMIT_BYTES.row(),
         SEQUENCE.row(),
         CONTINUATION.row(),
         CONTINUATION_TIMEOUT.row(),
     ],
 };
+
+/// Table of TLS for `app_ack`.
+const APP_ACK_TLS: &str = "app_ack_tls";
+
+/// Reads where application acknowledgments go, and how.
+fn read_app_ack(table: &mut Table<'_>) -> Option<AppAck> {
+    let trust = table.key_span(APP_ACK_TLS).zip(tls::read_client_at(table, APP_ACK_TLS));
+    let found = table.spanned(&APP_ACK);
+    let secure = found.as_ref().is_some_and(|found| found.value.starts_with("mllps://"));
+    if let Some((span, _)) = trust.as_ref().filter(|_| !secure) {
+        let fault = Fault::new(W1021).because("`app_ack_tls` is for an `app_ack` of `mllps://`");
+        table.error(fault, span);
+    }
+    let found = found?;
+    let peer = ["mllp://", "mllps://"].iter().find_map(|scheme| found.value.strip_prefix(scheme));
+    let peer = peer.unwrap_or_default();
+    if crate::ports::tls::host_and_port(peer).is_err() {
+        let fault = Fault::new(W1021).because("expected an address such as `mllp://emr:2600`");
+        table.error(fault, &found.span);
+        return None;
+    }
+    let tls = secure.then(|| trust.map(|(_, tls)| tls).unwrap_or_default());
+    Some(AppAck { connect: peer.into(), tls })
+}
 
 /// Reads the keys of this kind.
 pub(super) fn read(table: &mut Table<'_>) -> Option<MllpPlan> {
@@ -267,15 +306,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<MllpPlan> {
         }
         most => most.map_or(CONNECTIONS_DEFAULT, |most| most.value),
     };
-    let app_ack = table.spanned(&APP_ACK).and_then(|found| {
-        let peer = found.value.strip_prefix("mllp://").unwrap_or_default();
-        let read = crate::ports::tls::host_and_port(peer).is_ok();
-        if !read {
-            let fault = Fault::new(W1021).because("expected an address such as `mllp://emr:2600`");
-            table.error(fault, &found.span);
-        }
-        read.then(|| Arc::from(peer))
-    });
+    let app_ack = read_app_ack(table);
     let commit_bytes = table.or(&COMMIT_BYTES, false);
     let sequence = table.or(&SEQUENCE, Sequence::Off);
     let joins = table.or(&CONTINUATION, Continuation::Pass) == Continuation::Join;

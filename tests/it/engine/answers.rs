@@ -195,6 +195,52 @@ async fn application_acknowledgments_have_an_address_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn application_acknowledgments_that_are_due_survive_a_restart() {
+    for (seed, ack) in [(77, "after-commit"), (78, "after-delivery"), (79, "on-receipt")] {
+        let dir = tempfile::tempdir().unwrap();
+        let (ports, handles) = sim::ports(seed);
+        let ehr = Sink::listen(&ports, 6000).await;
+        let text = acking(&channel("adt", 2575, &[("ehr", 6000)]), ack).replace(
+            "type   = \"mllp\"\n",
+            "type   = \"mllp\"\napp_ack = \"mllp://127.0.0.1:7000\"\n",
+        );
+        let plan = || plan(dir.path(), &[("adt", &text)]);
+        let engine = start(plan(), &ports).await;
+        let mut sender = Sender::connect(&ports, 2575).await;
+        for control in ["C1", "C2"] {
+            assert_eq!(sender.send(&asking(control, "AL|AL")).await, "CA", "{ack}");
+        }
+        // One that is asked for on error only is not due.
+        assert_eq!(sender.send(&asking("C3", "AL|ER")).await, "CA", "{ack}");
+        until(&ports, 60, "delivered", || ehr.count() == 3).await;
+        // Nobody took them when everything ended.
+        ports.clock.sleep(Duration::from_secs(2)).await;
+        engine.abort();
+        drop(engine);
+        ports.clock.sleep(Duration::from_millis(1)).await;
+        let ports = handles.kill();
+        let _ehr = Sink::listen(&ports, 6000).await;
+        let acks = Sink::listen(&ports, 7000).await;
+        let engine = start(plan(), &ports).await;
+        until(&ports, 120, "both came", || acks.count() == 2).await;
+        let mut about = acks.fields("MSA", 2);
+        about.sort();
+        assert_eq!(
+            (about, acks.fields("MSA", 1)),
+            (vec!["C1".into(), "C2".into()], vec!["AA".to_owned(); 2])
+        );
+        ports.clock.sleep(Duration::from_secs(5)).await;
+        engine.stop("test").await.unwrap();
+        // What was said is not due any more.
+        let ports = handles.ports();
+        let engine = start(plan(), &ports).await;
+        ports.clock.sleep(Duration::from_secs(120)).await;
+        assert_eq!(acks.count(), 2, "{ack}");
+        engine.stop("test").await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn on_receipt_the_application_acknowledgment_follows_the_processing() {
     let text = acking(&channel("adt", 2575, &[("ehr", 6000)]), "on-receipt");
     let (engine, ports, mut sender) = running(76, &text).await;
