@@ -29,6 +29,7 @@ use crate::hl7v2::batch::{Ended, Joiner, Offered, incomplete, is_fragment};
 use crate::message::Content;
 use crate::observe::happened;
 use crate::source::{Answer, Arrival, SourceKind, Taken};
+use crate::store::fragment_mark;
 
 /// Shortest wait before the fragments are looked through for those that are over.
 const LOOK_MIN: Duration = Duration::from_millis(100);
@@ -71,7 +72,7 @@ fn prefix(channel: &Channel) -> String {
 }
 
 fn setting(channel: &Channel, id: MessageId) -> Arc<str> {
-    format!("{}{id}", prefix(channel)).into()
+    fragment_mark(&channel.name, id).into()
 }
 
 fn joiner<'s>(state: &'s mut Option<Joiner<Mark>>, live: &Live) -> &'s mut Joiner<Mark> {

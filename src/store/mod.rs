@@ -50,6 +50,13 @@ pub fn receipt_mark(channel: &ChannelName, message: MessageId) -> String {
     format!("received {channel}/{message}")
 }
 
+/// Name of the setting that marks a fragment whose message is not whole yet; while it is
+/// set, the fragment and its content stay.
+#[must_use]
+pub fn fragment_mark(channel: &ChannelName, fragment: MessageId) -> String {
+    format!("fragment {channel}/{fragment}")
+}
+
 /// The open store. Cheap to clone; one per directory, which is locked.
 #[derive(Clone)]
 pub struct Store(Arc<Handle>);

@@ -270,14 +270,20 @@ impl Shared {
         Ok(Some((position, row)))
     }
 
-    /// Whether a message that owes nothing was acknowledged and not processed yet.
+    /// Whether a message that owes nothing was acknowledged and not processed yet, or is a
+    /// fragment of one.
     ///
     /// # Errors
     /// `W6009`.
     pub fn is_unprocessed(&self, row: &Row) -> Result<bool, Fault> {
-        let key = keys::setting(&super::receipt_mark(&row.channel, row.id));
-        let mark = self.kv.read(&key)?;
-        Ok(mark.as_deref().and_then(read_setting).is_some_and(|(_, text)| !text.is_empty()))
+        for mark in [super::receipt_mark, super::fragment_mark] {
+            let value = self.kv.read(&keys::setting(&mark(&row.channel, row.id)))?;
+            let text = value.as_deref().and_then(read_setting).map(|(_, text)| text);
+            if text.is_some_and(|text| !text.is_empty()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Puts outcomes that the index has not taken over a row.

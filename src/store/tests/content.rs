@@ -169,15 +169,16 @@ async fn an_index_made_anew_from_lightened_segments_is_the_same() {
 async fn what_is_acknowledged_and_not_processed_keeps_its_content() {
     let (ports, handles, plan) = sim(33);
     let (store, _) = open(&ports, &plan).await;
-    for number in [1, 2] {
+    for number in [1, 2, 3] {
         let receipt = record(number, Vec::new(), None);
         store.commit(Entry::Message(Box::new(receipt))).await.unwrap();
     }
     let mark = |value: &str| {
-        let key = crate::store::receipt_mark(&channel(), id(1));
+        let received = crate::store::receipt_mark(&channel(), id(1));
+        let fragment = crate::store::fragment_mark(&channel(), id(3));
         Entry::Action(Box::new(crate::message::ActionRecord {
             at: now(),
-            settings: vec![(key.as_str().into(), value.into())],
+            settings: vec![(received.into(), value.into()), (fragment.into(), value.into())],
             leaves: Vec::new(),
         }))
     };
@@ -188,7 +189,7 @@ async fn what_is_acknowledged_and_not_processed_keeps_its_content() {
     assert_eq!(store.message(id(1)).unwrap().unwrap().original, body(1));
     assert_eq!(store.prune(now().after(400 * DAY)).await.unwrap(), 0);
     store.commit(mark("")).await.unwrap();
-    assert_eq!(store.remove_content(now().after(8 * DAY)).await.unwrap(), 1);
+    assert_eq!(store.remove_content(now().after(8 * DAY)).await.unwrap(), 2);
     assert!(store.message(id(1)).unwrap().unwrap().original.is_removed());
 }
 
