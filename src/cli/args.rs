@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::base::{ByteSize, parse_duration};
+use crate::hl7v2;
 
 /// A healthcare interface engine: HL7 v2 and FHIR R4 through gates into a durable queue.
 #[derive(Debug, Parser)]
@@ -236,6 +237,10 @@ pub struct ViewArgs {
     /// What of a stored message: as it came, or as it leaves for this destination
     #[arg(long, value_name = "DESTINATION")]
     pub of: Option<String>,
+    /// Read text in this character set whatever MSH-18 says, as `charset` of a source does;
+    /// with --check --channel that of the channel without it
+    #[arg(long, value_name = "NAME", value_parser = charset)]
+    pub charset: Option<hl7v2::Charset>,
     /// List what is wrong instead, by the tables of the version and the site; a directory
     /// gives a report of all messages in it
     #[arg(long)]
@@ -576,4 +581,14 @@ pub struct ErrorsArgs {
 pub struct CompletionArgs {
     /// bash, zsh, fish, elvish or powershell
     pub shell: clap_complete::Shell,
+}
+
+/// Reads the name of a character set.
+fn charset(name: &str) -> Result<hl7v2::Charset, String> {
+    match hl7v2::Charset::declared(name.as_bytes(), Some(b'~')) {
+        hl7v2::Charset::Unknown | hl7v2::Charset::Unstated => {
+            Err("no character set of this name is known".to_owned())
+        }
+        known => Ok(known),
+    }
 }

@@ -124,7 +124,7 @@ fn one(
     args: &ExplainArgs,
     shell: &mut Shell,
 ) -> Result<(Option<Json>, Exit), Stop> {
-    let content = view::parse(bytes.clone())?;
+    let content = view::parse_as(bytes.clone(), rehearsal.rules().charset)?;
     let processed = rehearsal.process(bytes);
     let record = &processed.record;
     let mut sheets: Vec<Sheet> = Vec::new();

@@ -14,7 +14,7 @@ use super::{block_on, read_file, shown};
 use crate::fault::codes::W2073;
 use crate::fault::{Fault, Place, Problem, Severity};
 use crate::fhir::{Doc, Node, NodeKind};
-use crate::hl7v2::{self, Message, Path, batch};
+use crate::hl7v2::{self, Charset, Message, Path, batch};
 use crate::mapping::ValuePath;
 use crate::message::Content;
 use crate::tool::outline;
@@ -59,16 +59,17 @@ pub fn run(args: &ViewArgs, shell: &mut Shell) -> Result<Exit, Stop> {
         let mut out = std::io::BufWriter::new(std::fs::File::create(page).map_err(|error| {
             Stop::Said(Exit::No, format!("cannot write `{}`: {error}", shown(page)))
         })?);
-        return html(&inputs, look, shell, &mut out);
+        return html((&inputs, args.charset), look, shell, &mut out);
     }
     if shell.format == Format::Html {
         let mut page = Vec::new();
-        let exit = html(&inputs, look, shell, &mut page)?;
+        let exit = html((&inputs, args.charset), look, shell, &mut page)?;
         shell.raw(&page)?;
         return Ok(exit);
     }
     let mut sum = Sum::default();
-    let several = inputs.len() > 1 || inputs.iter().any(|input| pieces(input).len() > 1);
+    let several =
+        inputs.len() > 1 || inputs.iter().any(|input| pieces(input, args.charset).len() > 1);
     let list = several && shell.format == Format::Json && args.path.is_none();
     if list {
         shell.raw(b"{\"schema\":\"weir.view.v1\",\"messages\":[")?;
@@ -134,14 +135,14 @@ fn stored(id: &str, args: &ViewArgs, shell: &Shell) -> Result<Input, Stop> {
 }
 
 /// The messages of an input: one, or those of a batch.
-fn pieces(input: &Input) -> Vec<Bytes> {
+fn pieces(input: &Input, charset: Option<Charset>) -> Vec<Bytes> {
     let bytes = &input.bytes;
     let one = || vec![bytes.clone()];
     let headers = memchr::memmem::find_iter(bytes, b"MSH").take(2).count();
     if headers < 2 && !hl7v2::is_batch(bytes) {
         return one();
     }
-    match Message::parse(bytes.clone()) {
+    match Message::parse_as(bytes.clone(), charset) {
         Ok(message) if message.header_count() < 2 => one(),
         _ => batch::split(bytes)
             .map(|batch| batch.messages)
@@ -159,7 +160,7 @@ fn one_input(
     sum: &mut Sum,
     shell: &mut Shell,
 ) -> Result<(), Stop> {
-    let pieces = pieces(input);
+    let pieces = pieces(input, args.charset);
     let count = pieces.len();
     if hl7v2::is_batch(&input.bytes)
         && let Ok(batch) = batch::split(&input.bytes)
@@ -167,7 +168,7 @@ fn one_input(
         tell(&input.name, batch.warnings, Severity::Warning, shell);
     }
     for (at, bytes) in pieces.into_iter().enumerate() {
-        let content = match parse(bytes) {
+        let content = match parse_as(bytes, args.charset) {
             Ok(content) => content,
             Err(fault) => {
                 tell(&input.name, vec![fault], Severity::Error, shell);
@@ -213,6 +214,11 @@ fn tell(name: &str, faults: Vec<Fault>, severity: Severity, shell: &mut Shell) {
 /// Parses HL7 v2 with delimiters, its XML encoding and its JSON form, or FHIR in JSON or
 /// XML: the first bytes say which.
 pub fn parse(bytes: Bytes) -> Result<Content, Fault> {
+    parse_as(bytes, None)
+}
+
+/// As [`parse`], HL7 v2 with delimiters in this character set whatever MSH-18 says.
+pub fn parse_as(bytes: Bytes, charset: Option<Charset>) -> Result<Content, Fault> {
     let bare = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     let first = bare.trim_ascii_start().first();
     let head = bytes.get(..JSON_HEAD).unwrap_or(&bytes);
@@ -225,7 +231,7 @@ pub fn parse(bytes: Bytes) -> Result<Content, Fault> {
             hl7v2::json::read(&json).map(Content::Hl7)
         }
         Some(b'{') => Doc::parse_json(bytes).map(Content::Fhir),
-        _ => Message::parse(bytes).map(Content::Hl7),
+        _ => Message::parse_as(bytes, charset).map(Content::Hl7),
     }
 }
 
@@ -279,17 +285,17 @@ fn tree(
 
 /// Writes every HL7 v2 message of the inputs as one page.
 fn html(
-    inputs: &[Input],
+    (inputs, charset): (&[Input], Option<Charset>),
     look: Look<'_>,
     shell: &mut Shell,
     out: &mut dyn std::io::Write,
 ) -> Result<Exit, Stop> {
     let mut refused = false;
     let title = inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>().join(", ");
-    let pieces = inputs
-        .iter()
-        .flat_map(|input| pieces(input).into_iter().map(|bytes| (input.name.as_str(), bytes)));
-    let mut messages = pieces.filter_map(|(name, bytes)| match Message::parse(bytes) {
+    let pieces = inputs.iter().flat_map(|input| {
+        pieces(input, charset).into_iter().map(|bytes| (input.name.as_str(), bytes))
+    });
+    let mut messages = pieces.filter_map(|(name, bytes)| match Message::parse_as(bytes, charset) {
         Ok(message) => Some(message),
         Err(fault) => {
             refused = true;

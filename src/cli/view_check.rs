@@ -20,7 +20,7 @@ use crate::fhir::validate::Knowledge;
 use crate::fhir::{self, Doc};
 use crate::hl7v2::check::{Checker, Finding, Level, Profile};
 use crate::hl7v2::tables::Site;
-use crate::hl7v2::{Message, batch};
+use crate::hl7v2::{Charset, Message, batch};
 
 /// Most messages whose findings are shown one by one without `--verbose`: a screen of a
 /// thousand hides what they have in common.
@@ -69,7 +69,8 @@ impl Checked {
 
 pub fn run(args: &ViewArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     let files = &args.files;
-    let mut rules = rules(args.channel.as_deref(), shell)?;
+    let (mut rules, own) = rules(args.channel.as_deref(), shell)?;
+    let charset = args.charset.or(own);
     know(args, &mut rules)?;
     let mut paths = Vec::new();
     for file in files {
@@ -86,7 +87,7 @@ pub fn run(args: &ViewArgs, shell: &mut Shell) -> Result<Exit, Stop> {
         } else if many && !is_hl7(&bytes) {
             others += 1;
         } else {
-            look(&rules, &shown(path), Bytes::from(bytes), &mut checked);
+            look((&rules, charset), &shown(path), Bytes::from(bytes), &mut checked);
         }
         bar.inc(1);
     }
@@ -108,8 +109,11 @@ fn input() -> Result<Vec<u8>, Stop> {
 }
 
 /// The rules of a channel; else those of the standard, with the definitions of the site
-/// where there is a configuration.
-fn rules(channel: Option<&str>, shell: &mut Shell) -> Result<ValidateRules, Stop> {
+/// where there is a configuration. With them the character set of the channel, where it has one.
+fn rules(
+    channel: Option<&str>,
+    shell: &mut Shell,
+) -> Result<(ValidateRules, Option<Charset>), Stop> {
     let plain = |site: Site| ValidateRules {
         checker: Checker::new(site, Profile::default()),
         rules: Vec::new().into(),
@@ -117,13 +121,15 @@ fn rules(channel: Option<&str>, shell: &mut Shell) -> Result<ValidateRules, Stop
         fhir: FhirRules::default(),
     };
     let Some(name) = channel else {
-        return Ok(plain(super::definitions(shell)));
+        return Ok((plain(super::definitions(shell)), None));
     };
     let (plan, _) = check::load_or_stop(shell, Exit::No)?;
     let Some(found) = plan.channel(name) else {
         return Err(Stop::Said(Exit::NotFound, format!("no channel `{name}`")));
     };
-    Ok(found.rules.validate.clone().unwrap_or_else(|| plain(plan.server.hl7.clone())))
+    let rules = found.rules.validate.clone();
+    let rules = rules.unwrap_or_else(|| plain(plan.server.hl7.clone()));
+    Ok((rules, found.rules.charset))
 }
 
 /// The files below a path, in order of their names.
@@ -188,7 +194,12 @@ fn know(args: &ViewArgs, rules: &mut ValidateRules) -> Result<(), Stop> {
 }
 
 /// Checks every message of one file.
-fn look(rules: &ValidateRules, file: &str, bytes: Bytes, out: &mut Vec<Checked>) {
+fn look(
+    (rules, charset): (&ValidateRules, Option<Charset>),
+    file: &str,
+    bytes: Bytes,
+    out: &mut Vec<Checked>,
+) {
     // Files as they come over the wire begin with a start block.
     let bytes = match bytes.first() {
         Some(0x0b) => bytes.slice(1..),
@@ -202,7 +213,7 @@ fn look(rules: &ValidateRules, file: &str, bytes: Bytes, out: &mut Vec<Checked>)
     };
     for (at, bytes) in messages.into_iter().enumerate() {
         let number = at + 1;
-        match Message::parse(bytes) {
+        match Message::parse_as(bytes, charset) {
             Err(fault) => out.push(broken(file, number, &fault)),
             Ok(message) => {
                 let header = message.header();

@@ -63,6 +63,11 @@ fn mistakes_are_told_with_their_lines() {
         assert_eq!(problems, expected, "{text}");
         assert!(plan.is_none() || !expected.is_empty());
     };
+    let mllp = "type = \"mllp\"\nconnect = \"a:1\"\n";
+    check(&format!("{mllp}charset = \"ebcdic\"\n"), &["W1011:3"]);
+    check(&format!("{mllp}charset = \"UNICODE UTF-16\"\n"), &["W1011:3"]);
+    check(&format!("{mllp}unfit = \"hex\"\n"), &["W1011:3"]);
+    check(&format!("{mllp}charset = \"8859/1\"\nunfit = \"drop\"\n"), &["W1013:4"]);
     check("", &["W1010:1"]);
     check("type = \"mlpp\"\n", &["W1040:1"]);
     check("type = \"mllp\"\n", &["W1010:1"]);

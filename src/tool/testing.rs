@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::base::DestinationName;
+use crate::channel::ChannelRules;
 use crate::config::{ChannelPlan, TestCase, TestConsent};
 use crate::fault::{Fault, FilePlace};
 use crate::mapping::Mapping;
@@ -147,7 +148,8 @@ impl Check<'_> {
     ) {
         let case = self.case;
         let body = |name: &DestinationName| {
-            sent.iter().find(|(sent, _)| *sent == name).and_then(|(_, body)| content(body))
+            let found = sent.iter().find(|(sent, _)| *sent == name);
+            found.and_then(|(to, body)| content(body, self.rehearsal.rules(), to))
         };
         let missing = |name: &DestinationName| format!("nothing was sent ({})", state(name));
         for wanted in &case.expect {
@@ -212,10 +214,16 @@ impl Check<'_> {
     }
 }
 
-fn content(body: &Body) -> Option<Content> {
+/// Reads what is sent: text in the set that the channel reads it in, where no other is set for
+/// the destination.
+fn content(body: &Body, rules: &ChannelRules, to: &DestinationName) -> Option<Content> {
     use crate::message::ContentKind;
     match body.kind {
-        ContentKind::Hl7 => hl7v2::Message::parse(body.bytes.clone()).ok().map(Content::Hl7),
+        ContentKind::Hl7 => {
+            let own = rules.destination(to).is_none_or(|to| to.recode.is_none());
+            let charset = rules.charset.filter(|_| own);
+            hl7v2::Message::parse_as(body.bytes.clone(), charset).ok().map(Content::Hl7)
+        }
         ContentKind::FhirJson => fhir::Doc::parse(body.bytes.clone()).ok().map(Content::Fhir),
         ContentKind::Raw => Some(Content::Raw(body.bytes.clone())),
         ContentKind::Removed => None,

@@ -33,8 +33,15 @@ purpose = "TREAT"
 impl Lab {
     /// Starts it; `source` are further lines of `[source]`.
     pub fn open(source: &str) -> Self {
+        Self::open_with(source, "")
+    }
+
+    /// The same with further lines of its destination.
+    pub fn open_with(source: &str, destination: &str) -> Self {
         let (site, listen) = (Site::new(), free_address());
         write_channel(&site, listen, source);
+        let text = std::fs::read_to_string(site.root().join("channels/in.toml")).unwrap();
+        site.file("channels/in.toml", &format!("{text}{destination}"));
         Self { running: site.start(), site, listen }
     }
 
@@ -48,7 +55,7 @@ impl Lab {
             .map(|found| found.map(|entry| entry.unwrap().path()).collect())
             .unwrap_or_default();
         paths.retain(|path| path.extension().is_some_and(|ending| ending == "hl7"));
-        let read = |path| std::fs::read_to_string(path).unwrap();
+        let read = |path| latin1(&std::fs::read(path).unwrap());
         let mut bodies: Vec<String> = paths.iter().map(read).collect();
         bodies.sort();
         bodies
@@ -72,6 +79,11 @@ impl Lab {
         }
         assert!(self.running.stop().success());
     }
+}
+
+/// Text in which each byte is one character.
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
 /// Writes the channel of a lab.
@@ -427,5 +439,43 @@ fn a_message_whose_rest_does_not_come_is_a_dead_letter() {
     assert!(lab.out().is_empty() && dead());
     let late = peer.ask(part("F2", "p1", "OBX|2\r", ""));
     assert!(late.contains("MSA|AR|F2"), "{late}");
+    lab.close();
+}
+
+#[test]
+fn messages_leave_in_the_character_set_of_their_destination() {
+    let lab = Lab::open_with("", "charset = \"8859/1\"\nunfit = \"hex\"\n");
+    let named = |id: &str, set: &str, name: &str| {
+        adt(id)
+            .replace("|2.5.1\r", &format!("|2.5.1||||||{set}\r"))
+            .replace("||7\r", &format!("||7||{name}\r"))
+    };
+    let mut peer = lab.connect();
+    let utf8 = named("A", "UNICODE UTF-8", "M\u{fc}ller^\u{141}ucja");
+    assert_eq!(told(&peer.ask(&utf8)), ["MSA|AA|A"]);
+    let out = lab.delivered(1);
+    assert_eq!(out[0], named("A", "8859/1", "M\u{fc}ller^\\XC581\\ucja"));
+    // Bytes that mean nothing in the set that MSH-18 names are not turned into others.
+    let broken = named("B", "UNICODE UTF-8", "M?ller").replace('?', "\u{fc}");
+    let broken: Vec<u8> = broken.chars().map(|c| u8::try_from(c).unwrap()).collect();
+    assert_eq!(told(&peer.ask(&broken)), ["MSA|AA|B"]);
+    until("it is a dead letter", || lab.site.json(&["ledger"])["total"]["dead"] == 1);
+    let rows = lab.site.json(&["queue", "ls", "state:dead"]);
+    assert_eq!(rows["rows"][0]["code"], "W2060", "{rows}");
+
+    // The commands read as the channel does.
+    lab.site.file("w.hl7", &named("C", "ASCII", "?"));
+    let mut bytes = std::fs::read(lab.site.root().join("w.hl7")).unwrap();
+    let at = bytes.iter().position(|byte| *byte == b'?').unwrap();
+    bytes[at] = 0x80;
+    std::fs::write(lab.site.root().join("w.hl7"), bytes).unwrap();
+    let shown = |more: &[&str]| {
+        let arguments = [&["view", "w.hl7", "--path", "PID-5"], more].concat();
+        lab.site.ok(&arguments).trim().to_owned()
+    };
+    assert_eq!(shown(&["--charset", "windows-1252"]), "\u{20ac}");
+    assert_eq!(shown(&["--charset", "windows-1251"]), "\u{402}");
+    let refused = lab.site.run(&["view", "w.hl7", "--charset", "ebcdic"]);
+    assert_eq!(refused.status.code(), Some(2));
     lab.close();
 }
