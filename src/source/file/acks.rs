@@ -73,6 +73,8 @@ impl Acks {
             [one] if hl7v2::is_batch(one) || hl7v2::xml::is_document(one) => {
                 self.whole = Some(one.clone());
             }
+            // What answers FHIR is no acknowledgment of a batch.
+            [one] if one.starts_with(b"{") => {}
             replies => self.writer.answers(replies),
         }
         if self.writer.written() >= WRITE_BYTES { self.write().await } else { Ok(()) }
