@@ -199,7 +199,7 @@ mod tests {
             let id = MessageId::from_u128(u128::from(epoch));
             let micros = i64::from(epoch) * 1_000_000;
             let value = [&id.to_bytes()[..], &micros.to_be_bytes()].concat();
-            (keys::duplicate(epoch, &hash(epoch.into())), Some(value.into()))
+            (keys::duplicate(epoch, &hash(epoch.into())), Some(value))
         });
         kv.apply(rows.collect()).unwrap();
         kv
