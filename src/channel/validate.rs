@@ -1,7 +1,8 @@
 //! The gate `[validate]`: what the tables find in a message, and what rules of the site do.
 //!
 //! The rules of the standard are checked by [`hl7v2::check`](crate::hl7v2::check) and
-//! [`fhir::validate`](crate::fhir::validate); a rule of the site is a condition of the mapping language with a sentence. Both make one list.
+//! [`crate::fhir::validate`]; a rule of the site is a condition of the mapping language with a
+//! sentence. Both make one list.
 
 use std::sync::Arc;
 

@@ -236,7 +236,7 @@ impl Store {
 
     /// Leases up to `max` deliveries that are due at `now`: heads of lanes that are not
     /// leased, in order of place. A lane stays leased until its delivery is settled or
-    /// given back by [`Store::release`]. A head whose next attempt is later blocks its lane
+    /// given back by [`Store::give_back`]. A head whose next attempt is later blocks its lane
     /// only. A held delivery is not in its lane; released, it goes to the lane's end.
     ///
     /// A delivery whose body cannot be read is settled here, alone, and told by

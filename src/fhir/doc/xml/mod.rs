@@ -1,8 +1,8 @@
 //! FHIR XML, the second form of a document.
 //!
-//! Reading goes in two steps: [`tags`] finds the elements of the text, [`read`] follows
+//! Reading goes in two steps: [`tags`] finds the elements of the text, [`read()`] follows
 //! them through the tables and writes the document as its JSON says it, with the place of
-//! each value in the XML. [`write`] goes the other way. What FHIR has no place for
+//! each value in the XML. [`write()`] goes the other way. What FHIR has no place for
 //! (attributes, text between elements, wrong order) becomes a [`Flaw`], which the check
 //! tells of; elements that R4 does not know are kept.
 //!
