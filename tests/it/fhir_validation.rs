@@ -136,7 +136,7 @@ fn cases_of_the_validator_suite_agree() {
     assert!(alarms.len() * 100 <= cases, "{} of {cases}", alarms.len());
     let unknown = missed.iter().filter(|name| !MISSED.iter().any(|(known, _)| known == name));
     assert_eq!(unknown.collect::<Vec<_>>(), [""; 0], "missed without a reason");
-    assert!(agreed * 100 >= cases * 93, "{agreed} of {cases}");
+    assert!(agreed * 100 >= cases * 92, "{agreed} of {cases}");
 }
 
 #[test]
