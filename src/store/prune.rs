@@ -9,8 +9,8 @@
 //! earlier, within a segment that stays, is content (`content`).
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use super::index::row::{ConsentRow, Head, Row};
 use super::index::{CARRIED, Index, decode, keys, read_setting};
@@ -123,7 +123,9 @@ fn candidate(
         consents: Vec::new(),
         leaves: shared.files()?.begin_archive(&shared.ports, segment, next.created)?,
     };
-    drop(shared.caught_up()?);
+    if is_blocked(shared, segment.number, now)? {
+        return Ok(None);
+    }
     let mut needed = false;
     shared.files()?.walk_segment(segment, last, segment.first, &mut |walked| {
         // The rest is read for nothing then, but a walk has no early end.
@@ -147,12 +149,22 @@ fn goes(
             let head = Arc::new(Head::new(&record, &queues_of(&record, &shared.names)));
             found.heads.push((walked.position, head));
             let row = shared.caught_up()?.row(walked.position)?;
-            row.map_or(Ok(true), |row| is_over(shared, &row, now))
+            let goes = row.map_or(Ok(true), |row| is_over(shared, &row, now))?;
+            if !goes {
+                block(shared, found, Blocker::NotOver(walked.position));
+            }
+            Ok(goes)
         }
         Entry::Outcome(record) => {
             let about = shared.caught_up()?.position_of(record.message)?;
             let own = found.segment.first..=found.last;
-            Ok(about.is_none_or(|position| own.contains(&position)))
+            match about.filter(|position| !own.contains(position)) {
+                Some(position) => {
+                    block(shared, found, Blocker::Stays(position));
+                    Ok(false)
+                }
+                None => Ok(true),
+            }
         }
         Entry::Consent(record) => {
             if is_current(shared, &record.id, walked.location.segment, walked.location.offset)? {
@@ -166,8 +178,10 @@ fn goes(
             for (name, value) in record.settings {
                 let current = shared.kv.read(&keys::setting(&name))?;
                 let current = current.as_deref().and_then(read_setting);
-                // Empty values stay as well: they hide older ones appended again.
-                if current.is_some_and(|(position, _)| position == walked.position) {
+                // Empty values stay as well: they hide older ones appended again. Ended marks
+                // of a message go with it.
+                let is_current = current.is_some_and(|(position, _)| position == walked.position);
+                if is_current && !(value.is_empty() && ends_here(shared, found, &name)?) {
                     settings.push((name, value));
                 }
             }
@@ -179,6 +193,45 @@ fn goes(
             Ok(true)
         }
     }
+}
+
+/// A message that keeps a segment, by its position.
+#[derive(Clone, Copy, Debug)]
+pub enum Blocker {
+    /// One in the segment, until it is past its keep.
+    NotOver(Position),
+    /// One elsewhere with an outcome in the segment, until it is gone.
+    Stays(Position),
+}
+
+fn block(shared: &Shared, found: &Candidate, blocker: Blocker) {
+    let mut known = shared.blockers.lock().unwrap_or_else(PoisonError::into_inner);
+    known.insert(found.segment.number, blocker);
+}
+
+/// Whether what kept a segment when it was last read keeps it still: one dead letter keeps
+/// its segment for months, and reading it costs more than asking after the letter.
+fn is_blocked(shared: &Shared, segment: u32, now: Timestamp) -> Result<bool, Fault> {
+    let index = shared.caught_up()?;
+    let known = shared.blockers.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(blocker) = known.get(&segment).copied() else { return Ok(false) };
+    drop(known);
+    Ok(match blocker {
+        Blocker::NotOver(position) => {
+            let row = index.row(position)?;
+            drop(index);
+            row.map_or(Ok(false), |row| is_over(shared, &row, now).map(|over| !over))?
+        }
+        Blocker::Stays(position) => index.row(position)?.is_some(),
+    })
+}
+
+/// Whether a setting marks a message that goes with this segment or went before.
+fn ends_here(shared: &Shared, found: &Candidate, name: &str) -> Result<bool, Fault> {
+    let Some(message) = keys::marked_message(name) else { return Ok(false) };
+    let position = shared.caught_up()?.position_of(message)?;
+    let own = found.segment.first..=found.last;
+    Ok(position.is_none_or(|position| own.contains(&position)))
 }
 
 fn is_current(shared: &Shared, id: &str, segment: u32, offset: u32) -> Result<bool, Fault> {

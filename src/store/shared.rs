@@ -13,6 +13,7 @@ use super::index::row::{QueueId, QueueItem, Row};
 use super::index::{Event, Index, Kv, Names, Order, keys, read_item, read_setting};
 use super::journal::{Journal, Location, Reader};
 use super::live::Live;
+use super::prune::Blocker;
 use super::queue::{LaneWant, Waiting, Want};
 use super::secret::Secret;
 use super::{IndexHome, Position, StorePlan, Trouble};
@@ -41,6 +42,8 @@ pub struct Shared {
     pub journal: Arc<dyn Journal>,
     pub secret: Secret,
     pub duplicates: Duplicates,
+    /// What kept segments when pruning last read them.
+    pub blockers: Mutex<HashMap<u32, Blocker>>,
     pub broken: OnceLock<Fault>,
     indexed: AtomicU64,
     pub full: AtomicBool,
@@ -83,6 +86,7 @@ impl Shared {
             journal: parts.journal,
             secret: parts.secret,
             duplicates: Duplicates::default(),
+            blockers: Mutex::default(),
             broken: OnceLock::new(),
             indexed,
             full: AtomicBool::new(false),

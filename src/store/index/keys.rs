@@ -22,7 +22,7 @@
 
 use super::Position;
 use super::row::QueueId;
-use crate::base::MessageId;
+use crate::base::{ChannelName, MessageId};
 use crate::message::State;
 
 pub const FORMAT: &[u8] = b"!format";
@@ -137,6 +137,22 @@ const ANSWERED: &str = "answered ";
 /// The message that a setting of [`answered`] is about; none for other settings.
 pub fn answered_message(name: &str) -> Option<MessageId> {
     name.strip_prefix(ANSWERED)?.parse().ok()
+}
+
+/// Words of settings that mark one message until something about it is done:
+/// `WORD CHANNEL/ID`.
+const MARKS: [&str; 3] = ["received", "fragment", "app-ack"];
+
+/// Names of the settings that may mark a message.
+pub fn marks(channel: &ChannelName, id: MessageId) -> impl Iterator<Item = String> {
+    MARKS.iter().map(move |word| format!("{word} {channel}/{id}"))
+}
+
+/// The message that a setting of [`marks`] is about; none for other settings.
+pub fn marked_message(name: &str) -> Option<MessageId> {
+    let (word, rest) = name.split_once(' ')?;
+    let (_, id) = rest.rsplit_once('/')?;
+    MARKS.contains(&word).then(|| id.parse().ok()).flatten()
 }
 
 pub fn names(queue: QueueId) -> Vec<u8> {

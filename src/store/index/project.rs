@@ -312,6 +312,14 @@ impl<'a> Work<'a> {
                 continue;
             }
             let key = keys::setting(name);
+            // So does the end of a mark, which otherwise hides older ones.
+            if value.is_empty()
+                && let Some(message) = keys::marked_message(name)
+                && self.load(message)?.is_none()
+            {
+                self.changes.insert(key, None);
+                continue;
+            }
             if let Some(last) = carried
                 && let Some(current) = self.current(&key)?
                 && read_setting(&current).is_some_and(|(at, _)| at > last)
@@ -357,9 +365,12 @@ impl<'a> Work<'a> {
         }
         self.changes.insert(keys::message(position), None);
         self.changes.insert(keys::id(head.id), None);
-        let answered = keys::setting(&keys::answered(head.id));
-        if self.index.kv.read(&answered)?.is_some() {
-            self.changes.insert(answered, None);
+        let about = std::iter::once(keys::answered(head.id));
+        for name in about.chain(keys::marks(&head.channel, head.id)) {
+            let key = keys::setting(&name);
+            if self.index.kv.read(&key)?.is_some() {
+                self.changes.insert(key, None);
+            }
         }
         for (name, hash) in &head.keys {
             self.changes.insert(keys::search(&(*name, *hash), position), None);

@@ -295,3 +295,45 @@ async fn actions_between_messages_are_counted_once_over_restarts() {
         store.close().await.unwrap();
     }
 }
+
+/// Every message acknowledged on receipt leaves a mark and its end: they go with it, and do
+/// not pile up at the end of the journal.
+#[tokio::test]
+async fn marks_of_messages_go_with_them() {
+    let (ports, handles, mut plan) = sim(11);
+    plan.segment_bytes = ByteSize(4096);
+    let (store, _) = open(&ports, &plan).await;
+    let mark = |number: u64, value: &str| {
+        let name = crate::store::receipt_mark(&channel(), id(number)).into();
+        let settings = vec![(name, value.into())];
+        Entry::Action(Box::new(ActionRecord { at: now(), settings, leaves: Vec::new() }))
+    };
+    for number in 1..=100 {
+        store.commit(mark(number, "1")).await.unwrap();
+        let receipt = record(number, Vec::new(), None);
+        store.commit(Entry::Message(Box::new(receipt))).await.unwrap();
+        // One that is never processed, as when the engine ends.
+        if number != 99 {
+            store.commit(mark(number, "")).await.unwrap();
+        }
+    }
+    let last = store.usage().last_position;
+    let later = now().after(Duration::from_secs(40 * 86_400));
+    assert!(store.prune(later).await.unwrap() > 10);
+    let carried = store.usage().last_position - last;
+    assert!(carried < 5, "{carried} settings were appended again");
+    let check = |store: &Store| {
+        let left = store.settings("received").unwrap();
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert!(left[0].0.ends_with(&id(99).to_string()));
+        let kept = |number| {
+            let name = crate::store::receipt_mark(&channel(), id(number));
+            store.read().kv.read(&crate::store::index::keys::setting(&name)).unwrap().is_some()
+        };
+        assert!(!kept(1) && !kept(50) && kept(99));
+    };
+    check(&store);
+    drop(store);
+    let (store, _) = open(&handles.power_cut(), &plan).await;
+    check(&store);
+}
