@@ -18,7 +18,7 @@ use super::queue::{Done, QueuePlanned};
 use super::running::Engine;
 use crate::audit::{self, Subject};
 use crate::base::DestinationName;
-use crate::fault::codes::{W6906, W6907, W8902};
+use crate::fault::codes::{W6906, W6907, W8901, W8902};
 use crate::fault::{Fault, Place};
 use crate::filter::Filter;
 use crate::message::{Entry, Fate, Owed, State};
@@ -65,9 +65,12 @@ impl Engine {
     /// Sends messages again, oldest first. Returns when all are queued.
     ///
     /// # Errors
-    /// `W8902` for a filter without terms, or the store's fault. Messages that fail alone
-    /// are in [`Done`].
+    /// `W8901` without a reason, `W8902` for a filter without terms, or the store's fault.
+    /// Messages that fail alone are in [`Done`].
     pub async fn replay(&self, replay: &Replay, by: &Actor) -> Result<Done, Fault> {
+        if by.reason.is_empty() {
+            return Err(Fault::new(W8901));
+        }
         let again = self.to_replay(replay)?;
         let pause = replay.rate.map(|rate| Duration::from_secs(1) / rate.max(1));
         let mut done = Done::default();

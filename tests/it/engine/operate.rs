@@ -208,6 +208,8 @@ async fn content_past_its_time_is_gone_and_everybody_says_so() {
     assert_eq!(shown.unwrap_err().code().as_str(), "W6015");
     for through in [Through::Then, Through::Now] {
         let replay = Replay { filter: filter.clone(), to: None, through, rate: None };
+        let refused = engine.replay(&replay, &Actor::new("test", "")).await.unwrap_err();
+        assert_eq!(refused.code().as_str(), "W8901", "without a reason");
         let done = engine.replay(&replay, &by()).await.unwrap();
         let codes: Vec<_> = done.failed.iter().map(|(_, fault)| fault.code().as_str()).collect();
         assert_eq!((done.done, codes), (0, vec!["W6015", "W6015"]));
