@@ -48,7 +48,9 @@ pub(super) async fn send(engine: &Engine, name: &Arc<str>, text: &str) -> Result
 
 async fn once(engine: &Engine, way: &NotifyPlan, text: &str) -> Result<(), Fault> {
     match &way.kind {
-        NotifyKind::Webhook { url } => post(engine, &secrets::resolve_text(url)?, text).await,
+        NotifyKind::Webhook { url } => {
+            post(engine, &secrets::resolve_beside(url).await?, text).await
+        }
         NotifyKind::Exec { program: name } => {
             let plan = engine.plan();
             let found = plan.server.programs.iter().find(|program| program.name == *name);

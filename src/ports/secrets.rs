@@ -64,6 +64,19 @@ pub fn resolve_text(reference: &SecretRef) -> Result<Zeroizing<String>, Fault> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
+/// As [`resolve_text`] from a task: the run of a program does not hold up others.
+///
+/// # Errors
+/// As [`resolve_text`].
+pub async fn resolve_beside(reference: &SecretRef) -> Result<Zeroizing<String>, Fault> {
+    if !matches!(reference, SecretRef::Exec(_)) {
+        return resolve_text(reference);
+    }
+    let owned = reference.clone();
+    let run = tokio::task::spawn_blocking(move || resolve_text(&owned)).await;
+    run.unwrap_or_else(|_| Err(unread("the runtime is stopping".to_owned())))
+}
+
 /// A program that may give secrets: `[exec.NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {

@@ -152,17 +152,18 @@ impl Credentials {
         let (text, end) = match &self.auth {
             Auth::None => return Ok(None),
             Auth::Bearer(token) => {
-                let token = secrets::resolve_text(token)?;
+                let token = secrets::resolve_beside(token).await?;
                 (Zeroizing::new(format!("Bearer {}", token.trim())), None)
             }
             Auth::Basic { user, password } => {
-                let pair = Zeroizing::new(format!("{user}:{}", &*secrets::resolve_text(password)?));
+                let password = secrets::resolve_beside(password).await?;
+                let pair = Zeroizing::new(format!("{user}:{}", &*password));
                 (Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))), None)
             }
             Auth::SmartBackend { client_id, key, token_url, scope } => {
                 let buy = Purchase {
                     client_id: client_id.clone(),
-                    signer: Signer::parse(&secrets::resolve(key)?)?,
+                    signer: Signer::parse(secrets::resolve_beside(key).await?.as_bytes())?,
                     scope: scope.clone(),
                 };
                 let known = token_url.clone().or_else(|| self.endpoint.clone());
