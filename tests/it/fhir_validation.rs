@@ -82,7 +82,6 @@ const MISSED: &[(&str, &str)] = &[
     ("parameters-reference-bad", "outside of Bundles a target may be anywhere"),
     ("pat-example-extensions", "names that RFC 2606 keeps for examples are taken"),
     ("patient-translated-codes", "texts that people read are not compared with code systems"),
-    ("profile-version-reference-test-instance", "of a profile one version is loaded at a time"),
     ("questionnaireResponse-enableWhenEx-test-fail", "an extension of one country decides"),
     ("qr-bad-ref2", "what a canonical names is not fetched"),
     ("string-with-coding-async-qr", "a value set of an outside code system"),
@@ -136,7 +135,7 @@ fn cases_of_the_validator_suite_agree() {
     assert!(alarms.len() * 100 <= cases, "{} of {cases}", alarms.len());
     let unknown = missed.iter().filter(|name| !MISSED.iter().any(|(known, _)| known == name));
     assert_eq!(unknown.collect::<Vec<_>>(), [""; 0], "missed without a reason");
-    assert!(agreed * 100 >= cases * 92, "{agreed} of {cases}");
+    assert!(agreed * 100 >= cases * 93, "{agreed} of {cases}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod package;
 mod read;
 mod us_core;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::doc::Doc;
@@ -159,12 +159,33 @@ fn place(
     &mut all[at]
 }
 
+/// What a canonical means among things known by URL and by `url|version`: its version, else
+/// the latest that begins with it (`0.2` means `0.2.1`), else what has the URL.
+///
+/// Source: FHIR R4 references.html#canonical.
+pub(in crate::fhir) fn meant<'a, T>(
+    all: &'a BTreeMap<String, T>,
+    canonical: &str,
+) -> Option<&'a T> {
+    let Some((url, _)) = canonical.split_once('|') else { return all.get(canonical) };
+    let begun = format!("{canonical}.");
+    let numbers = |name: &str| -> Vec<u64> {
+        let rest = name.get(begun.len()..).unwrap_or_default();
+        rest.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+    };
+    let latest = || {
+        let those = all.range(begun.clone()..).take_while(|(name, _)| name.starts_with(&begun));
+        those.max_by_key(|(name, _)| numbers(name)).map(|(_, one)| one)
+    };
+    all.get(canonical).or_else(latest).or_else(|| all.get(url))
+}
+
 /// Profiles with their bases laid under them.
-pub(in crate::fhir) fn complete(all: &HashMap<String, Profile>) -> HashMap<String, Arc<Profile>> {
+pub(in crate::fhir) fn complete(all: &BTreeMap<String, Profile>) -> BTreeMap<String, Arc<Profile>> {
     let whole = |profile: &Profile| {
         let mut chain = vec![profile];
         let mut at = profile;
-        while let Some(base) = at.base.as_deref().and_then(|url| all.get(url)) {
+        while let Some(base) = at.base.as_deref().and_then(|url| meant(all, url)) {
             if chain.len() >= BASES_MAX {
                 break;
             }
@@ -176,4 +197,25 @@ pub(in crate::fhir) fn complete(all: &HashMap<String, Profile>) -> HashMap<Strin
         Profile { root, ..profile.clone() }
     };
     all.iter().map(|(url, profile)| (url.clone(), Arc::new(whole(profile)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canonical_means_its_version_then_the_latest_of_it_then_its_url() {
+        let names = ["u", "u|0.1.3", "u|0.2.1", "u|0.2.10", "u|0.25.0", "v|1.0.0"];
+        let all: BTreeMap<String, &str> = names.map(|name| (name.to_owned(), name)).into();
+        let check = |canonical: &str, expected: Option<&str>| {
+            assert_eq!(meant(&all, canonical).copied(), expected, "{canonical}");
+        };
+        check("u", Some("u"));
+        check("u|0.2.1", Some("u|0.2.1"));
+        check("u|0.2", Some("u|0.2.10"));
+        check("u|0", Some("u|0.25.0"));
+        check("u|7", Some("u"));
+        check("v", None);
+        check("v|2", None);
+    }
 }

@@ -1,6 +1,6 @@
 //! What a check knows beside R4: questionnaires, value sets and profiles that were loaded.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -18,12 +18,12 @@ pub const KNOWLEDGE_MAX: usize = 10_000;
 /// Resources that others name by their canonical URL.
 #[derive(Clone, Default)]
 pub struct Knowledge {
-    docs: HashMap<String, Doc>,
-    packaged: HashMap<String, Profile>,
+    docs: BTreeMap<String, Doc>,
+    packaged: BTreeMap<String, Profile>,
     /// Types of resources and the profile that a guide asks of all of them.
     globals: Vec<(String, String)>,
     /// Profiles with their bases, made when first asked.
-    profiles: OnceLock<HashMap<String, Arc<Profile>>>,
+    profiles: OnceLock<BTreeMap<String, Arc<Profile>>>,
 }
 
 impl Knowledge {
@@ -124,7 +124,7 @@ impl Knowledge {
             self.add_package(text);
         }
         if all {
-            let mut types: HashMap<&str, Vec<&str>> = HashMap::new();
+            let mut types: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
             let of_guide = self.packaged.values().filter(|p| profiles::is_us_core(&p.url));
             for profile in of_guide.filter(|profile| tables::is_resource(&profile.ty)) {
                 types.entry(&profile.ty).or_default().push(&profile.url);
@@ -153,24 +153,24 @@ impl Knowledge {
         self.globals.iter().filter(fits).map(|(_, profile)| profile.as_str())
     }
 
-    /// The profile of a URL, whose version is passed over.
-    pub(super) fn profile(&self, url: &str) -> Option<&Profile> {
+    /// The profile that a canonical means, its version first.
+    pub(super) fn profile(&self, canonical: &str) -> Option<&Profile> {
         let all = self.profiles.get_or_init(|| {
             let mut all = self.packaged.clone();
-            for doc in self.docs.values() {
+            // Each under the name it was added by: of several versions the first has the URL.
+            for (name, doc) in &self.docs {
                 if let Some(profile) = profiles::definition(doc.root()) {
-                    all.insert(profile.url.clone(), profile);
+                    all.insert(name.clone(), profile);
                 }
             }
             profiles::complete(&all)
         });
-        all.get(url.split('|').next().unwrap_or(url)).map(Arc::as_ref)
+        profiles::meant(all, canonical).map(Arc::as_ref)
     }
 
     /// The resource of a type that a canonical means, its version first.
     pub(super) fn find(&self, canonical: &str, ty: &str) -> Option<Node<'_>> {
-        let plain = || canonical.split('|').next().and_then(|url| self.docs.get(url));
-        let doc = self.docs.get(canonical).or_else(plain)?;
+        let doc = profiles::meant(&self.docs, canonical)?;
         Some(doc.root()).filter(|root| root.resource_type().as_deref() == Some(ty))
     }
 }
