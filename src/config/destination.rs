@@ -143,6 +143,14 @@ fn read(
     let enabled = table.or(&ENABLED, true);
     let timeout = timeout(table, kind.as_ref());
     let parallel = parallel(table);
+    if let (Some(destination::DestinationPlan::Mllp(plan)), Some(span)) =
+        (&kind, table.key_span("parallel"))
+        && plan.sequence
+        && parallel > 1
+    {
+        let cause = "messages with sequence numbers go one after another";
+        table.error(Fault::new(W1011).because(cause), &span);
+    }
     let rate = table.optional(&RATE);
     let retry = retry(table);
     let on_reject = table.or(&ON_REJECT, OnReject::DeadLetter);

@@ -57,6 +57,7 @@ pub fn mllp_to(
         await_application: false,
         commit_bytes: false,
         recode: None,
+        sequence: false,
     })
 }
 

@@ -67,6 +67,7 @@ fn mistakes_are_told_with_their_lines() {
     check(&format!("{mllp}charset = \"ebcdic\"\n"), &["W1011:3"]);
     check(&format!("{mllp}charset = \"UNICODE UTF-16\"\n"), &["W1011:3"]);
     check(&format!("{mllp}unfit = \"hex\"\n"), &["W1011:3"]);
+    check(&format!("{mllp}sequence = 1\n"), &["W1011:3"]);
     check(&format!("{mllp}charset = \"8859/1\"\nunfit = \"drop\"\n"), &["W1013:4"]);
     check("", &["W1010:1"]);
     check("type = \"mlpp\"\n", &["W1040:1"]);

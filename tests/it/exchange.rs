@@ -479,3 +479,38 @@ fn messages_leave_in_the_character_set_of_their_destination() {
     assert_eq!(refused.status.code(), Some(2));
     lab.close();
 }
+
+#[test]
+fn messages_are_numbered_as_the_receiver_expects() {
+    let (site, front, back) = (Site::new(), free_address(), free_address());
+    write_channel(&site, back, "sequence = \"require\"");
+    let text = format!(
+        "[channel]\nname = \"front\"\n[source]\ntype = \"mllp\"\nlisten = \"{front}\"\n\
+         [consent]\npolicy = \"none\"\nwhy = \"synthetic input\"\n[destination.back]\n\
+         type = \"mllp\"\nconnect = \"{back}\"\nsequence = true\nrecipient = \"x\"\n\
+         purpose = \"TREAT\"\nretry = {{ first = \"100ms\", max = \"1s\" }}\n"
+    );
+    site.file("channels/front.toml", &text);
+    let lab = Lab { running: site.start(), site, listen: front };
+    let mut peer = lab.connect();
+    for id in ["A", "B", "C"] {
+        assert_eq!(told(&peer.ask(adt(id))), [format!("MSA|AA|{id}")]);
+    }
+    let all = |ids: &[(&str, &str)]| -> Vec<String> {
+        ids.iter().map(|(id, number)| numbered(id, number)).collect()
+    };
+    assert_eq!(lab.delivered(3), all(&[("A", "1"), ("B", "2"), ("C", "3")]));
+    let Lab { site, running, listen } = lab;
+    assert!(running.stop().success());
+    let lab = Lab { running: site.start(), site, listen };
+    assert_eq!(told(&lab.connect().ask(adt("D"))), ["MSA|AA|D"]);
+    lab.delivered(4);
+    // Another sender takes a number of the link: the next message is numbered behind it.
+    let mut other = Peer::connect(back);
+    assert_eq!(expects(&other.ask(numbered("X", "5"))), ("AA".to_owned(), "5".to_owned()));
+    assert_eq!(told(&lab.connect().ask(adt("E"))), ["MSA|AA|E"]);
+    let out = lab.delivered(6);
+    assert_eq!(out[3..], all(&[("D", "4"), ("E", "6"), ("X", "5")]));
+    assert_eq!(expects(&other.ask(greeting("G", "0"))), ("AA".to_owned(), "7".to_owned()));
+    lab.close();
+}

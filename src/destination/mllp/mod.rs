@@ -29,7 +29,10 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
+mod numbers;
+
 use super::{DeliveryError, Destination};
+use crate::base::MessageId;
 use crate::fault::{Fault, codes::*};
 use crate::hl7v2::ack::{self, Ack, Condition, Mode};
 use crate::hl7v2::mllp::{self, Decoder, Event, Framing};
@@ -48,6 +51,9 @@ const READ_BYTES: usize = 4 << 10;
 
 /// Control IDs of a connection that are remembered to know late answers.
 const RECENT_MAX: usize = 32;
+
+/// Longest control ID of a message that starts the link: the length of MSH-10 before 2.7.
+const CONTROL_ID_MAX: usize = 20;
 
 /// Silence after which an FS without CR ends an answer.
 const LOOSE_END: Duration = Duration::from_millis(100);
@@ -69,6 +75,8 @@ pub struct MllpPlan {
     pub commit_bytes: bool,
     /// Character set in which messages leave; `None`: their own.
     pub recode: Option<Recode>,
+    /// Whether messages are numbered by the sequence number protocol.
+    pub sequence: bool,
 }
 
 const CONNECT: Key<Arc<str>> =
@@ -90,6 +98,14 @@ const COMMIT_BYTES: Key<bool> = Key::new(
 )
 .default("false");
 
+const SEQUENCE: Key<bool> = Key::new(
+    "sequence",
+    "`true` or `false`",
+    "Numbers messages in MSH-13 by the sequence number protocol: from the number that the peer \
+     expects, which it is asked for when a connection begins.",
+)
+.default("false");
+
 /// The row of this kind.
 pub(super) const ROW: KindRow = KindRow {
     name: "mllp",
@@ -102,6 +118,7 @@ pub(super) const ROW: KindRow = KindRow {
         COMMIT_BYTES.row(),
         super::CHARSET.row(),
         super::UNFIT.row(),
+        SEQUENCE.row(),
     ],
 };
 
@@ -113,6 +130,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<MllpPlan> {
     let await_application = table.or(&AWAIT_APPLICATION, false);
     let commit_bytes = table.or(&COMMIT_BYTES, false);
     let recode = super::recode(table);
+    let sequence = table.or(&SEQUENCE, false);
     let connect = connect?;
     if let Err(fault) = tls::host_and_port(&connect.value) {
         table.error(fault, &connect.span);
@@ -125,12 +143,14 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<MllpPlan> {
         await_application,
         commit_bytes,
         recode,
+        sequence,
     })
 }
 
 /// Makes one; connects nothing.
 pub(super) fn build(plan: &MllpPlan, ports: &Ports) -> Box<dyn Destination> {
-    Box::new(MllpDestination { plan: plan.clone(), ports: ports.clone(), tls: None, link: None })
+    let (plan, ports) = (plan.clone(), ports.clone());
+    Box::new(MllpDestination { plan, ports, tls: None, link: None, unanswered: None })
 }
 
 struct MllpDestination {
@@ -139,6 +159,7 @@ struct MllpDestination {
     /// Made from the plan's files at the first connection.
     tls: Option<PeerTls>,
     link: Option<Link>,
+    unanswered: numbers::Unanswered,
 }
 
 /// A connection at a message boundary.
@@ -147,6 +168,10 @@ struct Link {
     decoder: Decoder,
     /// Control IDs sent before, newest last.
     recent: VecDeque<Bytes>,
+    /// MSA-4 of the last answer.
+    expected: Option<i64>,
+    /// Sequence number of the next message; none before the peer was asked.
+    next: Option<u64>,
 }
 
 /// What is asked of the peer for one message.
@@ -158,6 +183,13 @@ struct Asked {
     application: bool,
     /// A commit block comes first.
     commit_block: bool,
+}
+
+impl Asked {
+    /// The same asked for another message.
+    fn copy(&self) -> Self {
+        Self { control_id: self.control_id.clone(), ..*self }
+    }
 }
 
 #[async_trait]
@@ -176,6 +208,8 @@ impl Destination for MllpDestination {
             stream,
             decoder: Decoder::new(Framing::Lenient, ACK_BYTES_MAX),
             recent: VecDeque::new(),
+            expected: None,
+            next: None,
         });
         Ok(())
     }
@@ -194,8 +228,18 @@ impl Destination for MllpDestination {
             return Err(Fault::new(W9001).because("opened without a connection").into());
         };
         // The connection is out of `self` while it is in use: a dropped future drops it.
-        let exchange = link.exchange(&delivery.body.bytes, &asked);
-        let answered = match self.plan.ack_timeout {
+        let now = ports.clock.now();
+        let mut greeting = MessageId::new(now, ports.entropy.bits()).to_string();
+        greeting.truncate(CONTROL_ID_MAX);
+        let (limit, unanswered) = (self.plan.ack_timeout, &mut self.unanswered);
+        let numbered = self.plan.sequence;
+        let exchange = async {
+            match numbered {
+                true => numbers::exchange(&mut link, unanswered, delivery, &asked, &greeting).await,
+                false => link.exchange(&delivery.body.bytes, &asked).await,
+            }
+        };
+        let answered = match limit {
             Some(limit) => timeout(limit, exchange).await.unwrap_or_else(|_| {
                 Err(Fault::new(W7108).because(crate::base::format_duration(limit)))
             }),
@@ -313,6 +357,7 @@ impl Link {
                 self.stream.flush().await.map_err(broke)?;
             }
             let Some(answer) = self.matched(&frame, &asked.control_id)? else { continue };
+            self.expected = answer.expected;
             if !answer.code.is_accept() {
                 return Err(refusal(&answer));
             }

@@ -66,6 +66,7 @@ fn plan(connect: &str) -> MllpPlan {
         await_application: false,
         commit_bytes: false,
         recode: None,
+        sequence: false,
     }
 }
 

@@ -34,6 +34,12 @@ codes! {
     W7111 Transient "the peer could not keep the message",
         "It answered with NAK of MLLP release 2; the message is sent again.",
         "Ask the operator of the peer, whose disk may be full.";
+    W7112 Operator "the peer does not follow the sequence number protocol",
+        "It did not say in MSA-4 which number it expects, so no message can be numbered.",
+        "Leave out `sequence` of the destination, or have the peer answer number 0 by MSA-4.";
+    W7113 Transient "the peer expects another sequence number",
+        "Another sender uses the link; the message is sent again with the number expected.",
+        "Let one destination alone send to the peer under these names in MSH-3 and MSH-4.";
     W7201 Permanent "the peer rejected the message",
         "It answered AR or CR: the message does not suit it, now or later.",
         "Look at the message and the peer's log, correct the mapping, then replay it.";

@@ -18,6 +18,8 @@ pub struct Ack {
     pub code: AckCode,
     /// MSA-2 as it stands: to be compared with MSH-10 of what was sent, byte for byte.
     pub control_id: Bytes,
+    /// MSA-4: the sequence number expected next, -1 for any.
+    pub expected: Option<i64>,
     /// What the ERR segments name.
     pub errors: Vec<AckError>,
 }
@@ -50,6 +52,7 @@ pub fn read(bytes: &Bytes) -> Result<Ack, Fault> {
     };
     // Not a slice of `bytes`: those of UTF-16 and UTF-32 are not what was read.
     let control_id = msa.field(2).map_or(Bytes::new(), |v| Bytes::copy_from_slice(v.raw()));
+    let expected = msa.field(4).and_then(|value| value.text().trim().parse().ok());
     let errors = message
         .segments()
         .filter(|segment| segment.id() == "ERR")
@@ -68,7 +71,7 @@ pub fn read(bytes: &Bytes) -> Result<Ack, Fault> {
             }
         })
         .collect();
-    Ok(Ack { code, control_id, errors })
+    Ok(Ack { code, control_id, expected, errors })
 }
 
 /// A code: short and without anything that free text would have.
