@@ -8,6 +8,7 @@ mod path;
 mod profiles;
 pub mod requests;
 pub mod resources;
+pub mod rest;
 pub mod systems;
 pub mod tables;
 pub mod typed;

@@ -236,6 +236,27 @@ codes! {
     W2313 Transient "an application acknowledgment could not be sent",
         "The message is safe; its sender does not hear how it went.",
         "See whether the sender keeps its connection open, or set `app_ack` of the source.";
+    W2320 Permanent "an address is none of the FHIR interface",
+        "Nothing stands there, so nothing was read or changed.",
+        "Ask for `[base]/Type`, `[base]/Type/id` or another address that R4 names.";
+    W2321 Permanent "the type of resource is none of R4",
+        "Nothing is known of such resources, so nothing was read or changed.",
+        "Compare the type in the address, capitals included, with those of R4.";
+    W2322 Permanent "an id or a version has characters that FHIR does not allow",
+        "Only letters, digits, `-` and `.` can name a resource; anything else may be a trick.",
+        "Let the client send an id of 1 to 64 such characters, not escaped, and not dots alone.";
+    W2323 Permanent "this method is not for this address",
+        "The interaction is none of R4, or this address does not offer it.",
+        "See the header `Allow` of the answer and `[base]/metadata`.";
+    W2324 Permanent "the conditions of a request cannot be kept",
+        "Writing without them could overwrite what somebody else wrote.",
+        "Let the client send one condition that fits the interaction, such as `If-Match: W/\"3\"`.";
+    W2325 Permanent "the search of a request cannot be read",
+        "A search that is read in part finds, or changes, what nobody meant.",
+        "Let the client send `name=value` pairs joined by `&`, percent-encoded as UTF-8.";
+    W2326 Permanent "the content does not fit the address it was sent to",
+        "Type and id of a resource have to be those of its address.",
+        "Let the client send the resource to the address of its own type and id.";
     W2401 Operator "the directory of a file source cannot be read",
         "No file is taken from it until it can.",
         "Make the directory and give weir's user the right to read and write it.";

@@ -1,0 +1,149 @@
+//! How a write travels: plain, or as the one entry of a transaction that carries its
+//! condition.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Id, Interaction, Kind, Query, Tags};
+use crate::fault::codes::{W2322, W2326};
+use crate::fault::{Fault, Place};
+use crate::fhir::{Builder, Doc, Node};
+
+/// What a request sends along.
+pub enum Change<'d> {
+    /// Nothing, as with a delete.
+    Nothing,
+    /// A resource; for a patch, the `Parameters` of a FHIRPath Patch.
+    Resource(&'d Doc),
+    /// A JSON Patch or XML Patch in its own form.
+    Patch {
+        /// Its media type.
+        content_type: &'d str,
+        /// Its bytes.
+        bytes: &'d Bytes,
+    },
+}
+
+/// The transaction of one entry that says what a request with a condition said; `None` for
+/// an interaction that needs none, or is no write of one resource. A patch that is no
+/// resource is carried as `Binary`.
+///
+/// Source: FHIR R4 http.html#transaction, http.html#patch.
+#[must_use]
+pub fn wrapped(interaction: &Interaction, change: &Change<'_>) -> Option<Doc> {
+    let with_id = |kind: Kind, id: &Id| format!("{kind}/{}", id.as_str());
+    let with_search = |kind: Kind, search: &Query| format!("{kind}?{}", search.encode());
+    let mut condition = None;
+    let (method, url, if_match) = match interaction {
+        Interaction::Create { kind, if_none_exist: Some(search) } => {
+            condition = Some(search.encode());
+            ("POST", (*kind).to_owned(), None)
+        }
+        Interaction::Update { kind, id, if_match: Some(tags) } => {
+            ("PUT", with_id(kind, id), Some(tags))
+        }
+        Interaction::ConditionalUpdate { kind, search, if_match } => {
+            ("PUT", with_search(kind, search), if_match.as_ref())
+        }
+        Interaction::Patch { kind, id, if_match } => {
+            ("PATCH", with_id(kind, id), if_match.as_ref())
+        }
+        Interaction::ConditionalPatch { kind, search, if_match } => {
+            ("PATCH", with_search(kind, search), if_match.as_ref())
+        }
+        Interaction::Delete { kind, id, if_match } => {
+            ("DELETE", with_id(kind, id), if_match.as_ref())
+        }
+        Interaction::ConditionalDelete { kind, search } => {
+            ("DELETE", with_search(kind, search), None)
+        }
+        _ => return None,
+    };
+    Some(bundle(change, method, &url, (if_match, condition.as_deref())))
+}
+
+fn bundle(
+    change: &Change<'_>,
+    method: &str,
+    url: &str,
+    (if_match, if_none_exist): (Option<&Tags>, Option<&str>),
+) -> Doc {
+    let mut out = Builder::new();
+    out.start_object().member("resourceType", "Bundle").member("type", "transaction");
+    out.name("entry").start_array().start_object();
+    match change {
+        Change::Nothing => {}
+        Change::Resource(doc) => {
+            out.name("resource").node(doc.root());
+        }
+        Change::Patch { content_type, bytes } => {
+            use base64::Engine as _;
+            let data = base64::engine::general_purpose::STANDARD.encode(bytes);
+            out.name("resource").start_object().member("resourceType", "Binary");
+            out.member("contentType", content_type).member("data", &data).end_object();
+        }
+    }
+    out.name("request").start_object().member("method", method).member("url", url);
+    if let Some(tags) = if_match {
+        out.member("ifMatch", &tags.to_string());
+    }
+    if let Some(search) = if_none_exist {
+        out.member("ifNoneExist", search);
+    }
+    out.end_object().end_object().end_array().end_object();
+    out.finish()
+}
+
+/// Checks that a resource belongs to the address it was sent to: its type, and for an update
+/// its id.
+///
+/// # Errors
+/// `W2326` when it does not.
+///
+/// Source: FHIR R4 http.html#update.
+pub fn addressed(interaction: &Interaction, resource: Node<'_>) -> Result<(), Fault> {
+    let fault = |place: &str, why: &'static str| {
+        Err(Fault::new(W2326).at(Place::path(place.to_owned())).because(why))
+    };
+    let (kind, id) = match interaction {
+        Interaction::Create { kind, .. } | Interaction::ConditionalUpdate { kind, .. } => {
+            (*kind, None)
+        }
+        Interaction::Update { kind, id, .. } => (*kind, Some(id)),
+        _ => return Ok(()),
+    };
+    if resource.resource_type().as_deref() != Some(kind) {
+        return fault(kind, "the resource is of another type than its address");
+    }
+    let own = resource.get("id").map(|id| id.string().unwrap_or_default());
+    let path = || format!("{kind}.id");
+    match (id, own) {
+        (None, None) => Ok(()),
+        (None, Some(own)) if super::is_id(&own) => Ok(()),
+        (None, Some(_)) => Err(Fault::new(W2322).at(Place::path(path()))),
+        (Some(_), None) => fault(&path(), "an update needs the id of its address"),
+        (Some(id), Some(own)) if id.as_str() == own => Ok(()),
+        (Some(_), Some(_)) => fault(&path(), "it is not the id of the address"),
+    }
+}
+
+/// The type of the message that a write makes: `create:Patient`, `update:Patient`,
+/// `patch:Patient`, `delete:Patient`; `None` for all others, among them Bundles, which say
+/// themselves what they are.
+#[must_use]
+pub fn message_type(interaction: &Interaction) -> Option<Arc<str>> {
+    match interaction {
+        Interaction::Create { .. }
+        | Interaction::Update { .. }
+        | Interaction::ConditionalUpdate { .. }
+        | Interaction::Patch { .. }
+        | Interaction::ConditionalPatch { .. }
+        | Interaction::Delete { .. }
+        | Interaction::ConditionalDelete { .. } => {
+            let kind = interaction.kind()?;
+            Some(format!("{}:{kind}", interaction.code()).into())
+        }
+        _ => None,
+    }
+}
