@@ -6,11 +6,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use weir::fhir::{Doc, Node, NodeKind, validate};
 
-/// Folder of shared material beside the repository.
-fn shared() -> PathBuf {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    std::env::var_os("WEIR_SHARED").map_or_else(beside, PathBuf::from)
-}
+use super::support::{fetched, shared};
 
 fn files(dir: &Path, ending: &str, out: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };
@@ -65,12 +61,8 @@ const MENDED: &[(&str, &str)] = &[
 #[test]
 fn published_resources_go_to_xml_and_back() {
     let mut all = Vec::new();
-    files(&shared().join("corpus/fhir-r4"), "json", &mut all);
-    files(&shared().join("corpus/fhir-synthea"), "json", &mut all);
-    // The whole of `hl7.fhir.r4.examples`, for whoever has fetched it.
-    if let Some(folder) = std::env::var_os("WEIR_FHIR_EXAMPLES") {
-        files(Path::new(&folder), "json", &mut all);
-    }
+    let corpora = [shared("corpus/fhir-r4"), shared("corpus/fhir-synthea"), fetched("package")];
+    corpora.into_iter().flatten().for_each(|folder| files(&folder, "json", &mut all));
     let mut wrong = Vec::new();
     for file in &all {
         let Ok(doc) = Doc::parse_json(read(file)) else { continue };
@@ -102,8 +94,8 @@ fn published_resources_go_to_xml_and_back() {
 #[test]
 fn published_xml_goes_to_json_and_back() {
     let mut all = Vec::new();
-    files(&shared().join("corpus/fhir-validation"), "xml", &mut all);
-    files(&shared().join("corpus/fhir-r4"), "xml", &mut all);
+    let corpora = [shared("corpus/fhir-validation"), shared("corpus/fhir-r4")];
+    corpora.into_iter().flatten().for_each(|folder| files(&folder, "xml", &mut all));
     let mut read_count = 0;
     for file in &all {
         let bytes = read(file);

@@ -20,6 +20,12 @@ pub fn shared(below: &str) -> Option<std::path::PathBuf> {
     Some(root.join(below)).filter(|path| path.exists())
 }
 
+/// What `tests/fetch` brought, where it did.
+pub fn fetched(below: &str) -> Option<std::path::PathBuf> {
+    let home = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/conformance");
+    Some(home.join(below)).filter(|path| path.exists())
+}
+
 /// A number from the environment, for tests that can run longer by hand.
 pub fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
