@@ -159,6 +159,7 @@ fn stages(bencher: Bencher, rules: &ChannelRules, file: &str) {
             peer: peer.clone(),
             parent: None,
             bytes: black_box(&bytes).clone(),
+            message_type: None,
         };
         process(rules, arrival, &mut around)
     });

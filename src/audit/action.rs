@@ -19,6 +19,8 @@ pub enum Action {
     DeliveryDead,
     /// A person gave it up.
     DeliverySkipped,
+    /// Its sender heard that the peer refused it.
+    DeliveryAnswered,
     /// A person sends it again.
     DeliveryRequeued,
     /// Kept back.
@@ -74,6 +76,11 @@ pub const ACTIONS: &[ActionRow] = &[
     row(Action::DeliveryDelivered, "delivery_delivered", "The peer said that it has it."),
     row(Action::DeliveryDead, "delivery_dead", "No more attempts are made."),
     row(Action::DeliverySkipped, "delivery_skipped", "A person gave a delivery up."),
+    row(
+        Action::DeliveryAnswered,
+        "delivery_answered",
+        "The peer refused it, and the sender, who waited, was told.",
+    ),
     row(Action::DeliveryRequeued, "delivery_requeued", "A person sends it again."),
     row(Action::DeliveryHeld, "delivery_held", "A delivery is kept back."),
     row(Action::DeliveryReleased, "delivery_released", "A delivery goes on."),

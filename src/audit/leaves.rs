@@ -177,6 +177,19 @@ pub fn delivery_dead(at: Timestamp, subject: Subject<'_>, fault: &FaultRecord) -
     Leaf { decision: Some(fault.code.clone()), ..about(Action::DeliveryDead, at, subject) }
 }
 
+/// The peer refused a delivery, and its sender, who waited, heard so: nobody is at a loss,
+/// and nothing more is tried.
+#[must_use]
+pub fn delivery_answered(
+    at: Timestamp,
+    subject: Subject<'_>,
+    fault: &FaultRecord,
+    status: u16,
+) -> Leaf {
+    let said = format!("{} {status}", fault.code);
+    Leaf { decision: Some(said.into()), ..about(Action::DeliveryAnswered, at, subject) }
+}
+
 /// Declares leaves that a person makes about a channel, destination or delivery.
 macro_rules! by_person {
     ($($(#[$doc:meta])* $name:ident $action:ident;)*) => {$(
@@ -314,6 +327,7 @@ mod tests {
         check(message_accepted(at, message, [1; 32]), None);
         check(message_refused(at, message, [1; 32], &fault), Some("W7102"));
         check(delivery_dead(at, delivery, &fault), Some("W7102"));
+        check(delivery_answered(at, delivery, &fault, 412), Some("W7102 412"));
         check(
             consent_decided(at, delivery, &decision(Verdict::Permit, vec![])),
             Some("permit hie:3@5f for Organization/hie TREAT"),

@@ -21,7 +21,7 @@ pub use chain::{ChainBreak, ChainHead, Verified, leaf_hash, verify, verify_bytes
 pub use leaves::{
     REASON_CHARS_MAX, Subject, WEIR, action_done, alert_acked, alert_muted, channel_paused,
     channel_resumed, config_reloaded, consent_decided, consent_deleted, consent_stored,
-    delivery_dead, delivery_delivered, delivery_held, delivery_released, delivery_requeued,
-    delivery_skipped, engine_started, engine_stopped, message_accepted, message_answered,
-    message_refused, message_revealed, message_sealed, message_unsealed,
+    delivery_answered, delivery_dead, delivery_delivered, delivery_held, delivery_released,
+    delivery_requeued, delivery_skipped, engine_started, engine_stopped, message_accepted,
+    message_answered, message_refused, message_revealed, message_sealed, message_unsealed,
 };

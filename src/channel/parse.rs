@@ -55,6 +55,15 @@ impl Parsed {
         self
     }
 
+    /// With the type that is known from the way a resource came.
+    #[must_use]
+    pub fn named(mut self, message_type: Option<&Arc<str>>) -> Self {
+        if let (Some(message_type), Content::Fhir(_)) = (message_type, &self.content) {
+            self.message_type = message_type.clone();
+        }
+        self
+    }
+
     /// The first thing that is wrong with the character set that a message names.
     #[must_use]
     pub fn charset_fault(&self) -> Option<Fault> {

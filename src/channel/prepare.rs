@@ -297,6 +297,7 @@ pub fn remake(
         peer: record.peer.clone(),
         parent: record.parent,
         bytes: record.original.bytes.clone(),
+        message_type: None,
     };
     let mut shared = Shared::new(&arrival, &parsed);
     let fate = prepare(rules, to, &mut shared, around)?;

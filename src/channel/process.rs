@@ -36,6 +36,8 @@ pub struct Arrival {
     pub parent: Option<MessageId>,
     /// The bytes as they came.
     pub bytes: Bytes,
+    /// Its type, where the way it came says more than it does itself; `None`: as it says.
+    pub message_type: Option<Arc<str>>,
 }
 
 /// Everything the stages may look at besides the message. All of it is handed in.
@@ -128,7 +130,7 @@ fn run(
     let parsed =
         fits.and_then(|()| super::parse_as(rules.input, arrival.bytes.clone(), rules.charset));
     let parsed = match parsed {
-        Ok(parsed) => parsed.named_by(&rules.accept),
+        Ok(parsed) => parsed.named_by(&rules.accept).named(arrival.message_type.as_ref()),
         Err(fault) => {
             let fault = fault.at(Place::channel(rules.name.shared()));
             let mut record = blank(rules, &arrival, digest);
@@ -425,6 +427,7 @@ mod tests {
             peer: Peer { address: "127.0.0.1:1".into(), subject: None },
             parent: None,
             bytes: Bytes::from_static(bytes),
+            message_type: None,
         }
     }
 

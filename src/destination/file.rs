@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
-use super::{DeliveryError, Destination};
+use super::{Delivered, DeliveryError, Destination};
 use crate::fault::{Fault, codes::*};
 use crate::hl7v2::Recode;
 use crate::message::{Body, ContentKind, Delivery, Receipt};
@@ -163,7 +163,7 @@ impl Destination for FileDestination {
         Ok(())
     }
 
-    async fn deliver(&mut self, delivery: &Delivery) -> Result<Receipt, DeliveryError> {
+    async fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered, DeliveryError> {
         let dir = self.plan.dir.clone();
         let name = self.plan.name.name(delivery);
         let (files, body) = (self.files.clone(), delivery.body.clone());
@@ -175,7 +175,7 @@ impl Destination for FileDestination {
         }
         let written = blocking(move || write(&*files, &dir, &name, &body)).await;
         self.open = written.is_ok();
-        Ok(written?)
+        Ok(written?.into())
     }
 }
 

@@ -22,7 +22,7 @@ use crate::fault::{
 };
 use crate::hl7v2::Recode;
 use crate::hl7v2::escape::Unfit;
-use crate::message::{Delivery, Receipt};
+use crate::message::{Delivery, Receipt, Said};
 use crate::ports::Ports;
 use crate::ports::tls::TlsClientPlan;
 use crate::settings::{Key, KeyRow, KindRow, Table, Word, nearest};
@@ -140,11 +140,28 @@ pub struct DeliveryError {
     pub fault: Fault,
     /// The peer asks not to be tried before this has passed.
     pub retry_after: Option<Duration>,
+    /// What the peer said, where a sender that waits may hear it.
+    pub said: Option<Box<Said>>,
 }
 
 impl From<Fault> for DeliveryError {
     fn from(fault: Fault) -> Self {
-        Self { fault, retry_after: None }
+        Self { fault, retry_after: None, said: None }
+    }
+}
+
+/// The peer has a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    /// Its proof, for the journal.
+    pub receipt: Receipt,
+    /// What it said, where a sender that waits may hear it.
+    pub said: Option<Box<Said>>,
+}
+
+impl From<Receipt> for Delivered {
+    fn from(receipt: Receipt) -> Self {
+        Self { receipt, said: None }
     }
 }
 
@@ -157,7 +174,7 @@ pub trait Destination: Send {
     /// Sends one delivery and waits for the peer's answer; opens first where needed. The
     /// caller owns retry and time-out. A second call with the same message is harmless
     /// where the peer's protocol allows it (same control ID, same file name).
-    async fn deliver(&mut self, delivery: &Delivery) -> Result<Receipt, DeliveryError>;
+    async fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered, DeliveryError>;
 
     /// Lets go of the connection at a message boundary.
     async fn close(&mut self) {}

@@ -15,7 +15,7 @@ use crate::hl7v2::ack::{self, Condition};
 use crate::hl7v2::batch::{self, Batch};
 use crate::hl7v2::{self, Message};
 use crate::observe::happened;
-use crate::source::{Answer, Arrival, Origin, Taken};
+use crate::source::{Answer, Arrival, Heard, Origin, Taken};
 
 /// Messages of a batch that are decided and committed together, so that they share a flush
 /// of the disk; as many as the processing of receipts takes.
@@ -110,13 +110,13 @@ impl Door {
             }
         }
         if replies.iter().all(Vec::is_empty) && !replies.is_empty() && !asks_for_any(batch) {
-            return Answer { taken, replies: Vec::new(), close };
+            return Answer { taken, replies: Vec::new(), close, heard: Heard::Nothing };
         }
         let mut control = id.to_string();
         // With room for the numbers of its batches within the length before 2.7.
         control.truncate(16);
         let answer = ack::build_batch(batch, &replies, core.now(), &control);
-        Answer { taken, replies: vec![answer], close }
+        Answer { taken, replies: vec![answer], close, heard: Heard::Nothing }
     }
 }
 

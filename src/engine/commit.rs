@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedRwLockReadGuard, OwnedSemaphorePermit};
 
 use super::channel::{Channel, Live, Outlet};
-use super::core::Core;
+use super::core::{Core, Watch};
 use super::task;
 use crate::audit;
 use crate::base::{MessageId, Timestamp};
@@ -158,11 +158,27 @@ pub(super) async fn write(
     Written::Kept(reply)
 }
 
-/// Waits until every destination that gets a message has it; at most for a time. Whether
-/// they have it: one that is held, dead or skipped has it not, one that it was kept from by
-/// a condition or by consent does not count.
+/// How a message stands after the wait for its destinations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Every destination that gets it has it.
+    Delivered,
+    /// Some destination is still to get it.
+    OnTheWay,
+    /// Some destination does not have it, and nothing more happens by itself.
+    Stopped,
+}
+
+/// Waits until every destination that gets a message has it; at most for a time.
 pub(super) async fn delivered(core: &Arc<Core>, message: MessageId) -> bool {
     let watch = core.waiters.watch(core, message);
+    stand(core, &watch).await == Standing::Delivered
+}
+
+/// As [`delivered`], for who watches already: one that is held, dead or skipped has it not,
+/// one that it was kept from by a condition or by consent does not count.
+pub(super) async fn stand(core: &Arc<Core>, watch: &Watch) -> Standing {
+    let message = watch.message();
     let patience = core.ports.clock.sleep(DELIVERY_WAIT);
     tokio::pin!(patience);
     loop {
@@ -171,11 +187,11 @@ pub(super) async fn delivered(core: &Arc<Core>, message: MessageId) -> bool {
         // Before the look, so that what is settled after it is heard.
         settled.as_mut().enable();
         if let Some(delivered) = stands(core, message) {
-            return delivered;
+            return if delivered { Standing::Delivered } else { Standing::Stopped };
         }
         tokio::select! {
             () = settled => {}
-            () = &mut patience => return false,
+            () = &mut patience => return Standing::OnTheWay,
         }
     }
 }
@@ -341,6 +357,25 @@ mod tests {
         assert!(told.try_recv().is_err());
         go.notify_one();
         assert_eq!(told.recv().await, Some("done"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_heard_by_who_listens_or_stays_with_the_courier() {
+        let core = core().await;
+        let id = MessageId::new(Timestamp::from_millis(1), 1);
+        let said = |status| Box::new(message::Said::status(status));
+        assert!(!core.waiters.tell(id, said(412)), "nobody is there");
+        let watches = core.waiters.watch(&core, id);
+        assert!(!core.waiters.tell(id, said(412)), "who only watches passes nothing on");
+        let mut listens = core.waiters.listen(&core, id);
+        assert!(core.waiters.tell(id, said(201)) && core.waiters.tell(id, said(412)));
+        assert_eq!(listens.heard().map(|said| said.status), Some(412));
+        assert!(!core.waiters.tell(id, said(404)), "who gave up hears nothing any more");
+        assert_eq!(listens.heard(), None);
+        drop(core.waiters.listen(&core, id));
+        assert!(!core.waiters.tell(id, said(404)), "who went hears nothing either");
+        drop((watches, listens));
+        assert!(!core.waiters.is_watched(id));
     }
 
     #[tokio::test(start_paused = true)]

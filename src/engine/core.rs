@@ -15,7 +15,7 @@ use crate::base::{MessageId, Timestamp};
 use crate::channel::Surroundings;
 use crate::consent::ConsentBook;
 use crate::fault::Fault;
-use crate::message::{ActionRecord, Entry, Leaf};
+use crate::message::{ActionRecord, Entry, Leaf, Said};
 use crate::observe::{Event, EventRow, Histogram, Observer, Registry};
 use crate::ports::Ports;
 use crate::seal::Keyring;
@@ -166,15 +166,52 @@ impl Core {
 /// Those who wait for the deliveries of a message (`ack = "after-delivery"`). They are woken
 /// when something about it is settled, and look in the store.
 #[derive(Default)]
-pub(crate) struct Waiters(Mutex<HashMap<MessageId, (usize, Arc<Notify>)>>);
+pub(crate) struct Waiters(Mutex<HashMap<MessageId, Waiting>>);
+
+/// Who waits for one message.
+#[derive(Default)]
+struct Waiting {
+    watches: usize,
+    notify: Arc<Notify>,
+    /// Those among them who hand on what destinations say.
+    listening: usize,
+    /// What destinations said to those who listen.
+    said: Vec<Box<Said>>,
+}
+
+/// Most answers kept of one message: a channel has few destinations, and one that is tried
+/// again and again must not fill memory.
+const SAID_MAX: usize = 16;
 
 impl Waiters {
     /// Waits for what is settled about a message, until what is given goes.
     pub(crate) fn watch(&self, core: &Arc<Core>, message: MessageId) -> Watch {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (watches, notify) = waiting.entry(message).or_default();
-        *watches += 1;
-        Watch { core: core.clone(), message, notify: notify.clone() }
+        let of = waiting.entry(message).or_default();
+        of.watches += 1;
+        Watch { core: core.clone(), message, notify: of.notify.clone(), listening: false }
+    }
+
+    /// As [`Waiters::watch`], for a sender that also hears what destinations say.
+    pub(crate) fn listen(&self, core: &Arc<Core>, message: MessageId) -> Watch {
+        let mut watch = self.watch(core, message);
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.entry(message).or_default().listening += 1;
+        drop(waiting);
+        watch.listening = true;
+        watch
+    }
+
+    /// Hands what a destination said to those who listen; false when nobody does.
+    pub(crate) fn tell(&self, message: MessageId, said: Box<Said>) -> bool {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(of) = waiting.get_mut(&message).filter(|of| of.listening > 0) else {
+            return false;
+        };
+        if of.said.len() < SAID_MAX {
+            of.said.push(said);
+        }
+        true
     }
 
     #[cfg(test)]
@@ -185,8 +222,8 @@ impl Waiters {
     /// Notes that a delivery of a message came to an end, or was held.
     pub(crate) fn settled(&self, message: MessageId) {
         let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, notify)) = waiting.get(&message) {
-            notify.notify_waiters();
+        if let Some(of) = waiting.get(&message) {
+            of.notify.notify_waiters();
         }
     }
 }
@@ -196,6 +233,7 @@ pub(crate) struct Watch {
     core: Arc<Core>,
     message: MessageId,
     notify: Arc<Notify>,
+    listening: bool,
 }
 
 impl Watch {
@@ -203,14 +241,39 @@ impl Watch {
     pub(crate) fn settled(&self) -> Notified<'_> {
         self.notify.notified()
     }
+
+    /// The message.
+    pub(crate) const fn message(&self) -> MessageId {
+        self.message
+    }
+
+    /// Whether its sender hears what destinations say.
+    pub(crate) const fn listens(&self) -> bool {
+        self.listening
+    }
+
+    /// Listens no longer, and gives what was said: a refusal before anything else. What is
+    /// handed over before is given here, and nothing is after: either the sender hears a
+    /// refusal or the courier keeps the delivery.
+    pub(crate) fn heard(&mut self) -> Option<Box<Said>> {
+        if !std::mem::take(&mut self.listening) {
+            return None;
+        }
+        let mut waiting = self.core.waiters.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = waiting.get_mut(&self.message)?;
+        of.listening -= 1;
+        let refusal = of.said.iter().find(|said| said.refuses());
+        refusal.or_else(|| of.said.first()).cloned()
+    }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         let mut waiting = self.core.waiters.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((watches, _)) = waiting.get_mut(&self.message) {
-            *watches -= 1;
-            if *watches == 0 {
+        if let Some(of) = waiting.get_mut(&self.message) {
+            of.listening -= usize::from(self.listening);
+            of.watches -= 1;
+            if of.watches == 0 {
                 waiting.remove(&self.message);
             }
         }

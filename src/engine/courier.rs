@@ -18,12 +18,10 @@ use super::task::Guarded;
 use crate::audit::{self, Subject};
 use crate::base::Timestamp;
 use crate::channel::{self, DestinationRules, Redecision, Settlement};
-use crate::destination::{DeliveryError, Destination};
+use crate::destination::{Delivered, DeliveryError, Destination};
 use crate::fault::codes::{W6904, W6907, W7901, W9001, W9002};
 use crate::fault::{Class, Fault, Place};
-use crate::message::{
-    Decision, Delivery, Fate, FaultRecord, Leaf, Outcome, OutcomeRecord, Receipt,
-};
+use crate::message::{Decision, Delivery, Fate, FaultRecord, Leaf, Outcome, OutcomeRecord};
 use crate::observe::{Event, Level, happened};
 use crate::store::Store;
 
@@ -243,8 +241,15 @@ impl Worker {
         };
         self.outlet.meters.duration.observe(core.ports.clock.monotonic().saturating_sub(begin));
         match result {
-            Ok(receipt) => (self.delivered(delivery, receipt), Vec::new()),
-            Err(error) => (self.failed(&rules, delivery, error), Vec::new()),
+            Ok(delivered) => (self.delivered(delivery, delivered), Vec::new()),
+            Err(error) => {
+                let answered = self.answered_sender(delivery, &error);
+                let outcome = self.failed(&rules, delivery, error);
+                match answered {
+                    Some(leaf) => (Outcome::Skipped, vec![leaf]),
+                    None => (outcome, Vec::new()),
+                }
+            }
         }
     }
 
@@ -325,7 +330,30 @@ impl Worker {
         Ok(outcomes.into_iter().rfind(made))
     }
 
-    fn delivered(&self, delivery: &Delivery, receipt: Receipt) -> Outcome {
+    /// Hands a refusal to the sender, where it waits for one: who hears that its message was
+    /// refused still has it, and nobody else needs to look after it.
+    fn answered_sender(&self, delivery: &Delivery, error: &DeliveryError) -> Option<Leaf> {
+        let said = error.said.as_ref().filter(|said| said.refuses())?;
+        // One that was sent again by a person has no sender who waits.
+        if error.fault.class() != Class::Permanent || delivery.replay {
+            return None;
+        }
+        let core = &self.channel.core;
+        let status = said.status;
+        core.waiters.tell(delivery.message, said.clone()).then(|| {
+            let to = (&self.channel.name, &self.outlet.name);
+            let subject = Subject::delivery(delivery.message, to.0, to.1);
+            let fault = FaultRecord::from(&error.fault);
+            audit::delivery_answered(core.now(), subject, &fault, status)
+        })
+    }
+
+    fn delivered(&self, delivery: &Delivery, delivered: Delivered) -> Outcome {
+        let Delivered { receipt, said } = delivered;
+        if let Some(said) = said {
+            // Whoever waited and gave up looks at the status address.
+            let _ = self.channel.core.waiters.tell(delivery.message, said);
+        }
         let core = &self.channel.core;
         let now = core.now();
         let meters = &self.outlet.meters;
@@ -414,8 +442,8 @@ impl Worker {
                 self.outlet.meters.dead(&fault.code);
             }
             Outcome::Denied(_) => self.outlet.meters.denied.increment(),
+            Outcome::Skipped => self.outlet.meters.skipped.increment(),
             Outcome::Retry { .. }
-            | Outcome::Skipped
             | Outcome::Held
             | Outcome::Released
             | Outcome::Requeued { .. } => {}

@@ -28,7 +28,7 @@ use crate::fault::Fault;
 use crate::hl7v2::batch::{Ended, Joiner, Offered, incomplete, is_fragment};
 use crate::message::Content;
 use crate::observe::happened;
-use crate::source::{Answer, Arrival, SourceKind, Taken};
+use crate::source::{Answer, Arrival, Heard, SourceKind, Taken};
 use crate::store::fragment_mark;
 
 /// Shortest wait before the fragments are looked through for those that are over.
@@ -131,6 +131,7 @@ impl Door {
                         taken: Taken::Committed(first),
                         replies: reply.body.into_iter().collect(),
                         close: false,
+                        heard: Heard::Nothing,
                     };
                 }
                 Ok(None) => {}
@@ -144,7 +145,8 @@ impl Door {
             Offered::Single | Offered::Repeated => {
                 let reply = processed.reply;
                 let replies = reply.body.into_iter().collect();
-                return Answer { taken: Taken::Committed(mark.id), replies, close: false };
+                let taken = Taken::Committed(mark.id);
+                return Answer { taken, replies, close: false, heard: Heard::Nothing };
             }
             Offered::Refused(fault) => {
                 (self.reject(&arrival, fault).await, joiner.settle(offer, mark))
@@ -222,7 +224,8 @@ impl Door {
             }
         };
         live.meters.acknowledged(reply.code_text());
-        Answer { taken, replies: reply.body.into_iter().collect(), close: false }
+        let replies = reply.body.into_iter().collect();
+        Answer { taken, replies, close: false, heard: Heard::Nothing }
     }
 }
 
@@ -243,6 +246,7 @@ async fn bury(channel: &Arc<Channel>, ended: Ended<Mark>) {
         peer,
         parent: Some(first.id),
         bytes: ended.partial,
+        message_type: None,
     };
     let rules = &live.plan.rules;
     let taking = channel.taking.clone().read_owned().await;

@@ -20,7 +20,8 @@ use async_trait::async_trait;
 use super::application::{self, Late};
 use super::batch::{Unpacked, unpacked};
 use super::channel::{Channel, Live, Pressure};
-use super::commit::{self, Enduring, Flight, Hold, Written};
+use super::commit::{self, Enduring, Flight, Hold, Standing, Written};
+use super::core::Watch;
 use super::{panics, receipt, sequence};
 use crate::base::{MessageId, Timestamp};
 use crate::channel::{self, ChannelRules, Processed, Reply};
@@ -30,7 +31,7 @@ use crate::hl7v2::Tolerances;
 use crate::hl7v2::ack::AckCode;
 use crate::message::MessageRecord;
 use crate::observe::happened;
-use crate::source::{self, AckWhen, Answer, Back, Intake, Sequence, SourceKind, Taken};
+use crate::source::{self, AckWhen, Answer, Back, Heard, Intake, Sequence, SourceKind, Taken};
 
 /// How long a repetition is told from a new message. Senders repeat within minutes; a
 /// sender that was down over a weekend starts with what it holds to be unanswered.
@@ -123,6 +124,7 @@ pub(super) fn stamp(
         peer: arrival.peer.clone(),
         parent: arrival.parent,
         bytes: arrival.bytes.clone(),
+        message_type: arrival.message_type.clone(),
     }
 }
 
@@ -148,7 +150,8 @@ fn turn_away(
 }
 
 fn answer(taken: Taken, reply: Reply) -> Answer {
-    Answer { taken, replies: reply.body.into_iter().collect(), close: false }
+    let replies = reply.body.into_iter().collect();
+    Answer { taken, replies, close: false, heard: Heard::Nothing }
 }
 
 impl Door {
@@ -255,6 +258,9 @@ impl Door {
         let pending = processed.reply.accepted
             && record.owed.is_empty()
             && acknowledges(&live) == AckWhen::OnReceipt;
+        // Before the commit: a courier may be faster than the answer to it.
+        let watch = (processed.reply.accepted && asked.when == AckWhen::AfterDelivery)
+            .then(|| self.watch(&live, id));
         let write = match pending {
             true => {
                 let receipt = receipt::keep(channel.clone(), processed, hold, asked.late.clone());
@@ -276,9 +282,18 @@ impl Door {
             live.meters.acknowledged(reply.code_text());
             return answer(Taken::Refused(fault.clone()), reply);
         }
-        let reply = self.when_delivered(id, &asked, reply).await;
+        let (reply, heard) = self.when_delivered(id, &asked, reply, watch).await;
         live.meters.acknowledged(reply.code_text());
-        answer(Taken::Committed(id), reply)
+        Answer { heard, ..answer(Taken::Committed(id), reply) }
+    }
+
+    /// Watches what becomes of a message, as its source answers.
+    fn watch(&self, live: &Live, message: MessageId) -> Watch {
+        let core = &self.0.core;
+        match live.plan.source.kind.hands_on_answers() {
+            true => core.waiters.listen(core, message),
+            false => core.waiters.watch(core, message),
+        }
     }
 
     /// Answers a repetition as the first was answered: where the answer depends on
@@ -295,9 +310,10 @@ impl Door {
         live.meters.duplicates.increment();
         let event = channel.core.event(&happened::MESSAGE_DUPLICATE).channel(channel.name.shared());
         channel.core.observer.emit(event.message(first));
-        let reply = self.when_delivered(first, &asked, processed.reply).await;
+        let watch = (asked.when == AckWhen::AfterDelivery).then(|| self.watch(live, first));
+        let (reply, heard) = self.when_delivered(first, &asked, processed.reply, watch).await;
         live.meters.acknowledged(reply.code_text());
-        answer(Taken::Committed(first), reply)
+        Answer { heard, ..answer(Taken::Committed(first), reply) }
     }
 
     /// With `ack = "after-delivery"` waits until every destination has the message; else
@@ -306,18 +322,35 @@ impl Door {
     /// A commit acknowledgment never waits: the application acknowledgment follows it as a
     /// message of its own, where it is asked for and there is something to wait for or an
     /// address for it.
-    async fn when_delivered(&self, message: MessageId, asked: &Asked, reply: Reply) -> Reply {
+    ///
+    /// A sender that hears what destinations say is told that the message is on its way when
+    /// patience ends, and need not be told otherwise.
+    async fn when_delivered(
+        &self,
+        message: MessageId,
+        asked: &Asked,
+        reply: Reply,
+        watch: Option<Watch>,
+    ) -> (Reply, Heard) {
         let channel = &*self.0;
         if reply.code.is_some_and(AckCode::is_commit) {
             if reply.application {
                 self.say_later(message, asked).await;
             }
-            return reply;
+            return (reply, Heard::Nothing);
         }
-        if asked.when != AckWhen::AfterDelivery || commit::delivered(&channel.core, message).await {
-            return reply;
-        }
+        let Some(mut watch) = watch else { return (reply, Heard::Nothing) };
+        let stands = commit::stand(&channel.core, &watch).await;
+        let listens = watch.listens();
+        let said = watch.heard();
         let fault = Fault::new(W6903).at(Place::channel(channel.name.shared()));
+        match (stands, said) {
+            (Standing::Delivered, said) => return (reply, Heard::All(said)),
+            (_, Some(said)) if said.refuses() => return (reply, Heard::Not(fault, Some(said))),
+            (Standing::OnTheWay, _) if listens => return (reply, Heard::OnTheWay),
+            (Standing::OnTheWay | Standing::Stopped, _) => {}
+        }
+        let heard = Heard::Not(fault.clone(), None);
         let refused = channel::refuse(
             asked.late.kind,
             &asked.late.original,
@@ -325,7 +358,7 @@ impl Door {
             (message, channel.core.now()),
         );
         commit::note_answer(channel, message, &refused).await;
-        refused
+        (refused, heard)
     }
 
     /// Has the application acknowledgment follow, once the result is known. On receipt it
@@ -465,6 +498,7 @@ fn not_kept(
         peer: record.peer.clone(),
         parent: record.parent,
         bytes: record.original.bytes.clone(),
+        message_type: None,
     };
     turn_away(channel, live, &arrival, fault, now)
 }

@@ -241,6 +241,7 @@ async fn write(
         peer: receipt.peer.clone(),
         parent: Some(receipt.id),
         bytes: receipt.original.bytes.clone(),
+        message_type: None,
     };
     let now = core.now();
     let copy = arrival.clone();

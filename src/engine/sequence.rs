@@ -18,7 +18,7 @@ use crate::fault::codes::{W2080, W2081, W2082, W2083};
 use crate::fault::{Fault, Place};
 use crate::hl7v2::Message;
 use crate::message::{Content, ContentKind};
-use crate::source::{Answer, Arrival, Sequence, SourceKind, Taken};
+use crate::source::{Answer, Arrival, Heard, Sequence, SourceKind, Taken};
 
 /// Most senders whose numbers are kept on a channel: interfaces have a handful, and who makes
 /// up names must not fill the store.
@@ -219,6 +219,7 @@ impl Door {
             taken: Taken::Committed(id),
             replies: reply.body.into_iter().collect(),
             close: false,
+            heard: Heard::Nothing,
         }
     }
 }

@@ -10,6 +10,7 @@ mod delivery;
 mod envelope;
 mod gate;
 mod record;
+mod said;
 mod trail;
 
 pub use content::{Body, Content, ContentKind};
@@ -21,4 +22,5 @@ pub use record::{
     ActionRecord, ConsentRecord, Entry, Fate, FaultRecord, Leaf, MessageRecord, Outcome,
     OutcomeRecord, Owed, PatientKey, SearchKey,
 };
+pub use said::Said;
 pub use trail::{Stage, Step, Trail};

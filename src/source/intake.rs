@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use crate::base::{MessageId, Timestamp};
 use crate::fault::Fault;
 use crate::hl7v2::mllp::Oddities;
-use crate::message::Peer;
+use crate::message::{Peer, Said};
 
 /// What came in, before anyone looked inside. `Debug` shows the length only.
 #[derive(Clone)]
@@ -29,6 +29,9 @@ pub struct Arrival {
     /// part of the same file is offered again after a crash, so that the intake can tell a
     /// repetition from a second message that says the same. `None` for connections.
     pub origin: Option<Origin>,
+    /// The type of the message where the way it came says more than it does itself, such as
+    /// `update:Patient`; `None`: as the message says.
+    pub message_type: Option<Arc<str>>,
     /// The way back to its connection, for what is said after the answer; `None` where there
     /// is none.
     pub back: Option<Back>,
@@ -95,6 +98,23 @@ pub struct Answer {
     pub replies: Vec<Bytes>,
     /// Whether the connection closes after them.
     pub close: bool,
+    /// What was heard of its destinations, where the answer waited for them.
+    pub heard: Heard,
+}
+
+/// What came of the wait for the destinations of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Heard {
+    /// Nobody waited.
+    #[default]
+    Nothing,
+    /// Every destination that gets the message has it; what one of them said.
+    All(Option<Box<Said>>),
+    /// It is still on its way.
+    OnTheWay,
+    /// A destination does not have it and nothing more is tried by itself: why not, and what
+    /// the destination said where that is for the sender to hear.
+    Not(Fault, Option<Box<Said>>),
 }
 
 /// The engine's side of a source: parses, decides, commits and builds the answer.

@@ -30,7 +30,7 @@ use crate::settings::{Key, KeyRow, KindRow, Table, nearest};
 pub use common::{Charset, Common, KEYS};
 pub use file::{FilePlan, Ready, Split, Then};
 pub use intake::{
-    Answer, Arrival, Back, Closed, Command, Intake, Origin, Serving, Silent, SourceEvent,
+    Answer, Arrival, Back, Closed, Command, Heard, Intake, Origin, Serving, Silent, SourceEvent,
     SourceEvents, Taken,
 };
 pub use mllp::{AckWhen, AppAck, MllpPlan, Sequence};
@@ -51,6 +51,16 @@ pub enum SourceKind {
     Mllp(MllpPlan),
     /// Files dropped into a directory.
     File(FilePlan),
+}
+
+impl SourceKind {
+    /// Whether a sender that waits for delivery hears what a destination said to it.
+    #[must_use]
+    pub const fn hands_on_answers(&self) -> bool {
+        match self {
+            Self::Mllp(_) | Self::File(_) => false,
+        }
+    }
 }
 
 /// One kind of source, as help, schema and tests know it.

@@ -53,13 +53,14 @@ impl Intake for TestIntake {
                 vec![Bytes::from(format!("ACK {text}"))]
             },
             close: text.starts_with("close"),
+            heard: Heard::Nothing,
         }
     }
 
     async fn refuse(&self, arrival: Arrival, fault: Fault) -> Answer {
         self.refused.lock().unwrap().push((arrival, fault.clone()));
         let replies = vec![Bytes::from(format!("NAK {}", fault.code()))];
-        Answer { taken: Taken::Refused(fault), replies, close: true }
+        Answer { taken: Taken::Refused(fault), replies, close: true, heard: Heard::Nothing }
     }
 }
 

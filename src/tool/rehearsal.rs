@@ -100,6 +100,7 @@ impl Rehearsal {
             peer: Peer { address: "rehearsal".into(), subject: None },
             parent: None,
             bytes,
+            message_type: None,
         };
         let mut counter = 0u8;
         let mut entropy = |buffer: &mut [u8]| {

@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::hl7v2::Message;
 use crate::hl7v2::ack::{self, AckCode};
 use crate::ports::Ports;
-use crate::source::{Answer, Arrival, Intake, Taken};
+use crate::source::{Answer, Arrival, Heard, Intake, Taken};
 
 /// What the sandbox tells its owner about each arrival.
 #[derive(Clone)]
@@ -115,7 +115,7 @@ impl Intake for Sandbox {
         };
         self.tell(&arrival, fault.clone(), code).await;
         let taken = fault.map_or(Taken::Committed(id), Taken::Refused);
-        Answer { taken, replies, close: false }
+        Answer { taken, replies, close: false, heard: Heard::Nothing }
     }
 
     async fn refuse(&self, arrival: Arrival, fault: Fault) -> Answer {
@@ -125,6 +125,7 @@ impl Intake for Sandbox {
         let answer =
             code.map(|code| ack::build_unparsed(&arrival.bytes, code, &fault, now, &control_id));
         self.tell(&arrival, Some(fault.clone()), code).await;
-        Answer { taken: Taken::Refused(fault), replies: answer.into_iter().collect(), close: true }
+        let replies = answer.into_iter().collect();
+        Answer { taken: Taken::Refused(fault), replies, close: true, heard: Heard::Nothing }
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn judge(
             Some(path) => fault.at(Place::path(path)),
             None => fault,
         };
-        Err(DeliveryError { fault, retry_after: answer.retry_after(now) })
+        Err(DeliveryError { fault, retry_after: answer.retry_after(now), said: None })
     };
     match status {
         200..=299 if has_entries => entries(answer, base),

@@ -16,10 +16,10 @@ use async_trait::async_trait;
 use hyper::Method;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 
-use super::{DeliveryError, Destination};
+use super::{Delivered, DeliveryError, Destination};
 use crate::fault::{Fault, codes::*};
 use crate::fhir::Doc;
-use crate::message::{ContentKind, Delivery, Receipt};
+use crate::message::{ContentKind, Delivery};
 use crate::ports::Ports;
 use crate::ports::http::{self, Call, Client, Url};
 use crate::ports::tls::{self, TlsClientPlan};
@@ -129,7 +129,7 @@ impl Destination for FhirDestination {
         Ok(())
     }
 
-    async fn deliver(&mut self, delivery: &Delivery) -> Result<Receipt, DeliveryError> {
+    async fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered, DeliveryError> {
         if delivery.body.kind != ContentKind::FhirJson {
             return Err(Fault::new(W7205).into());
         }
@@ -140,7 +140,7 @@ impl Destination for FhirDestination {
             answer = self.send(call).await?;
         }
         let judged = answer::judge(&answer, is_batch, &self.plan.url, self.ports.clock.now());
-        judged.map_err(|mut error| {
+        judged.map(Delivered::from).map_err(|mut error| {
             let place = self.plan.url.target();
             let cause = error.fault.cause().unwrap_or_default();
             error.fault = error.fault.clone().because(format!("{place}: {cause}"));

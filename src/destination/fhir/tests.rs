@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::{Auth, FhirPlan, build, jwk};
-use crate::destination::DeliveryError;
 use crate::destination::tests::delivery;
+use crate::destination::{Delivered, DeliveryError};
 use crate::message::{ContentKind, Receipt};
 use crate::ports::Ports;
 use crate::ports::http::Url;
@@ -94,8 +94,8 @@ fn plan(url: &str, auth: Auth) -> FhirPlan {
     FhirPlan { url: Url::parse(url).unwrap(), tls: None, auth }
 }
 
-fn told(result: Result<Receipt, DeliveryError>) -> String {
-    match result {
+fn told(result: Result<Delivered, DeliveryError>) -> String {
+    match result.map(|delivered| delivered.receipt) {
         Ok(Receipt::Http { status, locations }) => format!("{status} {}", locations.join(" ")),
         Ok(other) => format!("{other:?}"),
         Err(error) => format!("{} {}", error.fault.class().name(), error.fault.code()),

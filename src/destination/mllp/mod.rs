@@ -31,7 +31,7 @@ use tokio::time::timeout;
 
 mod numbers;
 
-use super::{DeliveryError, Destination};
+use super::{Delivered, DeliveryError, Destination};
 use crate::base::MessageId;
 use crate::fault::{Fault, codes::*};
 use crate::hl7v2::ack::{self, Ack, Condition, Mode};
@@ -214,7 +214,7 @@ impl Destination for MllpDestination {
         Ok(())
     }
 
-    async fn deliver(&mut self, delivery: &Delivery) -> Result<Receipt, DeliveryError> {
+    async fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered, DeliveryError> {
         if delivery.body.kind != ContentKind::Hl7 {
             return Err(Fault::new(W7205).into());
         }
@@ -254,7 +254,7 @@ impl Destination for MllpDestination {
             }
             Err(_) => {}
         }
-        Ok(answered?)
+        Ok(answered?.into())
     }
 
     async fn close(&mut self) {

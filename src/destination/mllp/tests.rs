@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::{MllpPlan, build};
-use crate::destination::DeliveryError;
 use crate::destination::tests::delivery;
+use crate::destination::{Delivered, DeliveryError};
 use crate::fault::Class;
 use crate::hl7v2::mllp;
 use crate::message::{ContentKind, Delivery, Receipt};
@@ -84,8 +84,8 @@ macro_rules! ack {
     };
 }
 
-fn told(result: Result<Receipt, DeliveryError>, address: &str) -> String {
-    match result {
+fn told(result: Result<Delivered, DeliveryError>, address: &str) -> String {
+    match result.map(|delivered| delivered.receipt) {
         Ok(Receipt::Ack { code }) => format!("delivered {code}"),
         Ok(other) => format!("{other:?}"),
         Err(error) => {

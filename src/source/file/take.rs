@@ -164,6 +164,7 @@ impl<'a> Pass<'a> {
             self.places.push_back((number + 1, part.offset, part.envelope));
             let arrival = Arrival {
                 back: None,
+                message_type: None,
                 origin: Some(Origin { digest: self.digest(number, &part.bytes), part: number }),
                 bytes: part.bytes,
                 peer: self.taking.peer.clone(),

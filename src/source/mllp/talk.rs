@@ -273,6 +273,7 @@ impl<'a> Talk<'a> {
             received: self.shared.clock.now(),
             parent: None,
             origin: None,
+            message_type: None,
             back: Some(self.back.clone()),
         }
     }
