@@ -21,6 +21,7 @@
 pub mod fault;
 // Layer 1
 pub mod base;
+pub mod xml;
 // Layer 2
 pub mod fhir;
 pub mod hl7v2;

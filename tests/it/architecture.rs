@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Rooms by layer. A room uses rooms of lower layers only; neighbors do not know each other.
 const LAYERS: &[&[&str]] = &[
     &["fault"],
-    &["base"],
+    &["base", "xml"],
     &["hl7v2", "fhir", "settings"],
     &["message", "filter"],
     &["consent", "mapping", "seal", "audit"],

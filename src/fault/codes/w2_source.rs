@@ -299,10 +299,10 @@ codes! {
     W2704 Permanent "an edit does not fit the FHIR document",
         "The place that a rule wants to change is not there, or is of another kind.",
         "Check the path of the rule against the message.";
-    W2705 Permanent "FHIR XML is malformed",
+    W2705 Permanent "an XML text is malformed",
         "A message that cannot be read as a whole is not read in part.",
         "Correct the text at the line and column shown; XML 1.0 has the grammar.";
-    W2706 Permanent "a document type or an entity stands in FHIR XML",
+    W2706 Permanent "a document type or an entity stands in an XML text",
         "Entities can name files and grow without end, so none are expanded.",
         "Leave out `<!DOCTYPE` and write characters as such, a blank as `&#160;`.";
     W2707 Permanent "a FHIR document has no form in XML",

@@ -1,6 +1,6 @@
 //! FHIR XML, the second form of a document.
 //!
-//! Reading goes in two steps: [`tags`] finds the elements of the text, [`read()`] follows
+//! Reading goes in two steps: [`crate::xml`] finds the elements of the text, [`read()`] follows
 //! them through the tables and writes the document as its JSON says it, with the place of
 //! each value in the XML. [`write()`] goes the other way. What FHIR has no place for
 //! (attributes, text between elements, wrong order) becomes a [`Flaw`], which the check
@@ -13,7 +13,6 @@
 //! Source: FHIR R4 xml.html.
 
 mod read;
-mod tags;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -21,15 +20,10 @@ mod write;
 use bytes::Bytes;
 
 use crate::fault::Code;
+use crate::xml::{XHTML, is_name, is_no_character};
 
 pub(super) use read::read;
 pub(super) use write::write;
-
-/// The namespace of resources.
-const FHIR: &str = "http://hl7.org/fhir";
-
-/// The namespace of narratives.
-const XHTML: &str = "http://www.w3.org/1999/xhtml";
 
 /// Most flaws that are kept: a person reads the first ones.
 const FLAWS_MAX: usize = 100;
@@ -52,21 +46,4 @@ pub(in crate::fhir) struct Flaw {
     pub code: Code,
     /// What is wrong: lower case, no period, no values of the document.
     pub what: &'static str,
-}
-
-/// Whether a text can be the name of an element without prefix. Letters beyond ASCII are
-/// taken as they are: what is no letter among them harms no reader we know.
-fn is_name(name: &str) -> bool {
-    let inner =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_') || !c.is_ascii();
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii())
-        && name.chars().all(inner)
-        && !name.contains(|c: char| c.is_whitespace() || c.is_control() || is_no_character(c))
-}
-
-/// Whether XML has no way to write a character.
-///
-/// Source: XML 1.0 §2.2.
-fn is_no_character(c: char) -> bool {
-    matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}')
 }

@@ -8,12 +8,12 @@ use bytes::Bytes;
 
 use super::super::node::shown;
 use super::super::{Builder, DOC_BYTES_MAX, Doc, NONE};
-use super::tags::{self, Space, Tag};
 use super::{FLAWS_MAX, Flaw, Source, XHTML};
 use crate::base::limits::DEPTH_MAX;
 use crate::fault::codes::{W2700, W2702, W2703, W2720, W2730, W2734};
 use crate::fault::{Code, Fault, FilePlace};
 use crate::fhir::tables::{self, Container, Entry, Inside, Primitive};
+use crate::xml::{self, Space, Tag};
 
 /// Reads a document; see [`Doc::parse_xml`].
 pub(in crate::fhir::doc) fn read(bytes: Bytes) -> Result<Doc, Fault> {
@@ -26,8 +26,8 @@ pub(in crate::fhir::doc) fn read(bytes: Bytes) -> Result<Doc, Fault> {
         place(Fault::new(W2700), text, error.valid_up_to())
     })?;
     let from = if text.starts_with('\u{feff}') { 3 } else { 0 };
-    let fault = |flaw: tags::Flaw| place(Fault::new(flaw.code).because(flaw.what), text, flaw.at);
-    let tags = tags::scan(text, from).map_err(fault)?;
+    let fault = |flaw: xml::Flaw| place(Fault::new(flaw.code).because(flaw.what), text, flaw.at);
+    let tags = xml::scan(text, from).map_err(fault)?;
     let mut reading =
         Reading { text, tags: &tags, out: Builder::new(), flaws: Vec::new(), depth: 0 };
     let root = tags.first().filter(|tag| matches!(tag.space, Space::Fhir | Space::None));
@@ -101,7 +101,7 @@ struct Reading<'t> {
     depth: usize,
 }
 
-type Done = Result<(), tags::Flaw>;
+type Done = Result<(), xml::Flaw>;
 
 impl<'t> Reading<'t> {
     fn flaw(&mut self, tag: &Tag, step: &Step<'_>, code: Code, what: &'static str) {
@@ -119,7 +119,7 @@ impl<'t> Reading<'t> {
             return Ok(());
         }
         let what = "containers are nested deeper than 64 levels";
-        Err(tags::Flaw { at: tag.start as usize, code: W2702, what })
+        Err(xml::Flaw { at: tag.start as usize, code: W2702, what })
     }
 
     fn start_object(&mut self, tag: &Tag) -> Done {
@@ -151,14 +151,14 @@ impl<'t> Reading<'t> {
     }
 
     /// Reads the attributes; those that FHIR has not in this place are flaws.
-    fn own(&mut self, tag: &Tag, names: &[&str], step: &Step<'_>) -> Result<Own<'t>, tags::Flaw> {
+    fn own(&mut self, tag: &Tag, names: &[&str], step: &Step<'_>) -> Result<Own<'t>, xml::Flaw> {
         let (mut own, mut odd, at) = (Own::default(), false, tag.start as usize);
         tag.attributes(self.text, &mut |name, raw| {
             let takes = names.contains(&name);
             match name {
-                "value" if takes => own.value = Some(tags::value(raw, at)?),
-                "id" if takes => own.id = Some(tags::value(raw, at)?),
-                "url" if takes => own.url = Some(tags::value(raw, at)?),
+                "value" if takes => own.value = Some(xml::value(raw, at)?),
+                "id" if takes => own.id = Some(xml::value(raw, at)?),
+                "url" if takes => own.url = Some(xml::value(raw, at)?),
                 "xmlns" | "xsi:schemaLocation" => {}
                 _ if name.starts_with("xmlns:") => {}
                 _ => odd = true,
@@ -208,7 +208,7 @@ impl<'t> Reading<'t> {
             let xhtml = entry.is_none_or(|e| e.inside == Inside::Primitive(Primitive::Xhtml));
             let inner = Step { up: Some(step), name, index: None };
             match child.space {
-                Space::Other => {
+                Space::V3 | Space::Sdtc | Space::Other => {
                     self.flaw(child, &inner, W2734, "an element of another namespace");
                     continue;
                 }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use super::super::{Doc, Node, NodeKind};
-use super::tags::{self, Space};
 use super::{is_name, is_no_character};
 use crate::fault::codes::W2707;
 use crate::fault::{Fault, Place};
 use crate::fhir::tables::{self, Container, Entry, Inside, Primitive};
+use crate::xml::{self, Space};
 
 /// Writes a document; see [`Doc::to_xml`].
 pub(in crate::fhir::doc) fn write(doc: &Doc) -> Result<Vec<u8>, Fault> {
@@ -242,7 +242,7 @@ impl Writing {
     fn narrative(&mut self, node: Node<'_>) -> Done {
         let text = node.text().unwrap_or_default();
         let bad = |_| misfit(node, "the narrative is no XML, as with `&nbsp;` or an open tag");
-        let tags = tags::scan(&text, 0).map_err(bad)?;
+        let tags = xml::scan(&text, 0).map_err(bad)?;
         let root = tags.first().filter(|tag| {
             let space = matches!(tag.space, Space::Xhtml | Space::None);
             space && tag.name(&text) == "div" && tag.prefix(&text).is_empty()

@@ -1,21 +1,20 @@
 //! The elements of an XML text, found in one pass and without recursion.
 //!
-//! Here is all that makes a text well formed, and nothing that FHIR says of it. What stands
-//! in a narrative is checked like the rest but not listed: it stays text.
+//! Here is all that makes a text well formed, and nothing that a standard says of it. What
+//! stands in XHTML is checked like the rest but not listed: it stays text.
 
 use quick_xml::escape::EscapeError;
 use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Error, Reader, XmlVersion};
 
-use super::super::NONE;
-use super::{FHIR, XHTML, is_name, is_no_character};
+use super::{FHIR, NONE, SDTC, V3, XHTML, is_name, is_no_character};
 use crate::fault::Code;
 use crate::fault::codes::{W2702, W2705, W2706};
 
 /// Deepest nesting of elements: twice the levels of a document, the second half for a
 /// narrative in it.
-const DEPTH_MAX: usize = 2 * crate::base::limits::DEPTH_MAX;
+const DEPTH_MAX: usize = 128;
 
 /// Most attributes of one element; R4 has at most three with the namespace.
 const ATTRIBUTES_MAX: usize = 64;
@@ -25,10 +24,18 @@ const SPACES_MAX: usize = 64;
 
 /// What a namespace is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Space {
+pub enum Space {
+    /// FHIR, [`FHIR`].
     Fhir,
+    /// XHTML, [`XHTML`].
     Xhtml,
+    /// HL7 v3 with CDA, [`V3`].
+    V3,
+    /// Extensions of CDA, [`SDTC`].
+    Sdtc,
+    /// None declared.
     None,
+    /// Any other.
     Other,
 }
 
@@ -37,6 +44,8 @@ impl Space {
         match uri {
             FHIR => Self::Fhir,
             XHTML => Self::Xhtml,
+            V3 => Self::V3,
+            SDTC => Self::Sdtc,
             "" => Self::None,
             _ => Self::Other,
         }
@@ -45,24 +54,27 @@ impl Space {
 
 /// An element. Offsets count bytes of the text.
 #[derive(Clone, Copy)]
-pub(super) struct Tag {
+pub struct Tag {
     /// Its `<`.
     pub start: u32,
     /// End of the opening tag.
-    head: u32,
+    pub head: u32,
     /// End of the element.
     pub end: u32,
     /// First text in it that is no white space, [`NONE`] without.
     pub ink: u32,
-    /// First child and next sibling.
+    /// First child, [`NONE`] without, as [`next`](Self::next).
     pub first: u32,
+    /// Next sibling.
     pub next: u32,
     /// Length of the name, with its prefix.
     name_len: u16,
     /// Length of the prefix and its colon.
     prefix_len: u16,
+    /// Its namespace.
     pub space: Space,
-    is_closed: bool,
+    /// Whether the opening tag closes it.
+    pub is_closed: bool,
 }
 
 impl Tag {
@@ -84,7 +96,10 @@ impl Tag {
         self.start as usize + 1 + usize::from(self.name_len)
     }
 
-    /// Its attributes in order: name, value as written, and whether more came than are read.
+    /// Its attributes in order: name, value as written.
+    ///
+    /// # Errors
+    /// A flaw where one is malformed, or what `each` says.
     pub fn attributes<'t>(
         &self,
         text: &'t str,
@@ -123,10 +138,13 @@ fn part<'t>(text: &'t str, part: &str) -> Option<&'t str> {
 }
 
 /// The value of an attribute as it is to be read: references resolved, line ends and tabs
-/// made blanks.
+/// made blanks. `at` is the place that an error names.
+///
+/// # Errors
+/// A flaw where a reference means nothing.
 ///
 /// Source: XML 1.0 §3.3.3.
-pub(super) fn value<'t>(raw: &'t str, at: usize) -> Result<std::borrow::Cow<'t, str>, Flaw> {
+pub fn value<'t>(raw: &'t str, at: usize) -> Result<std::borrow::Cow<'t, str>, Flaw> {
     let attribute = Attribute { key: quick_xml::name::QName("a"), value: raw.into() };
     match attribute.normalized_value(XmlVersion::Implicit1_0) {
         Ok(value) if value.contains(is_no_character) => {
@@ -140,9 +158,12 @@ pub(super) fn value<'t>(raw: &'t str, at: usize) -> Result<std::borrow::Cow<'t, 
 
 /// What is wrong with a text, and at which byte.
 #[derive(Debug)]
-pub(super) struct Flaw {
+pub struct Flaw {
+    /// Byte of the text.
     pub at: usize,
+    /// `W2702`, `W2705` or `W2706`.
     pub code: Code,
+    /// What is wrong: lower case, no period, no values of the text.
     pub what: &'static str,
 }
 
@@ -163,13 +184,17 @@ struct Scan<'t> {
     /// Declared prefixes with the depth of the element that declares them; an empty prefix
     /// is the default.
     spaces: Vec<(usize, &'t str, Space)>,
-    /// Depth from which on elements belong to a narrative and are not listed.
+    /// Depth from which on elements are XHTML and not listed.
     narrative: Option<usize>,
     depth: usize,
 }
 
 /// Finds the elements from byte `from` on; the outermost is the first.
-pub(super) fn scan(text: &str, from: usize) -> Result<Vec<Tag>, Flaw> {
+///
+/// # Errors
+/// `W2705` for what is not well formed, `W2706` for a document type or an entity, `W2702`
+/// for what is nested too deeply.
+pub fn scan(text: &str, from: usize) -> Result<Vec<Tag>, Flaw> {
     let control = |b: u8| b < b' ' && !matches!(b, b'\t' | b'\n' | b'\r');
     let other = || {
         memchr::memmem::find(text.as_bytes(), b"\xef\xbf")
@@ -383,7 +408,7 @@ impl<'t> Scan<'t> {
     }
 }
 
-/// Offsets fit: a text is at most [`super::super::DOC_BYTES_MAX`] long.
+/// Offsets fit: whoever reads bounds the length of the text.
 fn short(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(NONE)
 }
