@@ -52,18 +52,18 @@ pub fn run(dir: &Path) -> io::Result<()> {
     fs::write(Path::new(OUT).join("extensions.txt"), extensions_table(&extensions))
 }
 
-fn rows(file: &Path) -> io::Result<Vec<Value>> {
+pub(crate) fn rows(file: &Path) -> io::Result<Vec<Value>> {
     fs::read_to_string(file)?
         .lines()
         .map(|line| serde_json::from_str(line).map_err(io::Error::other))
         .collect()
 }
 
-fn text<'v>(row: &'v Value, name: &str) -> &'v str {
+pub(crate) fn text<'v>(row: &'v Value, name: &str) -> &'v str {
     row[name].as_str().unwrap_or("")
 }
 
-fn list(row: &Value, name: &str) -> String {
+pub(crate) fn list(row: &Value, name: &str) -> String {
     let items = row[name].as_array().map(Vec::as_slice).unwrap_or_default();
     items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
 }

@@ -33,6 +33,7 @@ pub mod message;
 pub mod audit;
 pub mod consent;
 pub mod mapping;
+pub mod records;
 pub mod seal;
 // Layer 5
 pub mod channel;

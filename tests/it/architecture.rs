@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["base", "xml"],
     &["hl7v2", "fhir", "settings"],
     &["message", "filter"],
-    &["consent", "mapping", "seal", "audit"],
+    &["consent", "mapping", "records", "seal", "audit"],
     &["channel"],
     &["ports", "observe"],
     &["store", "source", "destination"],

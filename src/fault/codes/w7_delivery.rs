@@ -103,6 +103,48 @@ codes! {
     W7505 Operator "an address of a destination cannot be used",
         "Nothing can be sent to it.",
         "Write `host:port` or a URL such as `https://fhir.example/r4`.";
+    W7600 Permanent "the record store takes FHIR resources only",
+        "Versions, searches and references need a resource of R4 in JSON.",
+        "Map the message to FHIR, or send it to a destination of another kind.";
+    W7601 Permanent "there is no such resource",
+        "Nothing was read or changed.",
+        "Look at type and id; `weir records ls` counts what a collection has.";
+    W7602 Permanent "the resource was deleted",
+        "Its versions stay in its history; the resource itself is gone.",
+        "Read `_history` of the resource, or create it again by an update.";
+    W7603 Permanent "the resource has another version than the write expects",
+        "Somebody changed it meanwhile; writing over it would lose that change.",
+        "Read the resource, make the change again and send it with the new version.";
+    W7604 Permanent "the condition of a write fits more than one resource",
+        "It cannot be known which of them is meant.",
+        "Use a condition that fits one resource, such as `identifier=SYSTEM|VALUE`.";
+    W7605 Permanent "the id of a resource is not that of its address",
+        "It cannot be known which of the two is meant.",
+        "Send the resource under its own id.";
+    W7606 Permanent "an entry of a Bundle cannot be carried out",
+        "Each entry of a transaction or batch says by method and URL what is to be done.",
+        "Give the entry a `request` with a method and a URL that fit its resource.";
+    W7607 Permanent "entries of a batch were refused",
+        "The other entries of the batch were written; these were not.",
+        "See the place and code of the first; correct the entries and send them again.";
+    W7608 Permanent "the Bundle is of a type that is not written",
+        "Transactions, batches, messages, documents and collections hold resources to write.",
+        "Send a Bundle of one of these types.";
+    W7609 Permanent "a conditional reference fits no resource, or several",
+        "The reference would point nowhere; nothing was written.",
+        "Send the resource it refers to first, or with it in the same transaction.";
+    W7610 Permanent "a search parameter is not known",
+        "The search asks for strict handling, so it is refused instead of finding too much.",
+        "Leave the parameter out; the CapabilityStatement lists those of each type.";
+    W7611 Permanent "a value of a search does not fit its parameter",
+        "What is meant is not clear, and finding too much would be worse than an error.",
+        "Write the value as FHIR R4 search.html says, such as `birthdate=ge1970-01-01`.";
+    W7612 Permanent "the search would take too much",
+        "A search looks at a bounded number of resources, so that it holds up nobody else.",
+        "Add a condition that fits fewer, such as `identifier`, `patient` or `date`.";
+    W7613 Permanent "this is not a page of the search",
+        "Links to further pages are made by the server and are not to be changed.",
+        "Begin again with the first page.";
     W7901 Transient "the destination did not answer in time",
         "Without an answer weir cannot know whether the peer has the message, so it is sent again.",
         "See whether the peer is slow; raise `timeout` of the destination if it needs longer.";

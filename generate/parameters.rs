@@ -1,0 +1,102 @@
+//! Writes the search parameters of FHIR R4 to `src/records/parameters.txt` from
+//! `searchparams.jsonl`: one fact a line, by type of resource, in the order of the
+//! specification, so that two runs give the same bytes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{fs, io};
+
+use serde_json::Value;
+
+use crate::fhir::{list, rows, text};
+
+const OUT: &str = "src/records/parameters.txt";
+
+/// Kinds that need more than the values of one path, and are not searched by.
+const LEFT_OUT: &[&str] = &["composite", "special"];
+
+/// Parameters whose meaning is not in their path: what they would find is something else.
+const NOT_BY_PATH: &[&str] = &["phonetic"];
+
+/// Reads the definitions in `dir` and writes the table.
+pub fn run(dir: &Path) -> io::Result<()> {
+    let rows = rows(&dir.join("searchparams.jsonl"))?;
+    let mut types: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for row in &rows {
+        let (kind, expression) = (text(row, "type"), text(row, "expression"));
+        let other = NOT_BY_PATH.contains(&text(row, "code"));
+        if other || LEFT_OUT.contains(&kind) || expression.is_empty() {
+            continue;
+        }
+        for base in row["base"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let Some(line) = line(row, base, kind, expression) else { continue };
+            types.entry(base).or_default().push(line);
+        }
+    }
+    let mut out = String::from(concat!(
+        "# FHIR R4 (4.0.1) search parameters. @ type of resource, then a line a parameter:\n",
+        "# code, kind, FHIRPath, types that a reference is looked at for (`*` for any); tab\n",
+        "# between. `(x as T)` is written `x.ofType(T)`, which takes several values, and\n",
+        "# `where(resolve() is T)` as the type of the reference.\n",
+        "# Written by `cargo run --example generate -- fhir`.\n",
+    ));
+    for (name, mut lines) in types {
+        lines.sort();
+        lines.dedup();
+        let _ = writeln!(out, "@{name}");
+        lines.iter().for_each(|line| out.push_str(line));
+    }
+    fs::write(OUT, out)
+}
+
+/// The line of a parameter for one type: of a union over several types, its own part.
+fn line(row: &Value, base: &str, kind: &str, expression: &str) -> Option<String> {
+    let own = |part: &&str| {
+        let part = part.trim_start_matches('(');
+        base == "Resource" || part.strip_prefix(base).is_some_and(|rest| rest.starts_with('.'))
+    };
+    let expression = expression.strip_prefix("Resource.").unwrap_or(expression);
+    let parts: Vec<&str> = expression.split(" | ").map(str::trim).filter(own).collect();
+    if parts.is_empty() {
+        return None;
+    }
+    let joined = parts.iter().map(|part| of_type(part)).collect::<Vec<_>>().join(" | ");
+    let (path, only) = without_resolve(&joined);
+    let targets = match only {
+        _ if kind != "reference" => "-".to_owned(),
+        Some(only) => only,
+        None => match list(row, "target") {
+            all if all.matches(',').count() > 100 || all.is_empty() => "*".to_owned(),
+            some => some,
+        },
+    };
+    Some(format!("{}\t{kind}\t{path}\t{targets}\n", text(row, "code")))
+}
+
+/// `(x as T)` and `x.as(T)` as `x.ofType(T)`: as published, both fail on several values.
+fn of_type(part: &str) -> String {
+    // `hasExtension` is no function of any version of FHIRPath.
+    let part = part.replace(".as(", ".ofType(").replace("isSubject'))", "isSubject').exists())");
+    let part = part.replace("hasExtension(", "extension(");
+    let Some(open) = part.strip_prefix('(') else { return part };
+    let Some((inner, rest)) = open.split_once(')') else { return part };
+    match inner.split_once(" as ") {
+        Some((path, ty)) => format!("{path}.ofType({ty}){rest}"),
+        None => format!("{inner}{rest}"),
+    }
+}
+
+/// The path without `.where(resolve() is T)`, and `T`.
+fn without_resolve(path: &str) -> (String, Option<String>) {
+    const MARK: &str = ".where(resolve() is ";
+    let (mut out, mut rest, mut only) = (String::new(), path, None);
+    while let Some((before, after)) = rest.split_once(MARK) {
+        let (ty, behind) = after.split_once(')').unwrap_or((after, ""));
+        out.push_str(before);
+        only = Some(ty.trim().to_owned());
+        rest = behind;
+    }
+    out.push_str(rest);
+    (out, only)
+}

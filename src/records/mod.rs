@@ -1,0 +1,30 @@
+//! Records: versions of FHIR resources, how they are found and how a write changes them.
+//!
+//! Pure. Whoever keeps versions implements [`Look`] over them and gets a [`Reader`] for it,
+//! with the searches of R4: search parameters come from a table of the specification, their
+//! paths are run by our FHIRPath, and what the index gives is looked at again. Nothing here
+//! knows how versions are kept, or of HTTP.
+//!
+//! Invariant: an index that gives too much changes nothing but the time; [`keys`] and the
+//! conditions of a search agree on at least one key for everything that fits.
+
+mod bundle;
+mod letters;
+mod look;
+#[cfg(test)]
+mod memory;
+mod parameter;
+mod plan;
+mod references;
+mod search;
+mod span;
+mod term;
+mod values;
+mod version;
+
+pub use bundle::{history, searchset};
+pub use look::{HistoryPage, Key, Look, Mode, Page, Place, Reader, Scope, Search, Visit};
+pub use parameter::{Kind, Parameter, parameter, parameters};
+pub use search::first;
+pub use values::keys;
+pub use version::{Method, Version};

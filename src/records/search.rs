@@ -1,0 +1,511 @@
+//! The evaluation of a search: candidates of the index, looked at one by one.
+//!
+//! The index gives at least those that fit (keyed hashes of their values); whether one does
+//! is decided by the resource itself. So an index that knows too much, too little order or
+//! two values under one hash changes how long a search takes, never what it finds.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashSet};
+use std::ops::ControlFlow;
+
+use super::look::{HistoryPage, Look, Mode, Page, Place as Written, Reader, Scope, Search};
+use super::parameter::Parameter;
+use super::plan::{COUNT, COUNT_MAX, Chain, Include, Order, PAGE, PagePlace, Plan, Total};
+use super::span::Span;
+use super::term::Term;
+use super::values::{Found, plain};
+use super::{Key, Version};
+use crate::base::Timestamp;
+use crate::fault::codes::{W7611, W7612, W7613};
+use crate::fault::{Fault, Place};
+use crate::fhir::Doc;
+use crate::fhir::rest::Query;
+
+/// Most resources that one search looks at: one to two seconds of work. A search that no key
+/// narrows is refused there and says so.
+const LOOKS_MAX: usize = 50_000;
+
+/// Resources looked at for the number of all matches when nobody asked for it.
+const COUNT_ON: usize = 1000;
+
+/// Most matches that are sorted: they are kept in memory by id and order.
+const SORTED_MAX: usize = 20_000;
+
+/// Most resources that a chain goes on with.
+const CHAINED_MAX: usize = 1000;
+
+/// Most resources on a page that were included.
+const INCLUDED_MAX: usize = 1000;
+
+/// Most rounds of `_include:iterate`.
+const ROUNDS_MAX: usize = 5;
+
+/// What is asked of one type, chains resolved.
+struct Asked<'a> {
+    look: &'a dyn Look,
+    kind: &'a str,
+    terms: Vec<Term>,
+    ids: Option<BTreeSet<String>>,
+    now: i64,
+    looks: usize,
+}
+
+fn too_much(why: &'static str) -> Fault {
+    Fault::new(W7612).because(why)
+}
+
+impl Asked<'_> {
+    fn fits(&mut self, version: &Version) -> Result<bool, Fault> {
+        self.looks += 1;
+        if self.looks > LOOKS_MAX {
+            return Err(too_much("it would look at more resources than a search may"));
+        }
+        if self.terms.is_empty() {
+            return Ok(true);
+        }
+        let doc = version.doc()?;
+        Ok(self.terms.iter().all(|term| term.fits(doc.root(), self.now)))
+    }
+
+    /// Visits what fits, from behind `after` on.
+    fn each(
+        &mut self,
+        after: Option<&str>,
+        visit: &mut dyn FnMut(Version, usize) -> Result<ControlFlow<()>, Fault>,
+    ) -> Result<(), Fault> {
+        if let Some(ids) = self.ids.clone() {
+            for id in ids.iter().filter(|id| after.is_none_or(|after| id.as_str() > after)) {
+                let found = self.look.latest(self.kind, id)?.filter(|found| !found.deleted);
+                let Some(version) = found else { continue };
+                if self.fits(&version)? && visit(version, self.looks)?.is_break() {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        let keys: Vec<Vec<Key>> =
+            self.terms.iter().filter_map(|term| term.keys(self.now)).collect();
+        let (look, kind) = (self.look, self.kind);
+        look.visit(kind, &keys, after, &mut |version| {
+            if self.fits(&version)? {
+                visit(version, self.looks)
+            } else {
+                Ok(ControlFlow::Continue(()))
+            }
+        })
+    }
+}
+
+/// Resolves the chains of a plan: conditions on this type alone, or none when a chain leads
+/// nowhere.
+fn asked<'a>(
+    look: &'a dyn Look,
+    kind: &'a str,
+    plan: &mut Plan,
+    now: i64,
+    depth: usize,
+) -> Result<Option<Asked<'a>>, Fault> {
+    let mut terms = std::mem::take(&mut plan.terms);
+    let mut ids = plan.ids.take();
+    for chain in std::mem::take(&mut plan.chains) {
+        match chain {
+            Chain::Forward { reference, kinds, rest, value } => {
+                let mut to = Vec::new();
+                for target in kinds {
+                    for version in chained(look, target, (&rest, &value), now, depth)? {
+                        to.push((target.to_owned(), version.id.to_string()));
+                    }
+                }
+                if to.is_empty() {
+                    return Ok(None);
+                }
+                terms.push(Term::refers(reference, to));
+            }
+            Chain::Reverse { kind: other, reference, rest, value } => {
+                let mut named = BTreeSet::new();
+                for version in chained(look, &other, (&rest, &value), now, depth)? {
+                    let doc = version.doc()?;
+                    named.extend(
+                        referred(reference, &doc).filter(|(k, _)| k == kind).map(|(_, id)| id),
+                    );
+                }
+                ids = Some(match ids.take() {
+                    Some(before) => before.intersection(&named).cloned().collect(),
+                    None => named,
+                });
+            }
+        }
+    }
+    Ok(Some(Asked { look, kind, terms, ids, now, looks: 0 }))
+}
+
+/// The resources that a step of a chain finds.
+fn chained(
+    look: &dyn Look,
+    kind: &str,
+    (rest, value): (&str, &str),
+    now: i64,
+    depth: usize,
+) -> Result<Vec<Version>, Fault> {
+    let mut plan = Plan::of_chain(kind, rest, value, depth + 1)?;
+    let mut found = Vec::new();
+    if let Some(mut asked) = asked(look, kind, &mut plan, now, depth + 1)? {
+        asked.each(None, &mut |version, _| {
+            found.push(version);
+            if found.len() > CHAINED_MAX {
+                return Err(too_much("a step of its chain finds too many resources"));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    Ok(found)
+}
+
+/// Type and id of what a parameter of a resource refers to.
+fn referred(parameter: &Parameter, doc: &Doc) -> impl Iterator<Item = (String, String)> + use<> {
+    let values = parameter.values(doc.root()).unwrap_or_default();
+    values.into_iter().filter_map(|found| match found {
+        Found::Reference(reference) => reference.kind.zip(reference.id),
+        _ => None,
+    })
+}
+
+/// Runs a search.
+pub(super) fn search(look: &dyn Look, search: &Search<'_>) -> Result<Page, Fault> {
+    let mut plan = Plan::read(search)?;
+    let now = search.now.micros();
+    let names: Vec<&str> = plan.passed_over.iter().map(String::as_str).collect();
+    let understood = search.query.clone().without(&names);
+    let mut page = Page { this: understood.encode(), ..Page::default() };
+    let found = match asked(look, search.kind, &mut plan, now, 0)? {
+        None => Matches { total: Some(0), ..Matches::default() },
+        Some(asked) if plan.orders.is_empty() || plan.count_only => unsorted(asked, &plan)?,
+        Some(asked) => sorted(asked, &plan)?,
+    };
+    page.total = found.total;
+    if let Some(next) = found.next {
+        let place = Query::parse(&format!("{PAGE}={}", next.write()))?;
+        page.next = Some(understood.without(&[PAGE]).and(place)?.encode());
+    }
+    page.entries = found.page.into_iter().map(|version| (Mode::Match, version)).collect();
+    included(look, &plan, &mut page, now)?;
+    page.passed_over = plan.passed_over;
+    page.elements = plan.elements;
+    Ok(page)
+}
+
+/// Matches of a page.
+#[derive(Default)]
+struct Matches {
+    page: Vec<Version>,
+    total: Option<u64>,
+    next: Option<PagePlace>,
+}
+
+/// In the order of the index: stops where the page is full, unless the rest is counted.
+fn unsorted(mut asked: Asked<'_>, plan: &Plan) -> Result<Matches, Fault> {
+    let mut found = Matches::default();
+    let (mut count, mut whole) = (0_u64, true);
+    let want = if plan.count_only { 0 } else { plan.count };
+    let first = plan.page.is_none();
+    let after = plan.page.as_ref().map(|page| page.after.as_str());
+    asked.each(after, &mut |version, looks| {
+        count += 1;
+        if found.page.len() < want {
+            found.page.push(version);
+            return Ok(ControlFlow::Continue(()));
+        }
+        let go_on = match plan.total {
+            Total::Accurate => first,
+            Total::Cheap => first && looks < COUNT_ON,
+            Total::None => false,
+        };
+        whole = go_on;
+        Ok(if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    })?;
+    let before = plan.page.as_ref().map_or(0, |page| page.before);
+    found.total = match (first, plan.total) {
+        (_, Total::None) => None,
+        (true, _) => whole.then_some(count),
+        (false, Total::Accurate) => {
+            let mut all = 0;
+            asked.each(None, &mut |_, _| {
+                all += 1;
+                Ok(ControlFlow::Continue(()))
+            })?;
+            Some(all)
+        }
+        (false, Total::Cheap) => None,
+    };
+    if count > found.page.len() as u64
+        && let Some(last) = found.page.last()
+    {
+        let before = before.saturating_add(found.page.len());
+        found.next = Some(PagePlace { after: last.id.to_string(), before });
+    }
+    Ok(found)
+}
+
+/// What resources are sorted by: a value for each order, none for a resource without.
+type Ranks = Vec<Option<Rank>>;
+
+/// A value to sort by.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Moment(i64),
+    Number(rust_decimal::Decimal),
+    Text(String),
+}
+
+fn rank(found: &Found) -> Rank {
+    match found {
+        Found::Date(span) => Rank::Moment(span.low),
+        Found::Number(value) | Found::Quantity { value, .. } => Rank::Number(*value),
+        Found::Text(text) => Rank::Text(plain(text)),
+        Found::Uri(text) => Rank::Text(text.clone()),
+        Found::Token(token) => {
+            Rank::Text(token.code.clone().or_else(|| token.text.clone()).unwrap_or_default())
+        }
+        Found::Reference(reference) => {
+            let kind = reference.kind.as_deref().unwrap_or_default();
+            let id = reference.id.as_deref().or(reference.url.as_deref()).unwrap_or_default();
+            Rank::Text(format!("{kind}/{id}"))
+        }
+    }
+}
+
+fn ranks(orders: &[Order], doc: &Doc) -> Ranks {
+    let best = |order: &Order| {
+        let values = order.parameter.values(doc.root()).unwrap_or_default();
+        let ranks = values.iter().map(rank);
+        if order.descending { ranks.max() } else { ranks.min() }
+    };
+    orders.iter().map(best).collect()
+}
+
+/// Compares two by the orders; those without a value come last.
+fn compare(orders: &[Order], a: &Ranks, b: &Ranks) -> Ordering {
+    for (order, (a, b)) in orders.iter().zip(a.iter().zip(b)) {
+        let ordering = match (a, b) {
+            (Some(a), Some(b)) if order.descending => b.cmp(a),
+            (Some(a), Some(b)) => a.cmp(b),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => Ordering::Equal,
+        };
+        if ordering != Ordering::Equal {
+            return ordering;
+        }
+    }
+    Ordering::Equal
+}
+
+fn sorted(mut asked: Asked<'_>, plan: &Plan) -> Result<Matches, Fault> {
+    let mut all: Vec<(Ranks, String)> = Vec::new();
+    asked.each(None, &mut |version, _| {
+        if all.len() >= SORTED_MAX {
+            return Err(too_much("it finds more resources than can be sorted"));
+        }
+        all.push((ranks(&plan.orders, &version.doc()?), version.id.to_string()));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    all.sort_by(|(a, own), (b, other)| compare(&plan.orders, a, b).then_with(|| own.cmp(other)));
+    let begin = plan.page.as_ref().map_or(0, |page| {
+        let last = all.iter().position(|(_, id)| *id == page.after);
+        // One that is gone since is not looked for: as many were seen as were seen.
+        last.map_or(page.before, |last| last + 1)
+    });
+    let mut found = Matches::default();
+    found.total = (plan.total != Total::None).then_some(all.len() as u64);
+    let rest = all.get(begin.min(all.len())..).unwrap_or_default();
+    for (_, id) in rest.iter().take(plan.count) {
+        let version = asked.look.latest(asked.kind, id)?.filter(|version| !version.deleted);
+        found.page.extend(version);
+    }
+    if rest.len() > plan.count
+        && let Some((_, last)) = rest.get(plan.count.saturating_sub(1))
+    {
+        let before = begin.saturating_add(plan.count);
+        found.next = Some(PagePlace { after: last.clone(), before });
+    }
+    Ok(found)
+}
+
+/// Adds what `_include` and `_revinclude` ask for.
+fn included(look: &dyn Look, plan: &Plan, page: &mut Page, now: i64) -> Result<(), Fault> {
+    let name = |version: &Version| version.resource_address();
+    let mut known: HashSet<String> = page.entries.iter().map(|(_, v)| name(v)).collect();
+    let mut fresh: Vec<Version> = page.entries.iter().map(|(_, v)| v.clone()).collect();
+    for round in 0..ROUNDS_MAX {
+        let mut more = Vec::new();
+        for include in plan.includes.iter().filter(|i| round == 0 || i.iterate) {
+            for version in fresh.iter().filter(|v| *v.kind == *include.kind) {
+                forward(look, include, version, &mut more)?;
+            }
+        }
+        for include in plan.revincludes.iter().filter(|i| round == 0 || i.iterate) {
+            backward(look, include, &fresh, now, &mut more)?;
+        }
+        more.retain(|version| known.insert(name(version)));
+        let included = page.entries.iter().filter(|(mode, _)| *mode == Mode::Include).count();
+        if included + more.len() > INCLUDED_MAX {
+            return Err(too_much("it includes more resources than a page holds"));
+        }
+        if more.is_empty() {
+            break;
+        }
+        page.entries.extend(more.iter().map(|version| (Mode::Include, version.clone())));
+        fresh = more;
+    }
+    Ok(())
+}
+
+fn forward(
+    look: &dyn Look,
+    include: &Include,
+    version: &Version,
+    more: &mut Vec<Version>,
+) -> Result<(), Fault> {
+    let doc = version.doc()?;
+    for parameter in &include.references {
+        for (kind, id) in referred(parameter, &doc) {
+            if include.target.as_ref().is_some_and(|target| *target != kind) {
+                continue;
+            }
+            if more.len() > INCLUDED_MAX {
+                return Ok(());
+            }
+            more.extend(look.latest(&kind, &id)?.filter(|found| !found.deleted));
+        }
+    }
+    Ok(())
+}
+
+fn backward(
+    look: &dyn Look,
+    include: &Include,
+    fresh: &[Version],
+    now: i64,
+    more: &mut Vec<Version>,
+) -> Result<(), Fault> {
+    let wanted = fresh.iter().filter(|v| include.target.as_ref().is_none_or(|t| *v.kind == **t));
+    let to: Vec<(String, String)> =
+        wanted.map(|v| (v.kind.to_string(), v.id.to_string())).collect();
+    if to.is_empty() {
+        return Ok(());
+    }
+    for parameter in &include.references {
+        let term = Term::refers(parameter, to.clone());
+        let (terms, ids) = (vec![term], None);
+        let mut asked = Asked { look, kind: &include.kind, terms, ids, now, looks: 0 };
+        asked.each(None, &mut |version, _| {
+            more.push(version);
+            let full = more.len() > INCLUDED_MAX;
+            Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+    }
+    Ok(())
+}
+
+/// The first `most` resources that fit a condition of a write.
+///
+/// # Errors
+/// `W7610` and `W7611` for a condition that is not understood: nothing may be written by one.
+pub fn first(
+    look: &dyn Look,
+    kind: &str,
+    query: &Query,
+    now: Timestamp,
+    most: usize,
+) -> Result<Vec<Version>, Fault> {
+    let query = query.clone().criteria();
+    let mut plan = Plan::read(&Search { kind, query: &query, strict: true, now })?;
+    if plan.terms.is_empty() && plan.ids.is_none() && plan.chains.is_empty() {
+        return Err(Fault::new(W7611).because("the condition of a write is empty"));
+    }
+    let mut found = Vec::new();
+    if let Some(mut asked) = asked(look, kind, &mut plan, now.micros(), 0)? {
+        asked.each(None, &mut |version, _| {
+            found.push(version);
+            let full = found.len() >= most;
+            Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+    }
+    Ok(found)
+}
+
+/// Runs a history.
+pub(super) fn history(
+    look: &dyn Look,
+    scope: Scope<'_>,
+    query: &Query,
+) -> Result<HistoryPage, Fault> {
+    let wrong = |name: &'static str| Fault::new(W7611).at(Place::path(name));
+    let count = match query.first("_count") {
+        None => COUNT,
+        Some(text) => text.parse::<usize>().map_err(|_| wrong("_count"))?.min(COUNT_MAX),
+    };
+    let since = match query.first("_since") {
+        None => None,
+        Some(text) => Some(Span::parse(text).ok_or_else(|| wrong("_since"))?.low),
+    };
+    let before = match query.first(PAGE) {
+        None => None,
+        Some(text) => Some(written(text).ok_or_else(|| Fault::new(W7613))?),
+    };
+    let mut page = HistoryPage { this: query.encode(), ..HistoryPage::default() };
+    let (mut last, mut more) = (None, false);
+    look.log(scope, before, &mut |place, version| {
+        // Times of versions never fall, so all that follow are older.
+        if since.is_some_and(|since| version.at.micros() < since) {
+            return Ok(ControlFlow::Break(()));
+        }
+        if page.versions.len() >= count {
+            more = true;
+            return Ok(ControlFlow::Break(()));
+        }
+        last = Some(place);
+        page.versions.push(version);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    if before.is_none() && !more {
+        page.total = Some(page.versions.len() as u64);
+    } else if let (Scope::Instance(kind, id), None) = (scope, since) {
+        page.total = look.latest(kind, id)?.map(|version| version.number);
+    }
+    if let Some(Written(position, slot)) = last.filter(|_| more) {
+        let place = Query::parse(&format!("{PAGE}={position}.{slot}"))?;
+        page.next = Some(query.clone().without(&[PAGE]).and(place)?.encode());
+    }
+    Ok(page)
+}
+
+fn written(text: &str) -> Option<Written> {
+    let (position, slot) = text.split_once('.')?;
+    Some(Written(position.parse().ok()?, slot.parse().ok()?))
+}
+
+impl<L: Look + Send + Sync> Reader for L {
+    fn read(&self, kind: &str, id: &str) -> Result<Option<Version>, Fault> {
+        self.latest(kind, id)
+    }
+
+    fn vread(&self, kind: &str, id: &str, number: u64) -> Result<Option<Version>, Fault> {
+        self.version(kind, id, number)
+    }
+
+    fn search(&self, wanted: &Search<'_>) -> Result<Page, Fault> {
+        search(self, wanted)
+    }
+
+    fn history(&self, scope: Scope<'_>, query: &Query) -> Result<HistoryPage, Fault> {
+        history(self, scope, query)
+    }
+
+    fn counts(&self) -> Result<Vec<(std::sync::Arc<str>, u64)>, Fault> {
+        Look::counts(self)
+    }
+}
+
+#[cfg(test)]
+mod tests;

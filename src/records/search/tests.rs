@@ -1,0 +1,227 @@
+use super::*;
+use crate::fault::codes::W7610;
+use crate::records::memory::{Memory, put};
+
+fn ask(look: &Memory, kind: &str, query: &str) -> Page {
+    try_ask(look, kind, query, false).unwrap_or_else(|fault| panic!("{kind}?{query}: {fault}"))
+}
+
+fn try_ask(look: &Memory, kind: &str, query: &str, strict: bool) -> Result<Page, Fault> {
+    let query = Query::parse(query).unwrap();
+    let now = Timestamp::parse("2024-06-01T00:00:00Z").unwrap();
+    look.search(&Search { kind, query: &query, strict, now })
+}
+
+fn ids(page: &Page) -> String {
+    let mark = |mode: Mode| if mode == Mode::Match { "" } else { "+" };
+    let all: Vec<String> =
+        page.entries.iter().map(|(mode, v)| format!("{}{}", mark(*mode), v.id)).collect();
+    all.join(" ")
+}
+
+fn wards() -> Memory {
+    let mut all = Memory::default();
+    put(&mut all, r#"{"resourceType":"Organization","id":"org","name":"General"}"#);
+    put(
+        &mut all,
+        r#"{"resourceType":"Patient","id":"a","name":[{"family":"Doe","given":["Jo"]}],
+        "gender":"male","birthDate":"1970-01-02","managingOrganization":{"reference":"Organization/org"},
+        "identifier":[{"system":"mrn","value":"1"}]}"#,
+    );
+    put(
+        &mut all,
+        r#"{"resourceType":"Patient","id":"b","name":[{"family":"Poe"}],
+        "gender":"female","birthDate":"1980","identifier":[{"system":"mrn","value":"2"}]}"#,
+    );
+    put(
+        &mut all,
+        r#"{"resourceType":"Patient","id":"c","name":[{"family":"Doering"}],
+        "gender":"female"}"#,
+    );
+    put(
+        &mut all,
+        r#"{"resourceType":"Encounter","id":"e1","status":"finished",
+        "subject":{"reference":"Patient/a"},"period":{"start":"2024-01-01","end":"2024-01-05"}}"#,
+    );
+    put(
+        &mut all,
+        r#"{"resourceType":"Observation","id":"o1","status":"final",
+        "code":{"coding":[{"system":"http://loinc.org","code":"1"}]},
+        "subject":{"reference":"Patient/a"},"encounter":{"reference":"Encounter/e1"},
+        "effectiveDateTime":"2024-01-02"}"#,
+    );
+    put(
+        &mut all,
+        r#"{"resourceType":"Observation","id":"o2","status":"final",
+        "code":{"coding":[{"system":"http://loinc.org","code":"2"}]},
+        "subject":{"reference":"Patient/b"},"effectiveDateTime":"2024-01-03"}"#,
+    );
+    all
+}
+
+#[test]
+fn resources_are_found() {
+    let all = wards();
+    let check = |kind: &str, query: &str, expected: &str| {
+        assert_eq!(ids(&ask(&all, kind, query)), expected, "{kind}?{query}");
+    };
+    check("Patient", "", "a b c");
+    check("Patient", "family=doe", "a c");
+    check("Patient", "family=doe&gender=female", "c");
+    check("Patient", "family:exact=Doe", "a");
+    check("Patient", "_id=b", "b");
+    check("Patient", "_id=c,a,zz,../x", "a c");
+    check("Patient", "_id=c&_id=a", "");
+    check("Patient", "_id=a,b&gender=female", "b");
+    check("Patient", "birthdate=lt1975", "a");
+    check("Patient", "birthdate:missing=true", "c");
+    check("Patient", "gender:not=male", "b c");
+    check("Patient", "identifier=mrn|2", "b");
+    check("Observation", "patient=a", "o1");
+    check("Observation", "subject=Patient/b", "o2");
+    check("Observation", "date=ge2024-01-03", "o2");
+    check("Observation", "code=http://loinc.org|1,http://loinc.org|2&patient=Patient/a", "o1");
+    check("Device", "", "");
+}
+
+#[test]
+fn chains_lead_to_other_resources() {
+    let all = wards();
+    let check = |kind: &str, query: &str, expected: &str| {
+        assert_eq!(ids(&ask(&all, kind, query)), expected, "{kind}?{query}");
+    };
+    check("Observation", "subject:Patient.family=doe", "o1");
+    check("Observation", "patient.identifier=mrn|2", "o2");
+    check("Observation", "patient.family=nobody", "");
+    check("Observation", "patient.organization.name=gen", "o1");
+    check("Observation", "encounter.patient.family=doe", "o1");
+    check("Patient", "_has:Observation:patient:code=2", "b");
+    check("Patient", "_has:Observation:patient:code=2&gender=male", "");
+    let refused = |kind: &str, query: &str| {
+        assert_eq!(try_ask(&all, kind, query, false).unwrap_err().code(), W7611, "{query}");
+    };
+    refused("Observation", "patient.nothing=1");
+    refused("Observation", "code.text=1");
+    refused("Observation", "subject:Medication.code=1");
+    refused("Patient", "_has:Observation:code:code=1");
+    refused("Patient", "_has:Observation=1");
+    refused("Observation", "patient.link.link.link.link.family=x");
+}
+
+#[test]
+fn pages_follow_each_other_without_gaps() {
+    let mut all = Memory::default();
+    for n in 0..25 {
+        put(
+            &mut all,
+            &format!(
+                r#"{{"resourceType":"Patient","id":"p{n}","gender":"male",
+            "birthDate":"19{:02}"}}"#,
+                99 - n
+            ),
+        );
+    }
+    for order in ["", "&_sort=birthdate", "&_sort=-birthdate,_id", "&_sort=gender"] {
+        let (mut query, mut seen) = (format!("gender=male&_count=7{order}"), Vec::new());
+        for _ in 0..5 {
+            let page = ask(&all, "Patient", &query);
+            seen.extend(page.entries.iter().map(|(_, v)| v.id.to_string()));
+            assert_eq!(page.entries.len(), if page.next.is_some() { 7 } else { 4 });
+            match page.next {
+                Some(next) => query = next,
+                None => break,
+            }
+        }
+        let distinct: BTreeSet<&String> = seen.iter().collect();
+        assert_eq!((seen.len(), distinct.len()), (25, 25), "{order}");
+        if order.contains("=birthdate") {
+            assert_eq!((&*seen[0], &*seen[24]), ("p24", "p0"));
+        }
+    }
+    let total = |query: &str| ask(&all, "Patient", query).total;
+    assert_eq!(total("_count=7"), Some(25));
+    assert_eq!(total("_summary=count"), Some(25));
+    assert_eq!(total("_count=0"), Some(25));
+    assert_eq!(total("_count=7&_total=none"), None);
+    let second = ask(&all, "Patient", "_count=7&_total=accurate").next.unwrap();
+    assert_eq!(total(&second), Some(25));
+    assert!(ask(&all, "Patient", "_summary=count").entries.is_empty());
+    for page in ["x", "a b~1", "..~1", "~1", "a~"] {
+        let query = format!("_page={}", page.replace(' ', "%20"));
+        assert_eq!(try_ask(&all, "Patient", &query, false).unwrap_err().code(), W7613, "{page}");
+    }
+}
+
+#[test]
+fn resources_are_included() {
+    let all = wards();
+    let check = |kind: &str, query: &str, expected: &str| {
+        assert_eq!(ids(&ask(&all, kind, query)), expected, "{kind}?{query}");
+    };
+    check("Observation", "_id=o1&_include=Observation:patient", "o1 +a");
+    check("Observation", "_id=o1&_include=Observation:subject:Group", "o1");
+    check("Observation", "_id=o1&_include=Observation:*", "o1 +e1 +a");
+    check(
+        "Observation",
+        "_id=o1&_include=Observation:patient&_include:iterate=Patient:organization",
+        "o1 +a +org",
+    );
+    check("Patient", "_id=a&_revinclude=Observation:patient", "a +o1");
+    check(
+        "Patient",
+        "_id=a&_revinclude=Observation:patient&_revinclude=Encounter:patient",
+        "a +o1 +e1",
+    );
+    for bad in ["Observation", "Nothing:x", "Observation:code", ""] {
+        let query = format!("_include={bad}");
+        assert_eq!(try_ask(&all, "Observation", &query, false).unwrap_err().code(), W7611, "{bad}");
+    }
+}
+
+#[test]
+fn what_is_not_known_is_passed_over_or_refused() {
+    let all = wards();
+    let page = ask(&all, "Patient", "color=blue&family=poe&_format=json");
+    assert_eq!((ids(&page), page.passed_over.as_slice()), ("b".into(), &["color".to_owned()][..]));
+    assert_eq!(page.this, "family=poe&_format=json");
+    assert_eq!(try_ask(&all, "Patient", "color=blue", true).unwrap_err().code(), W7610);
+    for bad in
+        ["family:wrong=x", "birthdate=x", "_count=x", "_sort=color", "_total=x", "_summary=x"]
+    {
+        assert_eq!(try_ask(&all, "Patient", bad, false).unwrap_err().code(), W7611, "{bad}");
+    }
+}
+
+#[test]
+fn a_search_that_looks_at_too_much_is_refused() {
+    let mut all = Memory::default();
+    put(&mut all, r#"{"resourceType":"Patient","id":"a","gender":"male"}"#);
+    all.repeat = LOOKS_MAX + 1;
+    let refused = try_ask(&all, "Patient", "gender:not=female&_total=accurate", false);
+    assert_eq!(refused.unwrap_err().code(), W7612);
+    // A page that is full ends the search.
+    assert_eq!(ask(&all, "Patient", "gender=male&_count=3").entries.len(), 3);
+}
+
+#[test]
+fn histories_are_read_backwards() {
+    let mut all = wards();
+    put(&mut all, r#"{"resourceType":"Patient","id":"a","gender":"other"}"#);
+    let page = |scope, query: &str| all.history(scope, &Query::parse(query).unwrap()).unwrap();
+    let shown = |page: &HistoryPage| {
+        let all: Vec<String> =
+            page.versions.iter().map(|v| format!("{}{}", v.id, v.number)).collect();
+        all.join(" ")
+    };
+    let own = page(Scope::Instance("Patient", "a"), "");
+    assert_eq!((shown(&own), own.total), ("a2 a1".into(), Some(2)));
+    assert_eq!(shown(&page(Scope::Type("Patient"), "")), "a2 c1 b1 a1");
+    let first = page(Scope::Type("Patient"), "_count=3");
+    assert_eq!(shown(&first), "a2 c1 b1");
+    assert_eq!(shown(&page(Scope::Type("Patient"), &first.next.unwrap())), "a1");
+    assert_eq!(page(Scope::System, "").versions.len(), 8);
+    let at = all.latest("Patient", "a").unwrap().unwrap().at;
+    assert_eq!(shown(&page(Scope::System, &format!("_since={at}"))), "a2");
+    assert!(all.history(Scope::System, &Query::parse("_page=1").unwrap()).is_err());
+    assert!(all.history(Scope::System, &Query::parse("_since=x").unwrap()).is_err());
+}
