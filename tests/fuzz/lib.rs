@@ -7,5 +7,7 @@ pub mod fhir;
 pub mod hl7v2;
 #[path = "../it/properties/hl7v2_text.rs"]
 pub mod hl7v2_text;
+#[path = "../it/properties/patch.rs"]
+pub mod patch;
 #[path = "../it/properties/targets.rs"]
 pub mod targets;

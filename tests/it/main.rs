@@ -11,6 +11,7 @@ mod consent_corpus;
 mod engine;
 mod exchange;
 mod fhir_corpus;
+mod fhir_patch;
 mod fhir_validation;
 mod fhir_xml;
 mod fhirpath_suite;

@@ -398,4 +398,34 @@ codes! {
     W2760 Permanent "a FHIR profile is not loaded",
         "A check by a profile that nobody has would find nothing, and look like a good one.",
         "Name the file of the profile under `definitions`, or correct its name.";
+    W2780 Permanent "a patch cannot be read",
+        "A patch that is understood only in part would change the resource only in part.",
+        "Correct the operation shown.";
+    W2781 Permanent "a patch names a place that is not there",
+        "The sender saw another state of the resource than the one that is kept.",
+        "Read the resource again and make the patch for what it is now.";
+    W2782 Permanent "a patch names more than one place",
+        "Each operation of a patch changes one place, else nobody knows which is meant.",
+        "Name one place, as with an index or a condition.";
+    W2783 Permanent "a patch puts a value where it cannot stand",
+        "What came out would be no resource that a receiver can read.",
+        "Give a value of the type that the element has, where it may stand.";
+    W2784 Permanent "a test of a patch does not hold",
+        "The sender made the patch for a resource with another value in this place.",
+        "Read the resource again and make the patch for what it is now.";
+    W2785 Permanent "a patch asks for more than its limits allow",
+        "A short patch could otherwise keep the machine busy or fill its memory.",
+        "Split the patch, or send the whole resource.";
+    W2786 Permanent "a patch changes which resource it is",
+        "Type and id are the address of the resource, which a patch must not move.",
+        "Leave `resourceType` and `id` as they are.";
+    W2790 Permanent "a Bundle changes the same resource twice",
+        "Which of the two changes holds would depend on the order of the entries.",
+        "Send one entry a resource.";
+    W2791 Permanent "an entry of a Bundle asks for what no server can do",
+        "All entries of a transaction are done or none, and this one cannot be.",
+        "Correct the request of the entry shown.";
+    W2792 Permanent "a conditional reference does not lead to one resource",
+        "The reference is written anew with the id of what it finds, which must be one.",
+        "Make the search exact, or refer by id.";
 }

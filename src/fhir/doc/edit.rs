@@ -89,6 +89,28 @@ impl Doc {
         Ok(())
     }
 
+    /// Inserts an item into an array, in front of the one that has that place now; at its
+    /// end when nothing has.
+    ///
+    /// # Errors
+    /// `W2704` when the node is no array or has fewer items, else as [`Doc::set_json`].
+    pub fn insert_item(&mut self, array: NodeId, index: usize, json: &str) -> Result<(), Fault> {
+        let node = self.node(array).filter(|n| n.kind() == NodeKind::Array);
+        let node = node.ok_or_else(|| misfit("an item needs an array to go into"))?;
+        let Some(before) = node.items().nth(index).map(|item| item.id().0) else {
+            if node.items().count() < index {
+                return Err(misfit("the array is shorter than the place for the item"));
+            }
+            return self.push_item(array, json);
+        };
+        let tree = open(&mut self.0, array, json.len())?;
+        let number = u32::try_from(tree.nodes.len()).unwrap_or(NONE);
+        let mut value = tree.adopt(NONE, json, tree.depth(array.0) + 1)?;
+        value.flags |= INSERTED;
+        tree.insert_child(array.0, before, number, value);
+        Ok(())
+    }
+
     /// Removes a member with its name, or an item of an array. Its container stays, even
     /// when it is empty then, which FHIR forbids: see [`Doc::remove_with_empty`].
     ///
@@ -230,6 +252,27 @@ impl Tree {
         }
         while let Some(raw) = self.nodes.get_mut(at as usize) {
             if raw.next == NONE {
+                raw.next = number;
+                break;
+            }
+            at = raw.next;
+        }
+        self.touch(number);
+    }
+
+    /// Hangs a value that was read in under a container, in front of one of its children.
+    fn insert_child(&mut self, container: u32, before: u32, number: u32, value: Raw) {
+        if let Some(raw) = self.nodes.get_mut(number as usize) {
+            *raw = Raw { parent: container, next: before, ..value };
+        }
+        let mut at = self.copy(container).first;
+        if at == before
+            && let Some(raw) = self.nodes.get_mut(container as usize)
+        {
+            raw.first = number;
+        }
+        while let Some(raw) = self.nodes.get_mut(at as usize) {
+            if raw.next == before {
                 raw.next = number;
                 break;
             }
@@ -382,6 +425,12 @@ mod tests {
             doc.remove(find(doc, &["0"])).unwrap();
             doc.remove(find(doc, &["0"])).unwrap();
             doc.push_item(NodeId(0), "4").unwrap();
+        });
+        check("[ 1, 3 ]", "[0, 1, 2, 3, 4 ]", |doc| {
+            for (index, item) in [(1, "2"), (0, "0"), (4, "4")] {
+                doc.insert_item(NodeId(0), index, item).unwrap();
+            }
+            doc.insert_item(NodeId(0), 6, "6").unwrap_err();
         });
         check("{}", r#"{"a\"b":1,"c":2}"#, |doc| {
             doc.insert_member(NodeId(0), "a\"b", "1").unwrap();

@@ -68,6 +68,15 @@ impl<'d, 'c> Run<'d, 'c> {
         self.expression(expression, Scope { this: &this, index: None, total: None })
     }
 
+    /// As [`Run::start`], with the steps of several runs counted together.
+    pub fn start_counted(mut self, expression: &Expression, steps: &mut u64) -> Found<'d> {
+        self.steps = *steps;
+        let this = [Item::Node(self.node)];
+        let found = self.expression(expression, Scope { this: &this, index: None, total: None });
+        *steps = self.steps;
+        found
+    }
+
     pub fn spend(&mut self, items: usize) -> Result<(), Stop> {
         self.steps += items as u64 + 1;
         if self.steps > STEPS_MAX { Err(Stop::CutOff) } else { Ok(()) }

@@ -177,6 +177,23 @@ impl FhirPath {
         Ok(items.into_iter().filter_map(value::Item::node).collect())
     }
 
+    /// The nodes it finds, in order, with `steps` counted on; none when one of the values
+    /// is computed and stands nowhere.
+    ///
+    /// # Errors
+    /// As [`FhirPath::evaluate`].
+    pub(in crate::fhir) fn select_counted<'d>(
+        &self,
+        node: Node<'d>,
+        steps: &mut u64,
+    ) -> Result<Option<Vec<Node<'d>>>, Fault> {
+        let context = Context::default();
+        let run = eval::Run::new(node, &context);
+        let items =
+            run.start_counted(&self.0.expression, steps).map_err(|stop| self.fault(stop))?;
+        Ok(items.into_iter().map(value::Item::node).collect())
+    }
+
     /// All it finds and computes, in order.
     ///
     /// # Errors

@@ -5,4 +5,5 @@ mod fhir;
 mod fuzz;
 mod hl7v2;
 mod hl7v2_text;
+mod patch;
 pub mod targets;

@@ -15,7 +15,7 @@ use weir::mapping::{Condition, Library, Mapping, ValuePath};
 use weir::message::Content;
 use weir::settings::{Document, SourceFile};
 
-use super::{fhir, hl7v2, hl7v2_text as text};
+use super::{fhir, hl7v2, hl7v2_text as text, patch};
 
 /// One target.
 pub struct Target {
@@ -246,6 +246,25 @@ const XML_WORDS: &[&str] = &[
     "\0",
 ];
 
+const PATCH_WORDS: &[&str] = &[
+    "{\"op\":\"copy\",\"from\":\"\",\"path\":\"/a\"},",
+    "{\"op\":\"move\",\"from\":\"/name\",\"path\":\"/-\"},",
+    "\"op\":\"test\"",
+    "\"remove\"",
+    "~1",
+    "/0",
+    "{\"name\":\"value\",\"_valueString\":{\"id\":\"i\"}},",
+    "\"valueCode\":\"delete\"",
+    "Patient.name",
+    "[0]",
+    "<remove sel=\"f:Patient/*[1]\"/>",
+    "<replace sel=\"f:Patient/@id\">x</replace>",
+    "text()",
+    "<!--x-->",
+    "&lt;",
+    "null",
+];
+
 const FHIR_XML_WORDS: &[&str] = &[
     "<",
     "</",
@@ -396,6 +415,17 @@ pub const TARGETS: &[Target] = &[
             "Bundle.entry.resource.ofType(Patient).name.where(use = 'official').given.first()",
         ],
         words: TEXT_WORDS,
+    },
+    Target {
+        name: "fhir_patch",
+        run: fhir_patch,
+        fixtures: "",
+        seeds: &[
+            "{\"resourceType\":\"Patient\",\"name\":[{\"given\":[\"a\"]}]}\n[{\"op\":\"add\",\"path\":\"/name/0/given/-\",\"value\":1},{\"op\":\"copy\",\"from\":\"/name\",\"path\":\"/name/0\"}]",
+            "{\"resourceType\":\"Parameters\",\"parameter\":[{\"name\":\"operation\",\"part\":[{\"name\":\"type\",\"valueCode\":\"add\"},{\"name\":\"path\",\"valueString\":\"Patient.name[0]\"},{\"name\":\"name\",\"valueString\":\"given\"},{\"name\":\"value\",\"valueString\":\"x\"}]}]}",
+            "<diff xmlns:f=\"http://hl7.org/fhir\"><add sel=\"f:Patient/f:name[1]\" pos=\"after\"><f:gender value=\"male\"/></add><remove sel=\"f:Patient/f:active[@value='true']\"/></diff>",
+        ],
+        words: PATCH_WORDS,
     },
     Target {
         name: "sentence",
@@ -635,6 +665,11 @@ pub fn fhir_json(data: &[u8]) {
 /// Any bytes as FHIR XML, and any document in both forms.
 pub fn fhir_xml(data: &[u8]) {
     fhir::xml_survives(data);
+}
+
+/// Any bytes as a patch of a FHIR document.
+pub fn fhir_patch(data: &[u8]) {
+    patch::patch_survives(data);
 }
 
 /// Any text as a FHIRPath.
