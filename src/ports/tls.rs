@@ -177,6 +177,7 @@ pub fn server_config(plan: &TlsServerPlan) -> Result<Arc<ServerConfig>, Fault> {
 /// TLS of a listener whose certificate can be renewed while it listens.
 pub struct ServerTls {
     plan: TlsServerPlan,
+    protocols: &'static [&'static [u8]],
     config: RwLock<Arc<ServerConfig>>,
 }
 
@@ -184,14 +185,32 @@ pub struct ServerTls {
 /// rooms, and one who reloads knows none of them.
 static SERVERS: Mutex<Vec<Weak<ServerTls>>> = Mutex::new(Vec::new());
 
+fn offering(mut config: Arc<ServerConfig>, protocols: &[&[u8]]) -> Arc<ServerConfig> {
+    if let (false, Some(config)) = (protocols.is_empty(), Arc::get_mut(&mut config)) {
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    }
+    config
+}
+
 impl ServerTls {
     /// Reads the certificate and key of a listener.
     ///
     /// # Errors
     /// As [`server_config`].
     pub fn new(plan: &TlsServerPlan) -> Result<Arc<Self>, Fault> {
-        let config = RwLock::new(server_config(plan)?);
-        let this = Arc::new(Self { plan: plan.clone(), config });
+        Self::speaking(plan, &[])
+    }
+
+    /// As [`ServerTls::new`], for a listener that offers protocols (ALPN), the preferred first.
+    ///
+    /// # Errors
+    /// As [`server_config`].
+    pub fn speaking(
+        plan: &TlsServerPlan,
+        protocols: &'static [&'static [u8]],
+    ) -> Result<Arc<Self>, Fault> {
+        let config = RwLock::new(offering(server_config(plan)?, protocols));
+        let this = Arc::new(Self { plan: plan.clone(), protocols, config });
         let mut servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner);
         servers.retain(|server| server.strong_count() > 0);
         servers.push(Arc::downgrade(&this));
@@ -205,7 +224,7 @@ impl ServerTls {
     }
 
     fn reread(&self) -> Result<(), Fault> {
-        let config = server_config(&self.plan)?;
+        let config = offering(server_config(&self.plan)?, self.protocols);
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
     }

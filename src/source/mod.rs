@@ -10,6 +10,7 @@ mod common;
 mod file;
 mod flight;
 mod intake;
+mod listener;
 mod mllp;
 #[cfg(test)]
 mod plan_tests;
