@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::channel::{About, Loaded, Maker, Mapped};
-use super::plan::{DestinationPlan, Rate};
+use super::plan::DestinationPlan;
 use super::revision::Digest;
 use super::server::suggest;
 use super::words::condition;
-use crate::base::DestinationName;
+use crate::base::{DestinationName, Rate};
 use crate::channel::{DestinationRules, OnReject, RetryPlan};
 use crate::fault::Fault;
 use crate::fault::codes::{W1011, W1021, W1057, W1058, W3001};

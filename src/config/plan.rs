@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::revision::{Digest, commit, short};
-use crate::base::{ChannelName, DestinationName};
+use crate::base::{ChannelName, DestinationName, Rate};
 use crate::channel::{AlertRule, ChannelRules, RetryPlan};
 use crate::consent::Policy;
 use crate::destination;
@@ -440,15 +440,6 @@ pub struct DestinationPlan {
     pub rate: Option<Rate>,
     /// When to try again.
     pub retry: RetryPlan,
-}
-
-/// Most attempts in a time: `50/s`, `600/m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// How many.
-    pub count: u32,
-    /// In this time.
-    pub per: Duration,
 }
 
 /// A `[[test]]`.

@@ -2,13 +2,12 @@
 //! take.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
-use super::plan::{LogFormat, LogLevel, OnFull, Rate, ReloadMode, Role, TestConsent};
+use super::plan::{LogFormat, LogLevel, OnFull, ReloadMode, Role, TestConsent};
 use crate::channel::{OnDeny, OnFail, OnReject, OnUnknown};
-use crate::fault::codes::{W1011, W1013, W1021};
+use crate::fault::codes::{W1011, W1013};
 use crate::fault::{Code, Fault, Severity, codes};
 use crate::hl7v2::check::Grade;
 use crate::mapping::{Condition, ValuePath};
@@ -83,31 +82,6 @@ words! {
     Ack {
         "AA" => Self("AA"), "AE" => Self("AE"), "AR" => Self("AR"),
         "CA" => Self("CA"), "CE" => Self("CE"), "CR" => Self("CR"),
-    }
-}
-
-impl Setting for Rate {
-    fn schema() -> Json {
-        json!({ "type": "string", "pattern": "^[1-9][0-9]*/(s|m|h)$" })
-    }
-
-    fn read(value: &Value<'_>) -> Result<Self, Wrong> {
-        let text = value.as_str().ok_or_else(Wrong::kind)?;
-        let wrong =
-            || Wrong::new(W1011, "a rate is a number and a time, such as `50/s` or `600/m`");
-        let (count, per) = text.split_once('/').ok_or_else(wrong)?;
-        let count: u32 = count.trim().parse().map_err(|_| wrong())?;
-        let per = match per.trim() {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            _ => return Err(wrong()),
-        };
-        if count == 0 {
-            return Err(Wrong::new(W1021, "a rate of nothing would send nothing")
-                .remedy("Use `enabled = false` to send nothing."));
-        }
-        Ok(Self { count, per: Duration::from_secs(per) })
     }
 }
 

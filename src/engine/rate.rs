@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::config::Rate;
+use crate::base::Rate;
 
 /// A token bucket: attempts may come in a burst of the rate's own count, and then evenly.
 pub(crate) struct Bucket {

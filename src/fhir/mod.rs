@@ -10,6 +10,7 @@ mod profiles;
 pub mod requests;
 pub mod resources;
 pub mod rest;
+pub mod smart;
 pub mod systems;
 pub mod tables;
 pub mod typed;

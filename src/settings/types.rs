@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use super::value::{Setting, Value, Wrong};
 use super::{IpNet, SecretRef};
-use crate::base::{ByteSize, ChannelName, DestinationName, parse_duration};
+use crate::base::{ByteSize, ChannelName, DestinationName, Rate, parse_duration};
 use crate::fault::codes::{W1011, W1021, W1022, W1031};
 
 impl Setting for bool {
@@ -133,6 +133,24 @@ impl Setting for ByteSize {
                 .remedy("Write it in quotes with its unit, such as `\"10 MiB\"`.")),
             None => Err(Wrong::kind()),
         }
+    }
+}
+
+impl Setting for Rate {
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "^[1-9][0-9]*/(s|m|h)$" })
+    }
+
+    fn read(value: &Value<'_>) -> Result<Self, Wrong> {
+        let text = value.as_str().ok_or_else(Wrong::kind)?;
+        let wrong =
+            || Wrong::new(W1011, "a rate is a number and a time, such as `50/s` or `600/m`");
+        let rate = Self::parse(text).ok_or_else(wrong)?;
+        if rate.count == 0 {
+            return Err(Wrong::new(W1021, "a rate of nothing would let nothing pass")
+                .remedy("Use `enabled = false` to switch off."));
+        }
+        Ok(rate)
     }
 }
 

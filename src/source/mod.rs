@@ -7,6 +7,7 @@
 //! the order in which they came, and no answer leaves before the intake gave it.
 
 mod common;
+pub mod fhir;
 mod file;
 mod flight;
 mod intake;

@@ -11,3 +11,5 @@ pub mod hl7v2_text;
 pub mod patch;
 #[path = "../it/properties/targets.rs"]
 pub mod targets;
+#[path = "../it/properties/token.rs"]
+pub mod token;

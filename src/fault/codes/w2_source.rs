@@ -257,6 +257,48 @@ codes! {
     W2326 Permanent "the content does not fit the address it was sent to",
         "Type and id of a resource have to be those of its address.",
         "Let the client send the resource to the address of its own type and id.";
+    W2350 Permanent "a caller did not say who it is",
+        "The endpoint serves known clients only.",
+        "Let the client send its key, password or token, as `auth` of the source asks for.";
+    W2351 Permanent "a key or password is not known",
+        "Without it nobody can tell who calls.",
+        "Compare the client's key with the secret that `auth` of the source names.";
+    W2352 Permanent "a token cannot be read",
+        "An access token is a signed JSON Web Token; anything else says nothing.",
+        "Let the authorization server issue access tokens as JWT (RFC 9068).";
+    W2353 Permanent "the signature of a token is not that of its issuer",
+        "Anyone could have written it.",
+        "Compare `issuer` and `jwks` of the source with the server that issued the token.";
+    W2354 Permanent "a token is not valid at this time",
+        "It has ended, has not begun, or does not say when it ends.",
+        "Let the client fetch a new token, and compare the clocks of the machines.";
+    W2355 Permanent "a token is meant for someone else",
+        "Its issuer or audience is not the one of this endpoint.",
+        "Let the client ask for the audience that `auth` of the source names.";
+    W2356 Transient "the keys of the issuer cannot be fetched",
+        "Without them no token can be checked; callers are told to come back.",
+        "Check the address of the issuer, its certificate and the network in between.";
+    W2357 Permanent "a token is signed in a way that weir does not take",
+        "A token without signature, or signed by a shared secret, could be made by anyone.",
+        "Let the authorization server sign by RS256, RS384, ES256 or ES384.";
+    W2358 Permanent "a client may not do this",
+        "Its scopes do not cover the interaction.",
+        "Grant the client the scope shown where it should be able to do this.";
+    W2359 Permanent "a request reaches beyond the patient of its token",
+        "Scopes that begin with `patient/` cover the one patient of the launch only.",
+        "Let the client name the patient in its request, or grant it a wider scope.";
+    W2360 Transient "a client calls more often than it may",
+        "Other clients would have to wait for it.",
+        "Let the client send less often, or raise `rate` of the source.";
+    W2361 Transient "too many failed logins came from one address",
+        "Someone may be trying keys; the address is not listened to for a while.",
+        "Correct the key of the client there, or raise `failures` of the source.";
+    W2362 Permanent "anyone who reaches a listener may send to it",
+        "Nothing asks who calls, and the address is not that of this machine alone.",
+        "Set `auth`, or `client_ca` in `tls`, or listen on `127.0.0.1`.";
+    W2363 Permanent "secrets of clients travel in clear",
+        "Whoever listens on the way can use the key, password or token.",
+        "Set `tls` of the source, or listen on `127.0.0.1` behind a proxy that has TLS.";
     W2401 Operator "the directory of a file source cannot be read",
         "No file is taken from it until it can.",
         "Make the directory and give weir's user the right to read and write it.";

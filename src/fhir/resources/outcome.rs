@@ -138,6 +138,9 @@ fn is_expression(path: &str) -> bool {
 /// The code of R4 that comes closest to ours.
 fn issue_type(fault: &Fault) -> &'static str {
     match (fault.code().as_str(), fault.class()) {
+        ("W2360" | "W2361", _) => "throttled",
+        ("W2350" | "W2351" | "W2352" | "W2353" | "W2354" | "W2355" | "W2357", _) => "login",
+        ("W2358" | "W2359", _) => "forbidden",
         (_, Class::Transient) => "transient",
         ("W2703", _) => "too-long",
         ("W2700" | "W2701" | "W2702", _) => "structure",

@@ -7,3 +7,4 @@ mod hl7v2;
 mod hl7v2_text;
 mod patch;
 pub mod targets;
+mod token;

@@ -15,7 +15,7 @@ use weir::mapping::{Condition, Library, Mapping, ValuePath};
 use weir::message::Content;
 use weir::settings::{Document, SourceFile};
 
-use super::{fhir, hl7v2, hl7v2_text as text, patch};
+use super::{fhir, hl7v2, hl7v2_text as text, patch, token};
 
 /// One target.
 pub struct Target {
@@ -194,6 +194,23 @@ const JSON_WORDS: &[&str] = &[
     "{\"resource\":",
     "\"_birthDate\":",
 ];
+const TOKEN_WORDS: &[&str] = &[
+    ".",
+    "e30",
+    "\0",
+    "{\"alg\":\"RS256\"}",
+    "\"crit\":[]",
+    "\"exp\":",
+    "1e400",
+    "\"aud\":",
+    "system/",
+    "patient/*",
+    ".cruds",
+    ".read",
+    "?a=b",
+    " ",
+];
+
 const FILTER_WORDS: &[&str] = &[
     "channel:",
     "dest:",
@@ -447,6 +464,17 @@ pub const TARGETS: &[Target] = &[
         fixtures: "",
         seeds: &["channel:adt-* -state:dead,held since:2h type:ADT^A08"],
         words: FILTER_WORDS,
+    },
+    Target {
+        name: "token",
+        run: token::token,
+        fixtures: "",
+        seeds: &[
+            "eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.eyJpc3MiOiJodHRwczovL2EiLCJhdWQiOlsidyJdLCJleHAiOjE3NjcyMjU2MDAsInNjb3BlIjoic3lzdGVtLyouY3J1ZHMifQ.c2ln",
+            "{\"alg\":\"ES384\",\"typ\":\"at+jwt\"}\0{\"exp\":1.5,\"scp\":[\"patient/Patient.read\"]}",
+            "system/Patient.rs user/*.* patient/Observation.write launch/patient",
+        ],
+        words: TOKEN_WORDS,
     },
 ];
 

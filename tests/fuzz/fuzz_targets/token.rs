@@ -1,0 +1,4 @@
+//! See `token::token`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| weir_fuzz::token::token(data));
