@@ -13,6 +13,7 @@ pub mod rest;
 pub mod smart;
 pub mod systems;
 pub mod tables;
+pub mod transaction;
 pub mod typed;
 pub mod validate;
 
