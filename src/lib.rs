@@ -23,6 +23,7 @@ pub mod fault;
 pub mod base;
 pub mod xml;
 // Layer 2
+pub mod cda;
 pub mod fhir;
 pub mod hl7v2;
 pub mod settings;

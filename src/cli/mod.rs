@@ -37,6 +37,7 @@ mod trace;
 mod tree;
 mod unseal;
 mod view;
+mod view_cda;
 mod view_check;
 
 use std::ffi::OsString;

@@ -10,9 +10,10 @@ use super::args::{Format, ViewArgs};
 use super::client::{Server, escaped};
 use super::exit::{Exit, Stop};
 use super::shell::{Shell, Tone};
-use super::{block_on, read_file, shown};
+use super::{block_on, read_file, shown, view_cda};
+use crate::cda;
 use crate::fault::codes::W2073;
-use crate::fault::{Fault, Place, Problem, Severity};
+use crate::fault::{Fault, Problem, Severity};
 use crate::fhir::{Doc, Node, NodeKind};
 use crate::hl7v2::{self, Charset, Message, Path, batch};
 use crate::mapping::ValuePath;
@@ -28,10 +29,10 @@ const XML_HEAD: usize = 4096;
 
 /// What the files held, and how the command ends.
 #[derive(Default)]
-struct Sum {
-    shown: usize,
-    found: bool,
-    refused: bool,
+pub struct Sum {
+    pub shown: usize,
+    pub found: bool,
+    pub refused: bool,
 }
 
 pub fn run(args: &ViewArgs, shell: &mut Shell) -> Result<Exit, Stop> {
@@ -91,9 +92,9 @@ pub fn run(args: &ViewArgs, shell: &mut Shell) -> Result<Exit, Stop> {
 }
 
 /// One file, standard input, or a message of a server.
-struct Input {
-    name: String,
-    bytes: Bytes,
+pub struct Input {
+    pub name: String,
+    pub bytes: Bytes,
     /// Whether its values may be shown.
     reveal: bool,
 }
@@ -160,6 +161,9 @@ fn one_input(
     sum: &mut Sum,
     shell: &mut Shell,
 ) -> Result<(), Stop> {
+    if cda::is_cda(&input.bytes) {
+        return view_cda::one(input, args, look, (several, list), sum, shell);
+    }
     let pieces = pieces(input, args.charset);
     let count = pieces.len();
     if hl7v2::is_batch(&input.bytes)
@@ -200,14 +204,9 @@ fn one_input(
     Ok(())
 }
 
-fn tell(name: &str, faults: Vec<Fault>, severity: Severity, shell: &mut Shell) {
-    let problems: Vec<Problem> = faults
-        .into_iter()
-        .map(|fault| {
-            let place = Place { path: fault.place().path.clone(), ..Place::file(name) };
-            Problem { severity, fault: fault.at(place) }
-        })
-        .collect();
+pub fn tell(name: &str, faults: Vec<Fault>, severity: Severity, shell: &mut Shell) {
+    let problems: Vec<Problem> =
+        faults.into_iter().map(|fault| Problem { severity, fault: fault.in_file(name) }).collect();
     shell.problems(problems.iter(), |_| None);
 }
 
@@ -250,8 +249,13 @@ fn at_path(content: &Content, path: &str, look: Look<'_>, shell: &mut Shell) -> 
     };
     let shown = |value: &String| if look.values { value.clone() } else { MASK.to_owned() };
     let values: Vec<String> = values.iter().map(|value| shown(value.reveal())).collect();
+    say(&values, path, shell)
+}
+
+/// Writes the values at a path; whether there are any.
+pub fn say(values: &[String], path: &str, shell: &mut Shell) -> Result<bool, Stop> {
     if shell.is_text() {
-        for value in &values {
+        for value in values {
             shell.line(view::visible(value))?;
         }
     } else {

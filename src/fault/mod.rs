@@ -70,6 +70,17 @@ impl Fault {
         self
     }
 
+    /// Names the file in which it happened; line and column stay, where a reader that knew
+    /// no name has found them.
+    #[must_use]
+    pub fn in_file(mut self, name: impl Into<std::sync::Arc<str>>) -> Self {
+        match &mut self.0.place.file {
+            Some(place) => place.file = name.into(),
+            none => none.clone_from(&Place::file(name).file),
+        }
+        self
+    }
+
     /// Gives the cause in our own words: lower case, no period, never a value of a message.
     #[must_use]
     pub fn because(mut self, cause: impl Into<Cow<'static, str>>) -> Self {

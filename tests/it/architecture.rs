@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["fault"],
     &["base", "xml"],
-    &["hl7v2", "fhir", "settings"],
+    &["hl7v2", "fhir", "cda", "settings"],
     &["message", "filter"],
     &["consent", "mapping", "records", "seal", "audit"],
     &["channel"],

@@ -440,6 +440,15 @@ codes! {
     W2760 Permanent "a FHIR profile is not loaded",
         "A check by a profile that nobody has would find nothing, and look like a good one.",
         "Name the file of the profile under `definitions`, or correct its name.";
+    W2770 Permanent "the XML is no CDA document",
+        "Paths and sections of CDA mean nothing in another kind of document.",
+        "Send a document whose outermost element is `ClinicalDocument` of `urn:hl7-org:v3`.";
+    W2771 Permanent "a path through an XML document cannot be read",
+        "A path that weir does not understand as a whole is never followed in part.",
+        "Write steps as in `recordTarget/patientRole/id[@root = '1.2.3']/@extension`.";
+    W2772 Permanent "a path through an XML document looks at too many elements",
+        "A path must end in a time that does not hold up other messages.",
+        "Name the steps instead of `//`, above all within brackets.";
     W2780 Permanent "a patch cannot be read",
         "A patch that is understood only in part would change the resource only in part.",
         "Correct the operation shown.";

@@ -152,3 +152,43 @@ fn a_page_is_written_and_masks_hide_values() {
     exit(&site, &["errors", "-o", "html"], 2);
     exit(&site, &["view", "id:01J", "--reveal"], 4);
 }
+
+const CDA: &str = "<?xml version=\"1.0\"?>\n<ClinicalDocument xmlns=\"urn:hl7-org:v3\">\
+    <title>Summary</title><recordTarget><patientRole><id root=\"1.2\" extension=\"555\"/>\
+    </patientRole></recordTarget><component><structuredBody><component><section>\
+    <templateId root=\"2.16.840.1.113883.10.20.22.2.5.1\"/>\
+    <code code=\"11450-4\" codeSystem=\"2.16.840.1.113883.6.1\"/><title>Problems</title>\
+    <text>None <b>known</b></text><entry><act/></entry><entry><act/></entry>\
+    </section></component></structuredBody></component></ClinicalDocument>";
+
+#[test]
+fn cda_documents_are_shown_by_section_and_path() {
+    let site = site();
+    site.file("summary.xml", CDA);
+    let (out, _) = exit(&site, &["view", "summary.xml"], 0);
+    let section = "component/structuredBody/component/section";
+    for line in [
+        "recordTarget/patientRole/id/@extension  555".to_owned(),
+        "11450-4  Problems".to_owned(),
+        format!("{section}/text  None known"),
+    ] {
+        assert!(out.lines().any(|known| known == line), "{line}: {out}");
+    }
+    let (out, _) = exit(&site, &["view", "summary.xml", "--mask"], 0);
+    assert!(out.contains("****") && !out.contains("555") && !out.contains("known"), "{out}");
+    let path = "//section[code/@code = '11450-4']/title";
+    let (out, _) = exit(&site, &["view", "summary.xml", "--path", path], 0);
+    assert_eq!(out, "Problems\n");
+    exit(&site, &["view", "summary.xml", "--path", "//nothing"], 6);
+    let (_, err) = exit(&site, &["view", "summary.xml", "--path", "//["], 1);
+    assert!(err.contains("W2771"), "{err}");
+    let json = site.json(&["view", "summary.xml"]);
+    assert_eq!(
+        (&json["sections"][0]["entries"], &json["sections"][0]["code"]),
+        (&2.into(), &"11450-4".into())
+    );
+    assert_eq!(site.ok(&["view", "summary.xml", "-o", "xml"]), CDA);
+    site.file("broken.xml", &CDA.replace("</entry>", ""));
+    let (_, err) = exit(&site, &["view", "broken.xml"], 1);
+    assert!(err.contains("W2705") && err.contains("broken.xml"), "{err}");
+}

@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use weir::base::Timestamp;
+use weir::cda;
 use weir::fault::{DrawStyle, Fault, Problems, codes, draw};
 use weir::filter::Filter;
 use weir::hl7v2::ack::{self, AckCode};
@@ -425,6 +426,15 @@ pub const TARGETS: &[Target] = &[
         words: FHIR_XML_WORDS,
     },
     Target {
+        name: "cda",
+        run: cda,
+        fixtures: "",
+        seeds: &[
+            "//a[b/@c = 'd']/text()\0<ClinicalDocument xmlns=\"urn:hl7-org:v3\"><component><structuredBody><component><section><code code=\"1\"/><title>a</title><entry><act/></entry></section></component></structuredBody></component></ClinicalDocument>",
+        ],
+        words: FHIR_XML_WORDS,
+    },
+    Target {
         name: "fhir_path",
         run: fhir_path,
         fixtures: "",
@@ -698,6 +708,23 @@ pub fn fhir_xml(data: &[u8]) {
 /// Any bytes as a patch of a FHIR document.
 pub fn fhir_patch(data: &[u8]) {
     patch::patch_survives(data);
+}
+
+/// A path, a zero byte, and any bytes as a CDA document.
+pub fn cda(data: &[u8]) {
+    let zero = data.iter().position(|b| *b == 0).unwrap_or(0);
+    let (path, text) = data.split_at(zero);
+    let text = text.strip_prefix(b"\0").unwrap_or(text);
+    let path = std::str::from_utf8(path).ok().and_then(|path| cda::Path::parse(path).ok());
+    let Ok(document) = cda::Document::parse(&Bytes::copy_from_slice(text)) else { return };
+    for section in document.sections() {
+        let _ = (section.code(), section.title(), section.entries().count());
+    }
+    if let Some(path) = path {
+        for found in path.select(document.root()).into_iter().flatten() {
+            let _ = found.text();
+        }
+    }
 }
 
 /// Any text as a FHIRPath.

@@ -1,0 +1,236 @@
+//! CDA R2 documents, such as those of C-CDA: elements over the bytes they came in, paths
+//! through them, and their sections.
+//!
+//! A document is read in one pass (`xml`) and never copied into a tree of its own: an
+//! element is its place in the text. What belongs to no namespace of CDA is kept where it
+//! stands and can be read like the rest. Not here: what a section means, which is for
+//! mappings to say.
+//!
+//! Source: HL7 CDA Release 2; HL7 C-CDA Release 2.1.
+
+mod path;
+mod section;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quick_xml::Reader;
+use quick_xml::events::Event;
+
+use crate::base::limits::FRAME_BYTES_MAX;
+use crate::fault::codes::{W2007, W2700, W2770};
+use crate::fault::{Fault, FilePlace};
+use crate::xml::{self, Space, Tag};
+
+pub use path::{Found, Path};
+pub use section::{Code, Section};
+
+/// Name of the outermost element.
+const ROOT: &str = "ClinicalDocument";
+
+/// Bytes in which the outermost element is looked for: comments and a style sheet may stand
+/// before it.
+const HEAD_BYTES: usize = 4096;
+
+/// A CDA document. Cheap to clone.
+#[derive(Clone)]
+pub struct Document {
+    text: Arc<str>,
+    tags: Arc<[Tag]>,
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cda::Document(<phi> {} B)", self.text.len())
+    }
+}
+
+/// Whether bytes begin like a CDA document.
+#[must_use]
+pub fn is_cda(bytes: &[u8]) -> bool {
+    let head = bytes.get(..HEAD_BYTES).unwrap_or(bytes);
+    let bare = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    bare.trim_ascii_start().starts_with(b"<")
+        && memchr::memmem::find(head, ROOT.as_bytes()).is_some()
+        && memchr::memmem::find(head, xml::V3.as_bytes()).is_some()
+}
+
+impl Document {
+    /// Reads a document in UTF-8.
+    ///
+    /// # Errors
+    /// `W2007` when it is too large, `W2700` when it is not UTF-8, `W2705` when it is
+    /// malformed, `W2706` for a document type or an entity, `W2702` when it is nested too
+    /// deeply, `W2770` when its outermost element is not `ClinicalDocument`; with line and
+    /// column, never with content.
+    pub fn parse(bytes: &Bytes) -> Result<Self, Fault> {
+        if bytes.len() > FRAME_BYTES_MAX.as_usize() {
+            return Err(Fault::new(W2007));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let valid = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let text = std::str::from_utf8(valid).unwrap_or_default();
+            place(Fault::new(W2700), text, error.valid_up_to())
+        })?;
+        let from = if text.starts_with('\u{feff}') { 3 } else { 0 };
+        let tags = xml::scan(text, from)
+            .map_err(|flaw| place(Fault::new(flaw.code).because(flaw.what), text, flaw.at))?;
+        let is_root = |tag: &&Tag| tag.space == Space::V3 && tag.name(text) == ROOT;
+        if tags.first().filter(is_root).is_none() {
+            let cause = "the outermost element is not `ClinicalDocument` of `urn:hl7-org:v3`";
+            return Err(place(Fault::new(W2770).because(cause), text, from));
+        }
+        Ok(Self { text: text.into(), tags: tags.into() })
+    }
+
+    /// The outermost element.
+    #[must_use]
+    pub fn root(&self) -> Element<'_> {
+        Element { document: self, id: 0 }
+    }
+
+    /// Its sections, those within sections after the one around them.
+    pub fn sections(&self) -> impl Iterator<Item = Section<'_>> {
+        section::all(self.root())
+    }
+
+    /// The bytes it was read from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// Adds line and column of byte `at` to a fault.
+fn place(fault: Fault, text: &str, at: usize) -> Fault {
+    fault.at(FilePlace::find("XML", text, at..at))
+}
+
+/// An element of a document.
+#[derive(Clone, Copy)]
+pub struct Element<'d> {
+    document: &'d Document,
+    id: u32,
+}
+
+impl fmt::Debug for Element<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Element({})", self.name())
+    }
+}
+
+impl<'d> Element<'d> {
+    fn tag(&self) -> Option<&'d Tag> {
+        self.document.tags.get(self.id as usize)
+    }
+
+    fn at(&self, id: u32) -> Option<Self> {
+        (id != xml::NONE).then_some(Self { document: self.document, id })
+    }
+
+    /// Its name without prefix, such as `effectiveTime`.
+    #[must_use]
+    pub fn name(&self) -> &'d str {
+        self.tag().map_or("", |tag| tag.name(&self.document.text))
+    }
+
+    /// Its namespace.
+    #[must_use]
+    pub fn space(&self) -> Space {
+        self.tag().map_or(Space::None, |tag| tag.space)
+    }
+
+    /// The elements in it, in order. Those of XHTML are text.
+    pub fn children(&self) -> impl Iterator<Item = Self> + use<'d> {
+        let this = *self;
+        let first = this.tag().and_then(|tag| this.at(tag.first));
+        std::iter::successors(first, move |child| this.at(child.tag()?.next))
+    }
+
+    /// The first child of a name.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Option<Self> {
+        self.children().find(|child| child.name() == name)
+    }
+
+    /// The value of an attribute, references resolved. The name has its prefix: `xsi:type`.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<Cow<'d, str>> {
+        let (tag, text) = (self.tag()?, &*self.document.text);
+        let mut found = None;
+        let read = tag.attributes(text, &mut |key, raw| {
+            if key == name && found.is_none() {
+                found = Some(xml::value(raw, tag.start as usize)?);
+            }
+            Ok(())
+        });
+        read.ok().and(found)
+    }
+
+    /// Its attributes in order, references resolved; declarations of namespaces left out.
+    #[must_use]
+    pub fn attributes(&self) -> Vec<(&'d str, Cow<'d, str>)> {
+        let text = &*self.document.text;
+        let mut all = Vec::new();
+        let Some(tag) = self.tag() else { return all };
+        // What is malformed was refused when the document was read.
+        let _ = tag.attributes(text, &mut |key, raw| {
+            if key != "xmlns" && !key.starts_with("xmlns:") {
+                all.push((key, xml::value(raw, tag.start as usize)?));
+            }
+            Ok(())
+        });
+        all
+    }
+
+    /// All text in it and below, white space made one blank, none at both ends.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        let whole = self.tag().map(|tag| tag.start as usize..tag.end as usize);
+        let Some(whole) = whole.and_then(|range| self.document.text.get(range)) else { return out };
+        let mut reader = Reader::from_str(whole);
+        // What is malformed was refused when the document was read.
+        while let Ok(event) = reader.read_event() {
+            match event {
+                Event::Text(text) => add(&mut out, &text),
+                Event::CData(text) => add(&mut out, &text),
+                Event::GeneralRef(name) => match name.resolve_char_ref() {
+                    Ok(Some(c)) => out.push(c),
+                    _ => out.push_str(
+                        quick_xml::escape::resolve_predefined_entity(&name).unwrap_or_default(),
+                    ),
+                },
+                Event::Start(_) | Event::End(_) | Event::Empty(_) => add(&mut out, " "),
+                Event::Eof => break,
+                Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::DocType(_) => {}
+            }
+        }
+        out.truncate(out.trim_end().len());
+        out
+    }
+
+    /// Line and column of its `<`, from 1.
+    #[must_use]
+    pub fn place(&self) -> (usize, usize) {
+        let start = self.tag().map_or(0, |tag| tag.start as usize);
+        let before = self.document.text.get(..start).unwrap_or_default();
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        (before.matches('\n').count() + 1, line.chars().count() + 1)
+    }
+}
+
+/// Appends text, each run of white space as one blank.
+fn add(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c.is_whitespace() {
+            true if out.is_empty() || out.ends_with(' ') => {}
+            true => out.push(' '),
+            false => out.push(c),
+        }
+    }
+}

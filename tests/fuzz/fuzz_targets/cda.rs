@@ -1,0 +1,4 @@
+//! See `targets::cda`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| weir_fuzz::targets::cda(data));
