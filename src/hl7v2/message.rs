@@ -204,6 +204,12 @@ impl Message {
         self.base.charset
     }
 
+    /// Whether it came as UTF-16 or UTF-32; its bytes here are UTF-8 then.
+    #[must_use]
+    pub fn is_wide(&self) -> bool {
+        self.base.wide.is_some()
+    }
+
     /// What was read past while indexing.
     #[must_use]
     pub fn tolerances(&self) -> Tolerances {

@@ -52,6 +52,11 @@ impl Condition {
         Ok(Self(Arc::new(Inner { source: text.into(), test })))
     }
 
+    /// A condition of the FHIRPath subset.
+    pub(super) fn of_fhir(path: FhirPath) -> Self {
+        Self(Arc::new(Inner { source: path.source().into(), test: Test::Fhir(path) }))
+    }
+
     /// Whether it holds. A comparison holds when any value of its path passes; `!=` is
     /// the opposite of `=`, so it holds for an empty field.
     #[must_use]

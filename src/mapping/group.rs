@@ -40,8 +40,9 @@ struct Instance {
 struct Placing<'s> {
     structure: &'s Structure,
     instances: Vec<Instance>,
-    /// Open groups: place in the structure and instance, the message first.
-    open: Vec<(u16, u32)>,
+    /// Open groups: place in the structure, instance and place of the segment that began it,
+    /// the message first.
+    open: Vec<(u16, u32, u16)>,
     /// Place of the segment placed last.
     cursor: u16,
 }
@@ -52,7 +53,7 @@ impl Groups {
         let mut placing = Placing {
             structure,
             instances: vec![Instance { node: 0, parent: 0, first: 0, last: u32::MAX }],
-            open: vec![(0, 0)],
+            open: vec![(0, 0, NOWHERE)],
             cursor: 0,
         };
         let count = message.segment_count();
@@ -101,6 +102,11 @@ impl Groups {
         self.instances.get(at as usize).map_or(0, |instance| instance.parent)
     }
 
+    /// Index of the first segment in an instance.
+    pub(crate) fn first_of(&self, at: u32) -> usize {
+        self.instances.get(at as usize).map_or(0, |instance| instance.first as usize)
+    }
+
     /// The group instance of a segment.
     pub(crate) fn of_segment(&self, segment: usize) -> u32 {
         self.of_segment.get(segment).copied().unwrap_or(0)
@@ -139,11 +145,11 @@ impl Placing<'_> {
     fn place(&mut self, id: &str) -> (u16, u32) {
         let structure = self.structure;
         for level in (0..self.open.len()).rev() {
-            let Some(&(group, _)) = self.open.get(level) else { break };
+            let Some(&(group, ..)) = self.open.get(level) else { break };
             let forward = structure.leaves(group, id).find(|leaf| {
                 *leaf > self.cursor || (*leaf == self.cursor && structure.repeats(*leaf))
             });
-            if let Some(leaf) = forward {
+            if let Some(leaf) = forward.filter(|leaf| !self.begins_again(level, *leaf, id)) {
                 self.open.truncate(level + 1);
                 return (leaf, self.enter(group, leaf));
             }
@@ -159,16 +165,28 @@ impl Placing<'_> {
         self.misplaced(id)
     }
 
+    /// Whether a segment that would begin an optional group rather begins an open one again,
+    /// as it did before: ORC in OML_O21 begins the next ORDER, not a PRIOR_RESULT.
+    fn begins_again(&self, level: usize, leaf: u16, id: &str) -> bool {
+        let structure = self.structure;
+        let Some(&(within, ..)) = self.open.get(level) else { return false };
+        let outermost = structure.enclosing(leaf).take_while(|group| *group != within).last();
+        outermost.is_some_and(|group| structure.is_optional(group))
+            && self.open.iter().take(level + 1).any(|(group, _, opener)| {
+                structure.repeats(*group) && structure.name(*opener) == id
+            })
+    }
+
     /// Opens the groups from an open one down to a segment.
     fn enter(&mut self, from: u16, leaf: u16) -> u32 {
         self.cursor = leaf;
         let (path, depth) = self.path(from, leaf);
         for group in path.into_iter().take(depth).rev() {
-            let parent = self.open.last().map_or(0, |(_, instance)| *instance);
+            let parent = self.open.last().map_or(0, |(_, instance, _)| *instance);
             let instance = self.add(group, parent);
-            self.open.push((group, instance));
+            self.open.push((group, instance, leaf));
         }
-        self.open.last().map_or(0, |(_, instance)| *instance)
+        self.open.last().map_or(0, |(_, instance, _)| *instance)
     }
 
     /// Groups from a segment up to below an open one, and how many they are.
@@ -201,7 +219,7 @@ impl Placing<'_> {
     fn misplaced(&mut self, id: &str) -> (u16, u32) {
         let structure = self.structure;
         for level in (0..self.open.len()).rev() {
-            let Some(&(group, instance)) = self.open.get(level) else { break };
+            let Some(&(group, instance, _)) = self.open.get(level) else { break };
             if let Some(leaf) = structure.leaves(group, id).next() {
                 let (path, depth) = self.path(group, leaf);
                 let mut at = instance;
@@ -211,7 +229,7 @@ impl Placing<'_> {
                 return (leaf, at);
             }
         }
-        let innermost = self.open.last().map_or(0, |(_, instance)| *instance);
+        let innermost = self.open.last().map_or(0, |(_, instance, _)| *instance);
         (structure.loose_place(id), innermost)
     }
 
@@ -276,6 +294,13 @@ mod tests {
             "ORU_R01",
             "PID OBR OBX PID OBR",
             "PID.PR1.P1 OBR.PR1.OO1 OBX.PR1.OO1.O1 PID.PR2.P2 OBR.PR2.OO2",
+        );
+        check(
+            "OML_O21",
+            "PID ORC OBR SPM ORC OBR PID ORC OBR OBX ORC OBR OBX ORC",
+            "PID.P1 ORC.O1 OBR.O1.OR1 SPM.O1.OR1.S1 ORC.O2 OBR.O2.OR2 PID.O2.OR2.PR1.PP1 \
+             ORC.O2.OR2.PR1.OP1 OBR.O2.OR2.PR1.OP1 OBX.O2.OR2.PR1.OP1.OP1 ORC.O2.OR2.PR1.OP2 \
+             OBR.O2.OR2.PR1.OP2 OBX.O2.OR2.PR1.OP2.OP2 ORC.O2.OR2.PR1.OP3",
         );
         check("ADT_A01", "EVN PID PV1 IN1 IN2 IN1 ZPI", "EVN PID PV1 IN1.I1 IN2.I1 IN1.I2 ZPI.I2");
     }

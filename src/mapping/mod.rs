@@ -1,7 +1,8 @@
 //! Mappings: checked sentences, compiled programs, lineage.
 //!
 //! A mapping file (`mappings/*.toml`) is read, checked against the tables of v2 and FHIR,
-//! and compiled to a [`Mapping`]; running one is pure. The same sentences serve as
+//! and compiled to a [`Mapping`]; running one is pure. It makes a FHIR bundle or an HL7 v2
+//! message. The same sentences serve as
 //! [`Condition`] and [`ValuePath`] elsewhere. No file is opened here: what a mapping names
 //! is handed in by a [`Library`].
 //!
@@ -19,6 +20,7 @@ mod lineage;
 mod pick;
 mod program;
 mod run;
+mod segments;
 mod sentence;
 mod structure;
 mod suite;
@@ -31,6 +33,7 @@ use std::sync::Arc;
 
 use crate::fault::{Fault, Problems, codes as w};
 use crate::fhir::{Builder, Writer};
+use crate::hl7v2::Message;
 use crate::hl7v2::tables::Site;
 use crate::message::{Body, Content, ContentKind};
 use crate::settings::{Document, SourceFile};
@@ -70,7 +73,7 @@ struct Loaded {
 /// What one run made.
 #[derive(Clone, Debug)]
 pub struct Mapped<C = Content> {
-    /// The bundle.
+    /// The bundle, message or segments.
     pub content: C,
     /// Values left out and other things an analyst should know, with paths and never values.
     pub warnings: Vec<Fault>,
@@ -114,24 +117,53 @@ impl Mapping {
         &self.0.program.file
     }
 
+    /// Structure of the messages it takes: version and name, such as `2.5.1` and `OML_O21`.
+    #[must_use]
+    pub fn takes(&self) -> (&'static str, &str) {
+        let structure = &self.0.program.structure;
+        (structure.version.name, &structure.id)
+    }
+
+    /// Structure of the HL7 v2 messages it makes: version and name; none where it makes FHIR.
+    #[must_use]
+    pub fn makes(&self) -> Option<(&'static str, &str)> {
+        let target = self.0.program.target.as_ref()?;
+        Some((target.structure.version.name, &target.structure.id))
+    }
+
+    /// Whether a rule makes segments of this name.
+    #[must_use]
+    pub fn makes_segment(&self, id: &str) -> bool {
+        let target = self.0.program.target.as_ref();
+        target.is_some_and(|target| target.makes.iter().any(|make| &*make.id == id))
+    }
+
     /// Runs over a message. `site` seeds the UUIDv5 ids: same message, same site, same bytes.
     ///
     /// # Errors
     /// `W4301` when a code must not pass unmapped, `W4302` when the content is not v2,
-    /// `W4303` when the bundle would be too large.
+    /// `W4303` when the result would be too large.
     pub fn run(&self, content: &Content, site: &str) -> Result<Mapped, Fault> {
         self.go(content, site, false).map(|(mapped, _)| mapped)
     }
 
-    /// Runs over a message and writes the bundle as it is sent, straight into one buffer: for
-    /// what nobody looks at again before it leaves. The same bytes as of [`Mapping::run`].
+    /// Runs over a message and writes the result as it is sent; a bundle straight into one
+    /// buffer, for what nobody looks at again before it leaves. The same bytes as of
+    /// [`Mapping::run`].
     ///
     /// # Errors
     /// As of [`Mapping::run`].
     pub fn write(&self, content: &Content, site: &str) -> Result<Mapped<Body>, Fault> {
-        let Content::Hl7(message) = content else {
-            return Err(Fault::new(w::W4302).because("not HL7 v2"));
-        };
+        if self.0.program.target.is_some() {
+            return self.run(content, site).map(|mapped| Mapped {
+                content: mapped.content.to_body(),
+                warnings: mapped.warnings,
+                values: mapped.values,
+                unused: mapped.unused,
+                unmapped: mapped.unmapped,
+            });
+        }
+        let message = hl7(content)?;
         // A bundle is some five times as long as its message, until a document is in it.
         let length = message.bytes().len();
         let out = Writer::with_capacity(length.max(ROOM_MAX.min(length * 6)));
@@ -142,6 +174,27 @@ impl Mapping {
             values: output.values,
             unused: output.unused,
             unmapped: output.unmapped,
+        })
+    }
+
+    /// Runs a mapping to HL7 v2 and gives its segments alone, in order, each without its
+    /// terminator and in the delimiters and character set of the message: for answers, whose
+    /// first segments are not the mapping's.
+    ///
+    /// # Errors
+    /// As of [`Mapping::run`]; `W4302` where it makes FHIR.
+    pub fn segments(&self, message: &Message) -> Result<Mapped<Vec<Vec<u8>>>, Fault> {
+        let program = &self.0.program;
+        let Some(target) = &program.target else {
+            return Err(Fault::new(w::W4302).because("the mapping makes FHIR"));
+        };
+        let made = segments::run(program, target, message, false)?;
+        Ok(Mapped {
+            content: made.segments,
+            warnings: made.warnings,
+            values: made.values,
+            unused: made.unused,
+            unmapped: made.unmapped,
         })
     }
 
@@ -167,10 +220,19 @@ impl Mapping {
         site: &str,
         trace: bool,
     ) -> Result<(Mapped, Option<Lineage>), Fault> {
-        let Content::Hl7(message) = content else {
-            return Err(Fault::new(w::W4302).because("not HL7 v2"));
-        };
-        let output = run::run(&self.0.program, message, site, trace, Builder::new())?;
+        let (program, message) = (&self.0.program, hl7(content)?);
+        if let Some(target) = &program.target {
+            let made = segments::run(program, target, message, trace)?;
+            let mapped = Mapped {
+                content: Content::Hl7(made.message(message, target)?),
+                warnings: made.warnings,
+                values: made.values,
+                unused: made.unused,
+                unmapped: made.unmapped,
+            };
+            return Ok((mapped, made.lineage));
+        }
+        let output = run::run(program, message, site, trace, Builder::new())?;
         let mapped = Mapped {
             content: Content::Fhir(output.done),
             warnings: output.warnings,
@@ -179,6 +241,14 @@ impl Mapping {
             unmapped: output.unmapped,
         };
         Ok((mapped, output.lineage))
+    }
+}
+
+/// The message, where the content is HL7 v2.
+fn hl7(content: &Content) -> Result<&Message, Fault> {
+    match content {
+        Content::Hl7(message) => Ok(message),
+        Content::Fhir(_) | Content::Raw(_) => Err(Fault::new(w::W4302).because("not HL7 v2")),
     }
 }
 

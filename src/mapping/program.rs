@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::codes::CodeMap;
 use super::pick::Pick;
+use super::segments::Target;
 use super::sentence::{Condition, Quantity};
 use super::structure::Structure;
 use super::types::Cast;
@@ -20,6 +21,8 @@ pub(crate) struct Program {
     pub structure: Structure,
     pub zone: Option<Zone>,
     pub rules: Box<[Rule]>,
+    /// What is made instead where the mapping is one to HL7 v2; it has no `rules` then.
+    pub target: Option<Target>,
     pub maps: Box<[CodeMap]>,
     /// Places of the sentences, by their number.
     pub lines: Box<[FilePlace]>,

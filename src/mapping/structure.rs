@@ -58,7 +58,9 @@ impl Structure {
     pub(crate) fn name(&self, node: u16) -> &str {
         match self.def.nodes.get(usize::from(node)) {
             Some(node) => node.name,
-            None => self.loose.get(usize::from(node - self.len())).map_or("", |id| id),
+            None => {
+                self.loose.get(usize::from(node.saturating_sub(self.len()))).map_or("", |id| id)
+            }
         }
     }
 
@@ -82,7 +84,8 @@ impl Structure {
         }
     }
 
-    fn is_optional(&self, node: u16) -> bool {
+    /// Whether a node may be missing in its group.
+    pub(crate) fn is_optional(&self, node: u16) -> bool {
         self.def.nodes.get(usize::from(node)).is_none_or(|n| n.min == 0)
     }
 

@@ -2,14 +2,18 @@
 //!
 //! A test runs the very program that runs for channels, with a fixed site.
 
+use super::condition::Condition;
 use super::file::{RawMapping, RawTest, Text};
+use super::lineage::Lineage;
 use super::program::Program;
 use super::run;
+use super::segments;
 use super::sentence::Span;
 use super::{Library, compile::Report};
 use crate::fault::{Fault, FilePlace, codes as w};
 use crate::fhir::{Builder, FhirPath, validate};
 use crate::hl7v2::Message;
+use crate::message::Content;
 
 /// Site of tests: ids in expectations stay the same everywhere.
 const SITE: &str = "test";
@@ -42,7 +46,7 @@ pub(super) struct Test {
     name: String,
     place: FilePlace,
     message: String,
-    checks: Vec<(FilePlace, FhirPath)>,
+    checks: Vec<(FilePlace, Condition)>,
     valid: bool,
     unused: Option<Vec<String>>,
     warnings: Option<Vec<String>>,
@@ -50,10 +54,15 @@ pub(super) struct Test {
 
 /// Reads all tests of a file.
 pub(super) fn read(raw: &RawMapping, library: &dyn Library, report: &mut Report<'_>) -> Vec<Test> {
-    raw.tests.iter().filter_map(|test| read_one(test, library, report)).collect()
+    let hl7 = raw.to.as_ref().is_some_and(|to| to.text.starts_with("hl7v2"));
+    raw.tests.iter().filter_map(|test| read_one((test, hl7), library, report)).collect()
 }
 
-fn read_one(raw: &RawTest, library: &dyn Library, report: &mut Report<'_>) -> Option<Test> {
+fn read_one(
+    (raw, hl7): (&RawTest, bool),
+    library: &dyn Library,
+    report: &mut Report<'_>,
+) -> Option<Test> {
     let Some(input) = &raw.input else {
         report.error(w::W4002, &raw.span, "a test needs `input`");
         return None;
@@ -73,7 +82,7 @@ fn read_one(raw: &RawTest, library: &dyn Library, report: &mut Report<'_>) -> Op
             match content.strip_prefix('@') {
                 Some(path) => {
                     let span = start..start + content.len();
-                    checks.extend(read_check(path.trim(), input, &span, report));
+                    checks.extend(read_check((path.trim(), hl7), input, &span, report));
                 }
                 None if content.is_empty() => {}
                 None => {
@@ -98,14 +107,19 @@ fn read_one(raw: &RawTest, library: &dyn Library, report: &mut Report<'_>) -> Op
 }
 
 fn read_check(
-    path: &str,
+    (path, hl7): (&str, bool),
     input: &Text,
     span: &Span,
     report: &mut Report<'_>,
-) -> Option<(FilePlace, FhirPath)> {
+) -> Option<(FilePlace, Condition)> {
     let span = input.inside(span);
-    match FhirPath::parse(path) {
-        Ok(path) => Some((report.document.place(&span), path)),
+    // A mapping to HL7 v2 is looked at by conditions of its own paths.
+    let read = match hl7 {
+        true => Condition::parse(path),
+        false => FhirPath::parse(path).map(Condition::of_fhir),
+    };
+    match read {
+        Ok(condition) => Some((report.document.place(&span), condition)),
         Err(fault) => {
             report.fault(fault, &span);
             None
@@ -115,24 +129,54 @@ fn read_check(
 
 /// Runs tests.
 pub(super) fn run(program: &Program, tests: &[Test]) -> TestRun {
-    let mut made = vec![false; program.rules.len()];
+    let names: Vec<&str> = match &program.target {
+        Some(target) => target.makes.iter().map(|make| &*make.name).collect(),
+        None => program.rules.iter().map(|rule| &*rule.name).collect(),
+    };
+    let mut made = vec![false; names.len()];
     let outcomes = tests.iter().map(|test| run_one(program, test, &mut made)).collect();
-    let unused_rules = program
-        .rules
-        .iter()
-        .zip(&made)
-        .filter(|(_, made)| !**made)
-        .map(|(rule, _)| rule.name.to_string())
-        .collect();
-    TestRun { outcomes, unused_rules }
+    let unused = names.iter().zip(&made).filter(|(_, made)| !**made);
+    TestRun { outcomes, unused_rules: unused.map(|(name, _)| (*name).to_owned()).collect() }
+}
+
+/// What one run made, and what a test looks at besides.
+struct Ran {
+    content: Content,
+    lineage: Option<Lineage>,
+    warnings: Vec<Fault>,
+    made: Vec<bool>,
+    /// What is structurally wrong with it.
+    wrong: Vec<String>,
+}
+
+fn run_over(program: &Program, message: &Message) -> Result<Ran, Fault> {
+    if let Some(target) = &program.target {
+        let made = segments::run(program, target, message, true)?;
+        let output = made.message(message, target)?;
+        // MSA of an answer is not the mapping's.
+        let deviations = output.tree().deviations().iter().filter(|one| one.name != "MSA");
+        let wrong = deviations.map(|one| one.to_fault().line()).collect();
+        let segments::Made { lineage, warnings, made, .. } = made;
+        return Ok(Ran { content: Content::Hl7(output), lineage, warnings, made, wrong });
+    }
+    let output = run::run(program, message, SITE, true, Builder::new())?;
+    let findings = validate::structure(&output.done).into_iter();
+    let wrong = findings.map(|finding| format!("{}: {}", finding.path, finding.what)).collect();
+    Ok(Ran {
+        content: Content::Fhir(output.done),
+        lineage: output.lineage,
+        warnings: output.warnings,
+        made: output.made,
+        wrong,
+    })
 }
 
 fn run_one(program: &Program, test: &Test, made: &mut [bool]) -> TestOutcome {
     let mut outcome =
         TestOutcome { name: test.name.clone(), place: test.place.clone(), failures: Vec::new() };
     let fail = |cause: String| Fault::new(w::W4201).because(cause).at(test.place.clone());
-    let output = Message::parse(test.message.clone().into())
-        .and_then(|message| run::run(program, &message, SITE, true, Builder::new()));
+    let output =
+        Message::parse(test.message.clone().into()).and_then(|message| run_over(program, &message));
     let output = match output {
         Ok(output) => output,
         Err(fault) => {
@@ -143,16 +187,14 @@ fn run_one(program: &Program, test: &Test, made: &mut [bool]) -> TestOutcome {
     for (made, now) in made.iter_mut().zip(&output.made) {
         *made |= now;
     }
-    for (place, path) in &test.checks {
-        if !path.test(output.done.root()) {
-            let fault = Fault::new(w::W4201).because(format!("`{}` does not hold", path.source()));
-            outcome.failures.push(fault.at(place.clone()));
+    for (place, condition) in &test.checks {
+        if !condition.test(&output.content) {
+            let cause = format!("`{}` does not hold", condition.source());
+            outcome.failures.push(Fault::new(w::W4201).because(cause).at(place.clone()));
         }
     }
     if test.valid {
-        for finding in validate::structure(&output.done).into_iter().take(FAILURES_MAX) {
-            outcome.failures.push(fail(format!("{}: {}", finding.path, finding.what)));
-        }
+        outcome.failures.extend(output.wrong.into_iter().take(FAILURES_MAX).map(fail));
     }
     if let (Some(expected), Some(lineage)) = (&test.unused, &output.lineage) {
         let mut expected = expected.clone();

@@ -66,7 +66,7 @@ fn load(name: &str) -> Mapping {
     mapping.unwrap()
 }
 
-fn message(text: &str) -> Content {
+pub(super) fn message(text: &str) -> Content {
     let text = text.trim().replace('\n', "\r");
     Content::Hl7(Message::parse(Bytes::from(text + "\r")).unwrap())
 }
@@ -90,7 +90,7 @@ fn shipped_mappings_pass_their_tests() {
     }
 }
 
-fn problems_of(text: &str) -> (Option<Mapping>, Vec<String>) {
+pub(super) fn problems_of(text: &str) -> (Option<Mapping>, Vec<String>) {
     problems_with(text, &shipped())
 }
 
@@ -214,7 +214,7 @@ fn what_a_rule_must_set_is_missed() {
         shown,
         [
             "error W4017 2:8 2.5.1 has no structure ADT_A0",
-            "error W4017 3:6 the only target so far is `fhir-r4`"
+            "error W4017 3:6 expected `fhir-r4` or `hl7v2:VERSION:STRUCTURE`"
         ]
     );
 }

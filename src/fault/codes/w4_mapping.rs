@@ -61,6 +61,9 @@ codes! {
     W4020 Operator "the time zone is not known",
         "Times without an offset would mean nothing.",
         "Write an offset such as `+01:00`, or a name of the time zone database.";
+    W4021 Operator "a field that HL7 v2 demands may stay empty",
+        "The segment would be refused by a receiver that looks closely.",
+        "Add a line for the field.";
     W4101 Permanent "a value does not have the form its element needs",
         "It was left out; the rest of the message went on.",
         "Ask the sender to correct the field named here.";

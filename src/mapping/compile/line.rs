@@ -453,7 +453,7 @@ impl Compiler<'_> {
             return None;
         }
         if kind == Primitive::Code {
-            self.check_code(text, &line.span.clone(), line)?;
+            self.check_binding_of(text, &line.span.clone(), line)?;
         }
         Some(match kind {
             Primitive::Boolean => Shape::Bool(text == "true"),
@@ -462,7 +462,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn check_code(&mut self, code: &str, span: &Range<usize>, line: &Line<'_>) -> Option<()> {
+    fn check_binding_of(&mut self, code: &str, span: &Range<usize>, line: &Line<'_>) -> Option<()> {
         let Some(set) = line.goal.element.required_binding else { return Some(()) };
         if tables::has_code(set, code) != Some(false) {
             return Some(());
@@ -487,7 +487,7 @@ impl Compiler<'_> {
             self.report.unknown(w::W4002, span, cause, (system, systems::short_names()));
             return None;
         };
-        self.check_code(code, span, line)?;
+        self.check_binding_of(code, span, line)?;
         if let Some(table) = system.strip_prefix("v2-")
             && let Some(known) = hl7v2::tables::table(table)
             && !known.codes().is_empty()
@@ -509,13 +509,7 @@ impl Compiler<'_> {
 
     fn via(&mut self, via: &Via, origin: &Origin, ty: &str, line: &Line<'_>) -> Option<Shape> {
         let span = line.text.inside(&via.span);
-        let Some(at) = self.maps.iter().position(|map| *map.name == *via.codes) else {
-            let names: Vec<String> = self.maps.iter().map(|m| m.name.to_string()).collect();
-            let known = names.iter().map(String::as_str);
-            let cause = format!("there is no code map `{}` under `[codes]`", via.codes);
-            self.report.unknown(w::W4002, &span, cause, (&via.codes, known));
-            return None;
-        };
+        let at = self.map_named(&via.codes, &span)?;
         let as_ = match (ty, Primitive::of(ty)) {
             ("CodeableConcept", _) => ViaAs::Concept,
             ("Coding", _) => ViaAs::Coding,
@@ -531,7 +525,8 @@ impl Compiler<'_> {
             return None;
         }
         self.check_map(at, via.reversed, as_, &span, line);
-        self.check_rows(at, via.reversed, origin, &span);
+        let table = origin.resolved.as_ref().and_then(|resolved| resolved.table);
+        self.check_rows(at, via.reversed, table, &span);
         let map = u16::try_from(at).unwrap_or(u16::MAX);
         let coded = types::CODED.contains(&origin.gives);
         Some(Shape::Via { map, reversed: via.reversed, as_, coded })
@@ -578,12 +573,18 @@ impl Compiler<'_> {
     }
 
     /// Whether every code of the source's table has a row.
-    fn check_rows(&mut self, at: usize, reversed: bool, origin: &Origin, span: &Range<usize>) {
+    pub(super) fn check_rows(
+        &mut self,
+        at: usize,
+        reversed: bool,
+        table: Option<&str>,
+        span: &Range<usize>,
+    ) {
         let Some(map) = self.maps.get(at) else { return };
         if map.unmapped != Unmapped::Unsaid || reversed {
             return;
         }
-        let Some(table) = origin.resolved.as_ref().and_then(|r| r.table) else { return };
+        let Some(table) = table else { return };
         let Structure { version, site, .. } = &self.structure;
         let own = site.table(table);
         let known = hl7v2::tables::table(table).filter(|_| own.is_none_or(|own| !own.replaces));

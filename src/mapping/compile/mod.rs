@@ -9,6 +9,7 @@ mod codes;
 mod line;
 mod object;
 mod path;
+mod segments;
 
 use std::ops::Range;
 
@@ -107,11 +108,11 @@ pub(crate) fn compile(
     mut report: Report<'_>,
 ) -> Option<Program> {
     let structure = read_from(raw, library.site(), &mut report);
-    read_to(raw, &mut report);
+    let to = read_to(raw, library.site(), &mut report);
     let zone = read_zone(raw, &mut report);
     let maps = codes::read(raw, library, &mut report);
     let extensions = read_extensions(raw, &mut report);
-    let structure = structure?;
+    let (structure, to) = (structure?, to?);
     let mut compiler = Compiler {
         report,
         structure,
@@ -123,13 +124,10 @@ pub(crate) fn compile(
         keeps_null: false,
     };
     let keeps_null = compiler.keeps_null(raw.on_null.as_ref()).unwrap_or(false);
-    for rule in &raw.rules {
-        let head = compiler.head(rule);
-        compiler.heads.push(head);
-    }
-    let rules: Vec<Option<Rule>> =
-        (0u16..).zip(&raw.rules).map(|(at, rule)| compiler.rule(at, rule, keeps_null)).collect();
-    compiler.check_key_circles(raw);
+    let (rules, target) = match to {
+        To::Fhir => (compiler.rules(raw, keeps_null), None),
+        To::Hl7(structure) => (Vec::new(), Some(compiler.segments(raw, *structure, keeps_null))),
+    };
     if compiler.report.errors > 0 {
         return None;
     }
@@ -139,9 +137,19 @@ pub(crate) fn compile(
         structure: compiler.structure,
         zone,
         rules: rules.into_iter().collect::<Option<Vec<_>>>()?.into(),
+        target: match target {
+            Some(target) => Some(target?),
+            None => None,
+        },
         maps: compiler.maps.into(),
         lines: compiler.lines.iter().map(|span| document.place(span)).collect(),
     })
+}
+
+/// What a mapping makes.
+enum To {
+    Fhir,
+    Hl7(Box<Structure>),
 }
 
 fn read_from(raw: &RawMapping, site: Site, report: &mut Report<'_>) -> Option<Structure> {
@@ -149,10 +157,15 @@ fn read_from(raw: &RawMapping, site: Site, report: &mut Report<'_>) -> Option<St
         report.error(w::W4017, &(0..0), "no `from` under `[mapping]`");
         return None;
     };
-    let mut parts = from.text.split(':');
+    read_structure(from, site, report)
+}
+
+/// `hl7v2:VERSION:STRUCTURE`.
+fn read_structure(text: &Text, site: Site, report: &mut Report<'_>) -> Option<Structure> {
+    let mut parts = text.text.split(':');
     let shape = (parts.next(), parts.next(), parts.next(), parts.next());
     let (Some("hl7v2"), Some(version), Some(id), None) = shape else {
-        report.error(w::W4017, &from.span, "expected `hl7v2:VERSION:STRUCTURE`");
+        report.error(w::W4017, &text.span, "expected `hl7v2:VERSION:STRUCTURE`");
         return None;
     };
     if let Some(structure) = Structure::find(version, id, site) {
@@ -161,20 +174,30 @@ fn read_from(raw: &RawMapping, site: Site, report: &mut Report<'_>) -> Option<St
     let (known, exact) = hl7v2::tables::version(version);
     if exact {
         let cause = format!("{version} has no structure {id}");
-        report.unknown(w::W4017, &from.span, cause, (id, known.structures()));
+        report.unknown(w::W4017, &text.span, cause, (id, known.structures()));
     } else {
         let names: Vec<_> = hl7v2::tables::versions().map(|v| v.name).collect();
         let cause = format!("{version} is none of the versions {}", names.join(", "));
-        report.error(w::W4017, &from.span, cause);
+        report.error(w::W4017, &text.span, cause);
     }
     None
 }
 
-fn read_to(raw: &RawMapping, report: &mut Report<'_>) {
+fn read_to(raw: &RawMapping, site: Site, report: &mut Report<'_>) -> Option<To> {
     match &raw.to {
-        Some(to) if to.text == "fhir-r4" => {}
-        Some(to) => report.error(w::W4017, &to.span, "the only target so far is `fhir-r4`"),
-        None => report.error(w::W4017, &(0..0), "no `to` under `[mapping]`"),
+        Some(to) if to.text == "fhir-r4" => Some(To::Fhir),
+        Some(to) if to.text.starts_with("hl7v2") => {
+            read_structure(to, site, report).map(|structure| To::Hl7(Box::new(structure)))
+        }
+        Some(to) => {
+            let cause = "expected `fhir-r4` or `hl7v2:VERSION:STRUCTURE`";
+            report.error(w::W4017, &to.span, cause);
+            None
+        }
+        None => {
+            report.error(w::W4017, &(0..0), "no `to` under `[mapping]`");
+            None
+        }
     }
 }
 
@@ -214,6 +237,30 @@ pub(super) fn value_member(ty: &str) -> String {
 }
 
 impl Compiler<'_> {
+    /// All rules of a mapping to FHIR.
+    fn rules(&mut self, raw: &RawMapping, keeps_null: bool) -> Vec<Option<Rule>> {
+        for rule in &raw.rules {
+            let head = self.head(rule);
+            self.heads.push(head);
+        }
+        let numbered = (0u16..).zip(&raw.rules);
+        let rules = numbered.map(|(at, rule)| self.rule(at, rule, keeps_null)).collect();
+        self.check_key_circles(raw);
+        rules
+    }
+
+    /// Finds a code map by its name.
+    fn map_named(&mut self, name: &str, span: &Range<usize>) -> Option<usize> {
+        let found = self.maps.iter().position(|map| *map.name == *name);
+        if found.is_none() {
+            let names: Vec<String> = self.maps.iter().map(|m| m.name.to_string()).collect();
+            let known = names.iter().map(String::as_str);
+            let cause = format!("there is no code map `{name}` under `[codes]`");
+            self.report.unknown(w::W4002, span, cause, (name, known));
+        }
+        found
+    }
+
     /// Notes a syntax mistake of a text of the file.
     fn syntax(&mut self, text: &Text, wrong: Syntax) {
         self.report.error(w::W4001, &text.inside(&wrong.span), wrong.cause);

@@ -255,6 +255,10 @@ impl Compiler<'_> {
         let structure = &self.structure;
         let span = text.inside(&path.span);
         for climb in structure.enclosing(scope.group) {
+            // `in ORDER` means the order around, not what lies deeper in it.
+            if group.is_some_and(|group| climb != group && structure.is_within(climb, group)) {
+                continue;
+            }
             let mut leaves: Vec<u16> = structure
                 .leaves(climb, &segment.id)
                 .filter(|leaf| group.is_none_or(|g| structure.is_within(*leaf, g)))
