@@ -39,8 +39,8 @@ pub use redecide::{Redecision, redecide, same_decision};
 pub use reply::{Reply, accept, amended, application, refuse};
 pub use retry::{RetryPlan, Settlement, settle};
 pub use rules::{
-    Accept, AckMode, ChannelRules, ConsentRules, DestinationRules, Encoding, FilterRule, OnDeny,
-    OnReject, OnUnknown,
+    Accept, AckMode, Answering, ChannelRules, ConsentRules, DestinationRules, Encoding, FilterRule,
+    OnDeny, OnReject, OnUnknown, Responses,
 };
 pub use validate::{OnFail, RULE_PREFIX, SiteRule, ValidateRules};
 pub use validate_fhir::{FhirRules, severity as fhir_severity};

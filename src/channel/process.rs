@@ -19,7 +19,7 @@ use crate::hl7v2::Tolerances;
 use crate::hl7v2::ack::AckCode;
 use crate::message::{
     Body, Content, ContentKind, Fate, FaultRecord, LaneKey, Leaf, MessageRecord, Owed, Peer, Stage,
-    Trail,
+    Step, Trail,
 };
 use crate::seal::Keyring;
 
@@ -167,16 +167,17 @@ fn run(
     let left = std::mem::take(&mut shared.left);
     drop(shared);
 
+    let how = rules.answering(rules.input);
     let reply = match decided {
         Ok(owed) => {
             record.owed = owed;
             record.leaves.push(accepted(rules, &arrival, digest));
-            let reply = reply::build(rules.ack_mode, &parsed, Answer::Accept, None, stamp);
+            let reply = reply::build(&how, &parsed, Answer::Accept, None, stamp);
             if is_ack(&parsed) { Reply::silent(true, None) } else { reply }
         }
         Err(Refusal { answer, fault, body }) => {
             let fault = fault.at(Place::channel(rules.name.shared()));
-            let reply = reply::build(rules.ack_mode, &parsed, answer, Some(fault.clone()), stamp);
+            let reply = reply::build(&how, &parsed, answer, Some(fault.clone()), stamp);
             let reply =
                 if is_ack(&parsed) { Reply::silent(false, Some(fault.clone())) } else { reply };
             let reply = Reply { body: body.or(reply.body), ..reply };
@@ -184,6 +185,15 @@ fn run(
             reply
         }
     };
+    if !reply.warnings.is_empty() {
+        record.trail.steps.push(Step {
+            stage: Stage::Map,
+            destination: None,
+            micros: 0,
+            note: Some("the answer".into()),
+            warnings: reply.warnings.clone(),
+        });
+    }
     record.patient = patients.into_iter().next();
     record.ack = reply.code_text().into();
     record.leaves.extend(leaves);
@@ -417,6 +427,7 @@ mod tests {
             order_by: None,
             index: Vec::new(),
             ack_mode: AckMode::Auto,
+            responses: None,
         }
     }
 

@@ -8,9 +8,11 @@
 //!
 //! Source: HL7 v2.5.1 chapter 2, message processing rules.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::{AckMode, Encoding, Parsed};
+use super::{AckMode, Answering, Encoding, Parsed};
 use crate::base::{MessageId, Timestamp};
 use crate::fault::Fault;
 use crate::fhir;
@@ -32,6 +34,8 @@ pub struct Reply {
     pub fault: Option<Fault>,
     /// Whether an application acknowledgment is asked for besides this commit acknowledgment.
     pub application: bool,
+    /// What the mapping of the answer left out, or why it gave nothing: codes and places.
+    pub warnings: Vec<Arc<str>>,
 }
 
 impl std::fmt::Debug for Reply {
@@ -45,7 +49,8 @@ impl Reply {
     /// No word, for what must not be answered.
     #[must_use]
     pub const fn silent(accepted: bool, fault: Option<Fault>) -> Self {
-        Self { accepted, code: None, body: None, fault, application: false }
+        let warnings = Vec::new();
+        Self { accepted, code: None, body: None, fault, application: false, warnings }
     }
 
     /// The acknowledgment code as text; empty without one.
@@ -72,7 +77,7 @@ pub(super) type Stamp = (MessageId, Timestamp);
 
 /// Builds the answer to a parsed message.
 pub(super) fn build(
-    mode: AckMode,
+    how: &Answering,
     parsed: &Parsed,
     answer: Answer,
     fault: Option<Fault>,
@@ -86,13 +91,16 @@ pub(super) fn build(
         };
         return Reply { body, ..Reply::silent(accepted, fault) };
     };
-    match code(mode, message, answer) {
+    match code(how.mode, message, answer) {
         Some(code) => {
-            let body = ack::build(message, code, fault.as_ref(), stamp.1, &control(stamp.0));
+            let own = Own::of(how, message, code);
+            let stamp = (stamp.1, &*control(stamp.0));
+            let body = ack::build_as(message, (code, fault.as_ref()), stamp, &own.form(None));
             let body = if parsed.xml { in_xml(body) } else { body };
-            let plan = effective(mode, message);
+            let plan = effective(how.mode, message);
             let application = accepted && code.is_commit() && plan.application != Condition::Never;
-            Reply { accepted, code: Some(code), body: Some(body), fault, application }
+            let (code, body, warnings) = (Some(code), Some(body), own.warnings);
+            Reply { accepted, code, body, fault, application, warnings }
         }
         None => Reply::silent(accepted, fault),
     }
@@ -122,7 +130,56 @@ pub(super) fn unparsed(
     } else {
         ack::build_unparsed(bytes, code, &fault, now, &control)
     };
-    Reply { accepted, code: Some(code), body: Some(body), fault: Some(fault), application: false }
+    Reply { code: Some(code), body: Some(body), ..Reply::silent(accepted, Some(fault)) }
+}
+
+/// A response of its own (RSP, ORR and the like), where the channel gives any.
+#[derive(Default)]
+struct Own {
+    response: Option<ack::Response>,
+    segments: Vec<Vec<u8>>,
+    warnings: Vec<Arc<str>>,
+}
+
+/// Most warnings that are kept of the mapping of an answer.
+const WARNINGS_MAX: usize = 32;
+
+impl Own {
+    /// The response to a message; a commit acknowledgment is always ACK. The mapping is asked
+    /// for what was taken alone.
+    fn of(how: &Answering, message: &hl7v2::Message, code: AckCode) -> Self {
+        let Some(responses) = how.responses.as_ref().filter(|_| !code.is_commit()) else {
+            return Self::default();
+        };
+        let Some(response) = ack::response(message) else { return Self::default() };
+        let mut own = Self::default();
+        let mut made = Vec::new();
+        if let Some(mapping) = responses.mapping(message, &response).filter(|_| code.is_accept()) {
+            let told = |fault: &Fault| match &fault.place().path {
+                Some(path) => format!("{} {path}", fault.code()).into(),
+                None => fault.code().as_str().into(),
+            };
+            match mapping.segments(message) {
+                Ok(mapped) => {
+                    own.warnings = mapped.warnings.iter().take(WARNINGS_MAX).map(told).collect();
+                    made = mapped.content;
+                }
+                // The message is taken all the same; its sender hears that much.
+                Err(fault) => own.warnings.push(told(&fault)),
+            }
+        }
+        let begins = |segment: &[u8], other: &[u8]| segment.get(..3) == other.get(..3);
+        own.segments = response.echo(message, code, !made.is_empty());
+        // What the mapping says itself stands in the place of what is repeated.
+        own.segments.retain(|echo| !made.iter().any(|segment| begins(segment, echo)));
+        own.segments.extend(made);
+        own.response = Some(response);
+        own
+    }
+
+    fn form<'a>(&'a self, asks: Option<(&'a str, &'a str)>) -> ack::Form<'a> {
+        ack::Form { asks, response: self.response.map(|response| (response, &*self.segments)) }
+    }
 }
 
 /// The answer to who sent FHIR that is refused.
@@ -134,26 +191,26 @@ fn outcome(fault: &Fault) -> Bytes {
 /// or `CE`. Nothing of it is weir's then.
 #[must_use]
 pub fn refuse(
-    (mode, kind): (AckMode, ContentKind),
+    how: &Answering,
     bytes: &Bytes,
     fault: Fault,
     (id, now): (MessageId, Timestamp),
 ) -> Reply {
-    match super::parse(kind, bytes.clone()) {
-        Ok(parsed) => build(mode, &parsed, Answer::Error, Some(fault), (id, now)),
-        Err(_) => unparsed((kind, Encoding::Any), bytes, AckCode::AE, fault, (id, now)),
+    match super::parse(how.input, bytes.clone()) {
+        Ok(parsed) => build(how, &parsed, Answer::Error, Some(fault), (id, now)),
+        Err(_) => unparsed((how.input, Encoding::Any), bytes, AckCode::AE, fault, (id, now)),
     }
 }
 
 /// Accepts a message that only says something about the link: there is nothing to keep.
 #[must_use]
-pub fn accept(
-    (mode, kind): (AckMode, ContentKind),
-    bytes: &Bytes,
-    stamp: (MessageId, Timestamp),
-) -> Reply {
-    match super::parse(kind, bytes.clone()) {
-        Ok(parsed) => build(mode, &parsed, Answer::Accept, None, stamp),
+pub fn accept(how: &Answering, bytes: &Bytes, stamp: (MessageId, Timestamp)) -> Reply {
+    match super::parse(how.input, bytes.clone()) {
+        // Such a message asks nothing: a general acknowledgment is all that is wanted.
+        Ok(parsed) => {
+            let how = Answering { responses: None, ..how.clone() };
+            build(&how, &parsed, Answer::Accept, None, stamp)
+        }
         Err(fault) => Reply::silent(false, Some(fault)),
     }
 }
@@ -163,23 +220,25 @@ pub fn accept(
 /// travels on a connection of its own.
 #[must_use]
 pub fn application(
-    (mode, kind): (AckMode, ContentKind),
+    how: &Answering,
     bytes: &Bytes,
     fault: Option<Fault>,
     asks: bool,
     (id, now): (MessageId, Timestamp),
 ) -> Option<Reply> {
-    let parsed = super::parse(kind, bytes.clone()).ok()?;
+    let parsed = super::parse(how.input, bytes.clone()).ok()?;
     let Content::Hl7(message) = &parsed.content else { return None };
-    let plan = effective(mode, message);
+    let plan = effective(how.mode, message);
     plan.answer(Stage::Commit, Outcome::Accepted)?;
     let outcome = if fault.is_some() { Outcome::Error } else { Outcome::Accepted };
     let code = plan.answer(Stage::Application, outcome)?;
     let asks = Some((if asks { "AL" } else { "NE" }, "NE"));
-    let body = ack::build_asking(message, (code, fault.as_ref()), now, &control(id), asks);
+    let own = Own::of(how, message, code);
+    let stamp = (now, &*control(id));
+    let body = ack::build_as(message, (code, fault.as_ref()), stamp, &own.form(asks));
     let body = if parsed.xml { in_xml(body) } else { body };
-    let accepted = fault.is_none();
-    Some(Reply { accepted, code: Some(code), body: Some(body), fault, application: false })
+    let (code, body, warnings) = (Some(code), Some(body), own.warnings);
+    Some(Reply { code, body, warnings, ..Reply::silent(fault.is_none(), fault) })
 }
 
 /// An answer in the XML encoding.

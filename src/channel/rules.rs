@@ -10,7 +10,8 @@ use crate::base::{ChannelName, DestinationName};
 use crate::consent::Policy;
 use crate::fault::Fault;
 use crate::fault::codes::{W2002, W2070};
-use crate::hl7v2::{Charset, Recode, Tolerances, xml};
+use crate::hl7v2::ack::Response;
+use crate::hl7v2::{Charset, Message, Recode, Tolerances, tables, xml};
 use crate::mapping::{Condition, Mapping, ValuePath};
 use crate::message::{ContentKind, Revision};
 use crate::seal::SealRule;
@@ -48,6 +49,42 @@ pub struct ChannelRules {
     pub index: Vec<(Arc<str>, ValuePath)>,
     /// Which acknowledgments are sent.
     pub ack_mode: AckMode,
+    /// `[answer]`; none where every message is answered by ACK.
+    pub responses: Option<Arc<Responses>>,
+}
+
+/// How a channel answers.
+#[derive(Clone, Debug)]
+pub struct Answering {
+    /// Which acknowledgments are sent.
+    pub mode: AckMode,
+    /// The form of what is answered.
+    pub input: ContentKind,
+    /// Responses of their own, where the channel gives any.
+    pub responses: Option<Arc<Responses>>,
+}
+
+/// `[answer]` of a channel: queries and orders are answered by messages of their own.
+#[derive(Clone, Debug, Default)]
+pub struct Responses {
+    /// What makes their segments; a response without one has those of the question alone.
+    pub mappings: Vec<Arc<Mapping>>,
+}
+
+impl Responses {
+    /// The mapping of a response to a message.
+    #[must_use]
+    pub fn mapping(&self, message: &Message, response: &Response) -> Option<&Mapping> {
+        let header = message.header();
+        let (version, _) = tables::version(&header.version());
+        let known = version.event(&header.message_code(), &header.trigger_event());
+        let structure = known.map_or_else(|| header.structure(), Into::into);
+        let answers = |mapping: &&Arc<Mapping>| {
+            let makes = mapping.makes().is_some_and(|(_, makes)| makes == response.structure);
+            makes && mapping.takes().1 == structure
+        };
+        self.mappings.iter().find(answers).map(|mapping| &**mapping)
+    }
 }
 
 /// Encodings of HL7 v2 messages that a channel takes.
@@ -202,6 +239,12 @@ pub enum OnReject {
 }
 
 impl ChannelRules {
+    /// How messages of a form are answered.
+    #[must_use]
+    pub fn answering(&self, input: ContentKind) -> Answering {
+        Answering { mode: self.ack_mode, input, responses: self.responses.clone() }
+    }
+
     /// The rules of a destination by its name.
     #[must_use]
     pub fn destination(&self, name: &DestinationName) -> Option<&DestinationRules> {

@@ -8,7 +8,7 @@ use super::tree::Tree;
 use super::words::Ack;
 use crate::base::DestinationName;
 use crate::fault::codes::{W1011, W1043, W1051, W1052};
-use crate::fault::{Code, Fault};
+use crate::fault::{Code, Fault, FilePlace};
 use crate::mapping::ValuePath;
 use crate::settings::{Key, KeyRow, Shape, Table, Value};
 
@@ -53,6 +53,11 @@ pub(super) const KEYS: &[KeyRow] = &[
     INPUT.row(),
     CONSENT.row(),
     ACK.row(),
+    KeyRow::of(
+        "answer",
+        "Values of the answer: `{ \"MSH-9\" = \"ORL^O22^ORL_O22\", \"ORC-1\" = \"OK\" }`.",
+        Shape::Map(anything),
+    ),
     SENT.row(),
     KeyRow::of(
         "expect",
@@ -82,6 +87,7 @@ pub(super) fn read(
         let input = input(tree, &mut table);
         let consent = table.optional(&CONSENT);
         let ack = table.optional(&ACK).map(|ack| Arc::from(ack.0));
+        let answer = table.value("answer").map_or_else(Vec::new, |value| values(&value));
         let sent = table.spanned(&SENT).map(|sent| {
             for name in &sent.value {
                 known(&mut table, name.as_str(), &sent.span, destinations);
@@ -93,7 +99,7 @@ pub(super) fn read(
         let sealed = path_lists(&mut table, "sealed", destinations);
         let golden = golden(tree, &mut table, destinations);
         let code = table.optional(&CODE);
-        let keys = ["ack", "sent", "expect", "absent", "sealed", "golden", "code"];
+        let keys = ["ack", "answer", "sent", "expect", "absent", "sealed", "golden", "code"];
         if !keys.iter().any(|key| table.has(key)) {
             let span = table.span();
             table.error(Fault::new(W1051), &span);
@@ -106,6 +112,7 @@ pub(super) fn read(
             input,
             consent,
             ack,
+            answer,
             sent,
             expect,
             absent,
@@ -175,22 +182,34 @@ fn path(value: &Value<'_>, text: &str, span: &std::ops::Range<usize>) -> Option<
 fn expect(table: &mut Table<'_>, destinations: &[DestinationName]) -> Vec<Expectation> {
     let mut all = Vec::new();
     for (destination, value) in by_destination(table, "expect", destinations) {
-        let Some(mut paths) = value.clone().into_table() else {
-            let cause = format!("expected a table of paths, found {}", value.kind_name());
-            value.error(Fault::new(W1011).because(cause), &value.span());
-            continue;
+        let one = |(path, value, place)| Expectation {
+            destination: destination.clone(),
+            path,
+            value,
+            place,
         };
-        for (key, expected) in paths.entries() {
-            let text = scalar(&expected);
-            if text.is_none() {
-                let cause = format!("expected a text, found {}", expected.kind_name());
-                expected.error(Fault::new(W1011).because(cause), &expected.span());
-            }
-            let path = path(&expected, &key.value, &key.span);
-            if let (Some(path), Some(value)) = (path, text) {
-                let place = expected.place();
-                all.push(Expectation { destination: destination.clone(), path, value, place });
-            }
+        all.extend(values(&value).into_iter().map(one));
+    }
+    all
+}
+
+/// Paths and the values they should have.
+fn values(value: &Value<'_>) -> Vec<(ValuePath, Arc<str>, FilePlace)> {
+    let Some(mut paths) = value.clone().into_table() else {
+        let cause = format!("expected a table of paths, found {}", value.kind_name());
+        value.error(Fault::new(W1011).because(cause), &value.span());
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for (key, expected) in paths.entries() {
+        let text = scalar(&expected);
+        if text.is_none() {
+            let cause = format!("expected a text, found {}", expected.kind_name());
+            expected.error(Fault::new(W1011).because(cause), &expected.span());
+        }
+        let path = path(&expected, &key.value, &key.span);
+        if let (Some(path), Some(value)) = (path, text) {
+            all.push((path, value, expected.place()));
         }
     }
     all

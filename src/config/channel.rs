@@ -154,6 +154,8 @@ impl<'t> Maker<'t> {
         not_yet(&mut root, "deidentify", "de-identification by a profile");
         let consent = self.consent(&mut root);
         let map = self.map(&mut root, &mut digest);
+        let kind = source.as_ref().map(input);
+        let responses = super::answer::read(self, &mut root, kind, &mut digest);
         let input = source.as_ref().map(input);
         if input == Some(ContentKind::Hl7) {
             let order_by = head.as_ref().and_then(|head| head.order_by.as_ref());
@@ -196,6 +198,7 @@ impl<'t> Maker<'t> {
             order_by: head.order_by,
             index: head.index,
             ack_mode: ack_mode(&source),
+            responses,
         };
         digest.add(&self.server.site);
         Some(ChannelPlan {

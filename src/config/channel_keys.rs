@@ -81,6 +81,14 @@ pub(super) const ON_UNKNOWN: Key<OnUnknown> = Key::new(
 pub(super) const USE: Key<Arc<str>> =
     Key::new("use", "a path such as `mappings/adt-to-fhir.toml`", "The mapping.").required();
 
+pub(super) const ANSWER_MAP: Key<Vec<Arc<str>>> = Key::new(
+    "map",
+    "a list such as `[\"mappings/oml-to-orl.toml\"]`",
+    "Mappings to HL7 v2 that make the segments of answers, one for each kind of question; \
+     without one an answer repeats the question alone.",
+)
+.default("none");
+
 pub(super) const AT: Key<Arc<str>> = Key::new(
     "at",
     "a path such as `PID-19` or `Patient.identifier.value`",
@@ -121,6 +129,7 @@ pub(super) const TABLES: &[&str] = &[
     "map",
     "deidentify",
     "encrypt",
+    "answer",
     "queue",
     "destination",
     "test",
@@ -172,6 +181,12 @@ pub(super) const KEYS: &[KeyRow] = &[
     )
     .required(),
     KeyRow::of("map", "How messages are changed.", Shape::Table(&[USE.row()])),
+    KeyRow::of(
+        "answer",
+        "Answers queries and orders by messages of their own (RSP, ORR, ORL and the like) \
+         where the version has one; without it everything is answered by ACK.",
+        Shape::Table(&[ANSWER_MAP.row()]),
+    ),
     KeyRow::of("encrypt", "What leaves only under protection.", Shape::List(ENCRYPT_KEYS)),
     KeyRow::of(
         "queue",

@@ -9,6 +9,7 @@
 //! of are, whatever their layout and comments.
 
 mod across;
+mod answer;
 mod cases;
 mod channel;
 mod channel_keys;

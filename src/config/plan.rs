@@ -455,6 +455,8 @@ pub struct TestCase {
     pub consent: Option<TestConsent>,
     /// Acknowledgment code of the answer.
     pub ack: Option<Arc<str>>,
+    /// Values of the answer: path, value and where that stands.
+    pub answer: Vec<(ValuePath, Arc<str>, FilePlace)>,
     /// Destinations the message goes to, and no others.
     pub sent: Option<Vec<DestinationName>>,
     /// Values of what is sent.

@@ -50,7 +50,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(30);
 /// What an application acknowledgment is made of, and its way.
 #[derive(Clone)]
 pub(super) struct Late {
-    pub(super) kind: (channel::AckMode, ContentKind),
+    pub(super) kind: channel::Answering,
     pub(super) original: Bytes,
     pub(super) back: Option<Back>,
     pub(super) target: Option<AppAck>,
@@ -122,7 +122,7 @@ pub(crate) fn recover(channel: &Arc<Channel>) -> Result<(), Fault> {
                 continue;
             };
             let late = Late {
-                kind: (live.plan.rules.ack_mode, record.original.kind),
+                kind: live.plan.rules.answering(record.original.kind),
                 original: record.original.bytes,
                 back: None,
                 target: Some(target),
@@ -172,7 +172,7 @@ impl Late {
         let now = core.now();
         let stamp = (core.new_id(now), now);
         let asks = self.target.is_some();
-        let said = channel::application(self.kind, &self.original, fault, asks, stamp);
+        let said = channel::application(&self.kind, &self.original, fault, asks, stamp);
         let Some(reply) = said else { return self.not_due(channel, message).await };
         commit::note_answer(channel, message, &reply).await;
         let Some(bytes) = reply.body.clone() else { return self.not_due(channel, message).await };

@@ -135,13 +135,13 @@ pub(super) async fn write(
     let audited = super::vitals::actions(&record.leaves);
     let (id, now) = (record.id, record.received);
     let kept = Kept::of(&record, &live.outlets);
-    let kind = (live.plan.rules.ack_mode, record.original.kind);
+    let kind = live.plan.rules.answering(record.original.kind);
     let original = record.original.bytes.clone();
     kept.enter(&live.outlets, 1);
     let begin = core.ports.clock.monotonic();
     if let Err(fault) = core.store.commit(message::Entry::Message(Box::new(record))).await {
         kept.enter(&live.outlets, -1);
-        let refused = channel::refuse(kind, &original, fault.clone(), (id, core.now()));
+        let refused = channel::refuse(&kind, &original, fault.clone(), (id, core.now()));
         let event = core.event(&happened::MESSAGE_NOT_KEPT).channel(channel.name.shared());
         core.observer.emit(event.message(id).fault(&fault));
         return Written::NotKept(fault, refused);

@@ -210,7 +210,7 @@ impl Door {
         let channel = &self.0;
         let id = processed.record.id;
         let original = processed.record.original.bytes.clone();
-        let kind = (live.plan.rules.ack_mode, processed.record.original.kind);
+        let kind = live.plan.rules.answering(processed.record.original.kind);
         let hold = Hold::default();
         let write = commit::write(channel.clone(), live.clone(), processed, hold);
         let (set, written) = task::both(set, write).await;
@@ -219,7 +219,7 @@ impl Door {
             (_, Written::NotKept(fault, reply)) => (Taken::NotKept(fault), reply),
             (Err(fault), Written::Kept(_)) => {
                 let stamp = (id, channel.core.now());
-                let reply = channel::refuse(kind, &original, fault.clone(), stamp);
+                let reply = channel::refuse(&kind, &original, fault.clone(), stamp);
                 (Taken::NotKept(fault), reply)
             }
         };

@@ -138,7 +138,7 @@ fn turn_away(
 ) -> Answer {
     let rules = &live.plan.rules;
     let reply = channel::refuse(
-        (rules.ack_mode, rules.input),
+        &rules.answering(rules.input),
         &arrival.bytes,
         fault.clone(),
         (arrival.id, now),
@@ -352,7 +352,7 @@ impl Door {
         }
         let heard = Heard::Not(fault.clone(), None);
         let refused = channel::refuse(
-            asked.late.kind,
+            &asked.late.kind,
             &asked.late.original,
             fault,
             (message, channel.core.now()),
@@ -394,7 +394,7 @@ struct Asked {
 impl Asked {
     fn of(live: &Live, record: &MessageRecord, back: Option<Back>) -> Self {
         let late = Late {
-            kind: (live.plan.rules.ack_mode, record.original.kind),
+            kind: live.plan.rules.answering(record.original.kind),
             original: record.original.bytes.clone(),
             back,
             target: application::target(live),

@@ -117,8 +117,8 @@ pub(super) async fn keep(
         // The journal ended between the two; nothing more is written by this engine.
         channel.backlog.done();
         let stamp = (receipt.id, core.now());
-        let kind = (channel.live().plan.rules.ack_mode, receipt.original.kind);
-        let refused = channel::refuse(kind, &receipt.original.bytes, fault.clone(), stamp);
+        let kind = channel.live().plan.rules.answering(receipt.original.kind);
+        let refused = channel::refuse(&kind, &receipt.original.bytes, fault.clone(), stamp);
         return Written::NotKept(fault, refused);
     }
     // The receiver lives as long as the channel.
@@ -138,7 +138,7 @@ pub(crate) fn recover(channel: &Channel) -> Result<(), Fault> {
         channel.backlog.add();
         let live = channel.live();
         let late = Late {
-            kind: (live.plan.rules.ack_mode, receipt.original.kind),
+            kind: live.plan.rules.answering(receipt.original.kind),
             original: receipt.original.bytes.clone(),
             back: None,
             target: application::target(&live),

@@ -212,7 +212,7 @@ impl Door {
         let rules = &live.plan.rules;
         let now = core.now();
         let id = core.new_id(now);
-        let reply = channel::accept((rules.ack_mode, rules.input), &arrival.bytes, (id, now));
+        let reply = channel::accept(&rules.answering(rules.input), &arrival.bytes, (id, now));
         live.meters.acknowledged(reply.code_text());
         // There is nothing in it to keep.
         Answer {

@@ -48,6 +48,9 @@ pub fn run(plan: &ChannelPlan, case: &TestCase, root: &Path) -> Tested {
     if let Some(ack) = &case.ack {
         check.same("ack", ack, processed.reply.code_text());
     }
+    if !case.answer.is_empty() {
+        check.answer(processed.reply.body.clone());
+    }
     if let Some(code) = case.code {
         let record = &processed.record;
         let dead = record.owed.iter().find_map(|owed| match &owed.fate {
@@ -155,10 +158,7 @@ impl Check<'_> {
         for wanted in &case.expect {
             let what = format!("{} {}", wanted.destination, wanted.path.source());
             let found = match body(&wanted.destination) {
-                Some(content) => {
-                    let value = wanted.path.read(&content);
-                    value.map(|v| v.reveal().clone()).unwrap_or_default()
-                }
+                Some(content) => found(&content, &wanted.path, &wanted.value),
                 None => missing(&wanted.destination),
             };
             self.same(&what, &wanted.value, &found);
@@ -179,6 +179,23 @@ impl Check<'_> {
         for (name, file) in &case.golden {
             let found = sent.iter().find(|(sent, _)| *sent == name).map(|(_, body)| *body);
             self.golden(name, file, found);
+        }
+    }
+
+    /// Compares values of the answer.
+    fn answer(&mut self, body: Option<bytes::Bytes>) {
+        let xml = |body: &bytes::Bytes| hl7v2::xml::is_document(body);
+        let read = body.and_then(|body| match xml(&body) {
+            true => hl7v2::xml::read(&body).ok(),
+            false => hl7v2::Message::parse(body).ok(),
+        });
+        let content = read.map(Content::Hl7);
+        for (path, wanted, _) in &self.case.answer {
+            let found = match &content {
+                Some(content) => found(content, path, wanted),
+                None => "no answer".to_owned(),
+            };
+            self.same(&format!("answer {}", path.source()), wanted, &found);
         }
     }
 
@@ -212,6 +229,15 @@ impl Check<'_> {
             self.same(&what, &line(&kept), &line(&found));
         }
     }
+}
+
+/// The value at a path: of a field with parts the first, unless all of it is what is wanted.
+fn found(content: &Content, path: &crate::mapping::ValuePath, wanted: &str) -> String {
+    let text = |value: Option<crate::base::Phi<String>>| {
+        value.map(|value| value.reveal().clone()).unwrap_or_default()
+    };
+    let whole = text(path.read_whole(content));
+    if whole == wanted { whole } else { text(path.read(content)) }
 }
 
 /// Reads what is sent: text in the set that the channel reads it in, where no other is set for

@@ -514,3 +514,91 @@ fn messages_are_numbered_as_the_receiver_expects() {
     assert_eq!(expects(&other.ask(greeting("G", "0"))), ("AA".to_owned(), "7".to_owned()));
     lab.close();
 }
+
+/// A mapping that answers laboratory orders.
+const ORL: &str = r#"
+[mapping]
+from = "hl7v2:2.5.1:OML_O21"
+to = "hl7v2:2.5.1:ORL_O22"
+[rule.PID]
+each = "PID in PATIENT"
+[rule.PID.set]
+"PID-3[]" = "each PID-3"
+"PID-5[]" = ["each PID-5", "each PID-9"]
+[rule.ORC]
+each = "ORC in ORDER"
+[rule.ORC.set]
+"ORC-1" = "'OK'"
+"ORC-2" = "ORC-2"
+"ORC-3.1" = "join('', 'F', ORC-2.1)"
+[rule.OBR]
+each = "OBR in OBSERVATION_REQUEST"
+[rule.OBR.set]
+"OBR-2" = "ORC-2 in ORDER"
+"OBR-4" = "OBR-4"
+"#;
+
+fn order(id: &str, rest: &str) -> String {
+    format!(
+        "MSH|^~\\&|EMR|E|LAB|L|20260102||OML^O21^OML_O21|{id}|P|2.5.1{rest}\r\
+         PID|1||9^^^A^MR||Doe^Jo\rORC|NW|P1\rOBR|1|P1||718-7^Hgb^LN\rORC|NW|P2\r\
+         OBR|2|P2||2345-7^Glu^LN\r"
+    )
+}
+
+/// An answer without its time and control ID.
+fn steady(answer: &str) -> String {
+    let mut fields: Vec<&str> = answer.split('|').collect();
+    for n in [6, 9] {
+        fields[n] = "*";
+    }
+    fields.join("|")
+}
+
+#[test]
+fn questions_are_answered_by_messages_of_their_own() {
+    let (site, listen) = (Site::new(), free_address());
+    write_channel(&site, listen, "");
+    let text = std::fs::read_to_string(site.root().join("channels/in.toml")).unwrap();
+    let answer = "[answer]\nmap = [\"mappings/oml-to-orl.toml\"]\n";
+    let validate = "[validate]\non_fail = \"nak\"\n";
+    site.file("channels/in.toml", &format!("{text}{answer}{validate}"));
+    site.file("mappings/oml-to-orl.toml", ORL);
+    let lab = Lab { running: site.start(), site, listen };
+    let mut peer = lab.connect();
+    assert_eq!(
+        steady(&peer.ask(order("1", ""))),
+        "MSH|^~\\&|LAB|L|EMR|E|*||ORL^O22^ORL_O22|*|P|2.5.1\nMSA|AA|1\n\
+         PID|||9^^^A^MR||Doe^Jo\nORC|OK|P1|FP1\nOBR||P1||718-7^Hgb^LN\nORC|OK|P2|FP2\n\
+         OBR||P2||2345-7^Glu^LN\n"
+    );
+    // The commit acknowledgment is ACK; the application acknowledgment is the response.
+    assert!(peer.ask(order("2", "|||AL|AL")).contains("||ACK^O21^ACK|"));
+    let late = peer.hear();
+    assert!(late.contains("||ORL^O22^ORL_O22|") && late.contains("MSA|AA|2\n"), "{late}");
+    assert!(late.contains("ORC|OK|P2|FP2\n"), "{late}");
+    // A repetition hears the same; a query without a mapping its question.
+    assert!(peer.ask(order("1", "")).contains("ORC|OK|P1|FP1\n"));
+    let query = |id: &str, name: &str| {
+        format!(
+            "MSH|^~\\&|EMR|E|LAB|L|20260102||QBP^Q22^QBP_Q21|{id}|P|2.5.1\r\
+             QPD|{name}|T{id}|@PID.5.1^Doe\rRCP|I\r"
+        )
+    };
+    assert_eq!(
+        steady(&peer.ask(query("3", "Q22^Find"))),
+        "MSH|^~\\&|LAB|L|EMR|E|*||RSP^K22^RSP_K21|*|P|2.5.1\nMSA|AA|3\n\
+         QAK|T3|NF|Q22^Find\nQPD|Q22^Find|T3|@PID.5.1^Doe\n"
+    );
+    // Refused: the same message with the reason, and nothing of the mapping.
+    let refused = peer.ask(query("4", ""));
+    assert!(refused.contains("||RSP^K22^RSP_K21|") && refused.contains("MSA|AE|4\nERR|"));
+    assert!(refused.contains("\nQAK|T4|AE\nQPD||T4|"), "{refused}");
+    let refused = peer.ask(order("5", "").replace("PID|1||9^^^A^MR|", "PID|1|||"));
+    assert!(refused.contains("||ORL^O22^ORL_O22|") && refused.contains("MSA|AE|5\nERR|"));
+    assert!(!refused.contains("ORC|"), "{refused}");
+    // What has no response of its own is acknowledged.
+    assert!(peer.ask(adt("6")).contains("||ACK^"));
+    lab.delivered(3);
+    lab.close();
+}

@@ -197,6 +197,9 @@ codes! {
     W2125 Permanent "a code is not among those a site is expected to use",
         "The standard leaves this table to the sites, so the meaning of the code is local.",
         "Add the code to the table of the site in `hl7/`.";
+    W2126 Operator "a mapping gives no answer to the messages that it takes",
+        "The sender would hear a message that does not answer its own.",
+        "Write a mapping from the messages that are asked to the structure that answers them.";
     W2301 Operator "the address of a source cannot be listened on",
         "Nothing reaches this channel until it listens; another process may hold the port.",
         "Free the port or change `listen`, then run `weir reload`.";

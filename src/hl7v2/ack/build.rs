@@ -4,6 +4,7 @@ use bytes::Bytes;
 use memchr::memmem;
 
 use super::AckCode;
+use super::response::Response;
 use super::table::condition;
 use crate::base::Timestamp;
 use crate::fault::Fault;
@@ -34,20 +35,29 @@ pub fn build(
     now: Timestamp,
     control_id: &str,
 ) -> Bytes {
-    build_asking(message, (code, fault), now, control_id, None)
+    build_as(message, (code, fault), (now, control_id), &Form::default())
 }
 
-/// As [`build`], with MSH-15 and MSH-16 of the answer's own (table 0155): an application
-/// acknowledgment that travels as a message may ask for a commit acknowledgment, never for
-/// more.
+/// What an answer has besides.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Form<'a> {
+    /// MSH-15 and MSH-16 of the answer's own (table 0155): an application acknowledgment that
+    /// travels as a message may ask for a commit acknowledgment, never for more.
+    pub asks: Option<(&'a str, &'a str)>,
+    /// The message it is instead of ACK, with its segments behind MSA and ERR, each without
+    /// terminator.
+    pub response: Option<(Response, &'a [Vec<u8>])>,
+}
+
+/// As [`build`], in a form of its own.
 #[must_use]
-pub fn build_asking(
+pub fn build_as(
     message: &Message,
     (code, fault): (AckCode, Option<&Fault>),
-    now: Timestamp,
-    control_id: &str,
-    asks: Option<(&str, &str)>,
+    (now, control_id): (Timestamp, &str),
+    form: &Form<'_>,
 ) -> Bytes {
+    let asks = form.asks;
     let header = message.header();
     let version = header.version();
     // A sender that names no version gets the form of the default version.
@@ -65,7 +75,7 @@ pub fn build_asking(
     }
     out.field(moment(now, rank).as_bytes());
     out.field(b"");
-    out.field(&message_type(message, rank));
+    out.field(&message_type(message, form.response.map(|(response, _)| response), rank));
     out.text(control_id);
     let processing = header.processing_id();
     out.field(if processing.is_valued() { processing.raw() } else { b"P" });
@@ -91,6 +101,10 @@ pub fn build_asking(
         } else {
             out.text(&cut(&brief(fault), TEXT_MAX));
         }
+    }
+    for segment in form.response.iter().flat_map(|(_, segments)| *segments) {
+        out.out.push(b'\r');
+        out.out.extend_from_slice(segment);
     }
     // A sender of UTF-16 or UTF-32 reads no other.
     match &message.base.wide {
@@ -195,18 +209,23 @@ pub(super) fn moment(now: Timestamp, rank: u32) -> String {
     format!("{digits}.{:03}+0000", now.millis().rem_euclid(1000))
 }
 
-/// MSH-9: the event of the message, and the structure where the version knows it.
-fn message_type(message: &Message, rank: u32) -> Vec<u8> {
+/// MSH-9: the event of the message or that of the response, and the structure where the
+/// version knows it.
+fn message_type(message: &Message, response: Option<Response>, rank: u32) -> Vec<u8> {
     let header = message.header();
-    let event = header.field(9).component(2).map_or(&[][..], |value| value.raw());
-    if event.is_empty() || rank < tables::rank("2.2") {
-        return b"ACK".to_vec();
+    let own = header.field(9).component(2).map_or(&[][..], |value| value.raw());
+    let (code, event, structure) = match &response {
+        Some(response) => (response.code, response.event.as_bytes(), response.structure),
+        None => ("ACK", own, "ACK"),
+    };
+    if response.is_none() && (event.is_empty() || rank < tables::rank("2.2")) {
+        return code.as_bytes().to_vec();
     }
     let component = message.delimiters().component;
-    let mut out = [b"ACK", event].join(&component);
+    let mut out = [code.as_bytes(), event].join(&component);
     if rank >= tables::rank("2.3.1") {
         out.push(component);
-        out.extend_from_slice(b"ACK");
+        out.extend_from_slice(structure.as_bytes());
     }
     out
 }

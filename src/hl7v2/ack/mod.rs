@@ -1,19 +1,22 @@
 //! Acknowledgments: what a message asks for, building an answer, reading a peer's.
 //!
-//! Invariant: an answer never holds a value of the message but those of MSH that name
-//! the parties and the control ID; MSA-2 is MSH-10 byte for byte.
+//! Invariant: an acknowledgment never holds a value of the message but those of MSH that name
+//! the parties and the control ID; MSA-2 is MSH-10 byte for byte. A response of its own holds
+//! besides the question, and what a mapping makes of the message.
 //! Source: HL7 v2.5.1 §2.9 and §2.15.
 
 mod batch;
 mod build;
 mod plan;
 mod read;
+mod response;
 mod table;
 
 pub use batch::{BatchWriter, build_batch};
-pub use build::{build, build_asking, build_unparsed};
+pub use build::{Form, build, build_as, build_unparsed};
 pub use plan::{Condition, Mode, Outcome, Plan, Stage, awaited, plan};
 pub use read::{Ack, AckError, read};
+pub use response::{Response, answer_to, response};
 pub use table::{ErrorRow, condition};
 
 use std::fmt;

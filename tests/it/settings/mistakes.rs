@@ -146,3 +146,39 @@ fn paths_that_find_nothing_are_told() {
     check("[destination", drop, &["W1066"]);
     check("dir = \"out\"", "dir = \"data/journal/x\"", &["W1065"]);
 }
+
+#[test]
+fn mappings_of_answers_must_answer() {
+    let mapping = |to: &str, rule: &str| {
+        format!("[mapping]\nfrom = 'hl7v2:2.5.1:OML_O21'\nto = '{to}'\n{rule}")
+    };
+    let orc = "[rule.ORC]\neach = 'ORC in ORDER'\n[rule.ORC.set]\n'ORC-1' = \"'OK'\"\n";
+    let check = |list: &str, expected: &[&str]| {
+        let channel = format!("{CHANNEL}[answer]\nmap = {list}\n");
+        let good = mapping("hl7v2:2.5.1:ORL_O22", orc);
+        let other = mapping("hl7v2:2.5.1:ORR_O02", "");
+        let msa = mapping("hl7v2:2.5.1:ORL_O22", "[rule.MSA.set]\n'MSA-1' = \"'AA'\"\n");
+        let fhir = mapping("fhir-r4", "");
+        let tree = Tree::new(&[
+            ("config.toml", CONFIG),
+            ("channels/adt.toml", &channel),
+            ("mappings/good.toml", &good),
+            ("mappings/other.toml", &other),
+            ("mappings/msa.toml", &msa),
+            ("mappings/fhir.toml", &fhir),
+        ]);
+        let lines: Vec<String> =
+            tree.lines(None).into_iter().filter(|line| line.contains("W2126")).collect();
+        assert_eq!(lines.len(), expected.len(), "{lines:?}");
+        for (line, expected) in lines.iter().zip(expected) {
+            assert!(line.contains(expected), "{line}");
+        }
+    };
+    check("['mappings/good.toml']", &[]);
+    check("[]", &[]);
+    let other = "OML_O21 is answered by ORL_O22, not by ORR_O02";
+    check("['mappings/other.toml', 'mappings/good.toml']", &[other]);
+    check("['mappings/good.toml', 'mappings/good.toml']", &["another mapping of the list"]);
+    check("['mappings/msa.toml']", &["MSA of an answer is written by weir itself"]);
+    check("['mappings/fhir.toml']", &["it makes FHIR"]);
+}
