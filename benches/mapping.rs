@@ -130,6 +130,7 @@ fn rules(mapping: Option<Mapping>) -> ChannelRules {
         order_by: Some(ValuePath::parse("PID-3.1").unwrap()),
         index: Vec::new(),
         ack_mode: AckMode::Auto,
+        responses: None,
     }
 }
 
