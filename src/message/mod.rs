@@ -20,7 +20,8 @@ pub use envelope::{Envelope, Peer, Revision};
 pub use gate::{Context, Gate, Passage, Recipient};
 pub use record::{
     ActionRecord, ConsentRecord, Entry, Fate, FaultRecord, Leaf, MessageRecord, Outcome,
-    OutcomeRecord, Owed, PatientKey, SearchKey,
+    OutcomeRecord, Owed, PatientKey, RecordAnswer, RecordMethod, RecordVersion, RecordsRecord,
+    SearchKey,
 };
 pub use said::Said;
 pub use trail::{Stage, Step, Trail};

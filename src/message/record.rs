@@ -276,6 +276,84 @@ pub struct ConsentRecord {
     pub leaves: Vec<Leaf>,
 }
 
+/// How a version of a record came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum RecordMethod {
+    /// Created under an id that weir gave.
+    Post,
+    /// Updated, or created under an id that the sender gave.
+    Put,
+    /// Patched.
+    Patch,
+    /// Deleted: the version has no body.
+    Delete,
+}
+
+/// One version of one resource. Patient data: `Debug` shows type and number.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordVersion {
+    /// Type of the resource.
+    pub kind: Arc<str>,
+    /// Its logical id.
+    pub id: Arc<str>,
+    /// Counts from 1.
+    pub number: u64,
+    /// How it came to be.
+    pub method: RecordMethod,
+    /// The resource, FHIR R4 JSON; empty for a deletion.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for RecordVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/<phi>@{} ({} B)", self.kind, self.number, self.body.len())
+    }
+}
+
+/// What was answered to one resource of a write. `Debug` leaves the id out.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// Type, id and number of the version that the answer names.
+    pub version: Option<(Arc<str>, Arc<str>, u64)>,
+    /// Why it was refused, when it was.
+    pub fault: Option<FaultRecord>,
+}
+
+impl fmt::Debug for RecordAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = self.version.as_ref().map(|(kind, _, number)| (kind, number));
+        write!(f, "RecordAnswer({} {version:?} {:?})", self.status, self.fault)
+    }
+}
+
+/// What one delivery wrote to the record store: one entry, so all of it or nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordsRecord {
+    /// The collection.
+    pub collection: Arc<str>,
+    /// The message that wrote.
+    pub message: MessageId,
+    /// Its channel.
+    pub channel: ChannelName,
+    /// The destination.
+    pub destination: DestinationName,
+    /// Keyed hash of the body that was written: the same one of the same message again
+    /// writes nothing.
+    pub body: [u8; 16],
+    /// Configuration that made the body.
+    pub revision: Revision,
+    /// When: later than every version of the collection before.
+    pub at: Timestamp,
+    /// The versions, in order.
+    pub versions: Vec<RecordVersion>,
+    /// What was answered, in order of what came.
+    pub answers: Vec<RecordAnswer>,
+    /// Audit leaves, in order.
+    pub leaves: Vec<Leaf>,
+}
+
 /// Something a person or the engine did that is about no single delivery: pause, resume,
 /// reload, start, stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -299,6 +377,8 @@ pub enum Entry {
     Consent(Box<ConsentRecord>),
     /// A person or the engine did something.
     Action(Box<ActionRecord>),
+    /// Versions of resources were written.
+    Records(Box<RecordsRecord>),
 }
 
 impl Entry {
@@ -310,6 +390,7 @@ impl Entry {
             Self::Outcome(record) => &record.leaves,
             Self::Consent(record) => &record.leaves,
             Self::Action(record) => &record.leaves,
+            Self::Records(record) => &record.leaves,
         }
     }
 
@@ -321,6 +402,7 @@ impl Entry {
             Self::Outcome(record) => &mut record.leaves,
             Self::Consent(record) => &mut record.leaves,
             Self::Action(record) => &mut record.leaves,
+            Self::Records(record) => &mut record.leaves,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Checks that read the whole journal: does the index count what the journal holds, and is
 //! the audit chain whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::index::Names;
 use super::index::row::{Change, Counts, Head, QueueId, Standing};
@@ -23,13 +23,17 @@ pub struct Recount {
     pub journal: Vec<LedgerRow>,
     /// The ledger as the index has it, at the same position.
     pub index: Vec<LedgerRow>,
+    /// Versions of resources in the journal, each once, and those that the index counts.
+    pub versions: (u64, u64),
 }
 
 impl Recount {
     /// Whether both say the same and nothing is unaccounted.
     #[must_use]
     pub fn agrees(&self) -> bool {
-        self.journal == self.index && self.journal.iter().all(|row| row.unaccounted == 0)
+        self.versions.0 == self.versions.1
+            && self.journal == self.index
+            && self.journal.iter().all(|row| row.unaccounted == 0)
     }
 }
 
@@ -54,8 +58,10 @@ impl Store {
     /// `W6003`, `W6007`, `W6009`, `W6010`.
     pub fn recount(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Recount, Fault> {
         let shared = self.read();
+        let indexed: u64;
         let (position, index) = {
             let index = shared.caught_up()?;
+            indexed = super::records::shelves(&index.kv)?.iter().map(|(_, row)| row.versions).sum();
             (index.position, index.counts.clone())
         };
         let mut counts: Vec<Counts> = vec![Counts::default(); index.len()];
@@ -68,7 +74,7 @@ impl Store {
             }
         }
         let mut standings: HashMap<(MessageId, QueueId), Standing> = HashMap::new();
-        let mut entries = 0;
+        let (mut entries, mut versions) = (0, HashSet::new());
         shared.journal.walk(1, position, &mut |walked| {
             entries += 1;
             if entries % 8192 == 0 {
@@ -90,6 +96,9 @@ impl Store {
                         *standing = next.unwrap_or_else(|| standing.clone());
                     }
                 }
+                Entry::Records(record) => {
+                    versions.extend(super::records::versions_of(record, &shared.secret));
+                }
                 Entry::Consent(_) | Entry::Action(_) => {}
             }
             Ok(())
@@ -101,7 +110,8 @@ impl Store {
         }
         progress(position, position);
         let rows = |counts: &[Counts]| rows(&shared.names, counts);
-        Ok(Recount { entries, journal: rows(&counts), index: rows(&index) })
+        let versions = (versions.len() as u64, indexed);
+        Ok(Recount { entries, journal: rows(&counts), index: rows(&index), versions })
     }
 
     /// Walks the audit chain from the first leaf that is kept, those of removed segments

@@ -100,7 +100,7 @@ fn worth_it(
             let over = match shared.journal.read(at)? {
                 Entry::Message(record) => is_over_by_id(shared, record.id, now)?,
                 Entry::Outcome(record) => is_over_by_id(shared, record.message, now)?,
-                Entry::Consent(_) | Entry::Action(_) => false,
+                Entry::Consent(_) | Entry::Action(_) | Entry::Records(_) => false,
             };
             if over {
                 return Ok(true);
@@ -209,7 +209,8 @@ impl Made {
                 self.replayed.insert(record.message);
                 Ok(false)
             }
-            Entry::Consent(_) | Entry::Action(_) => Ok(false),
+            // Versions of resources are no content of messages: they stay.
+            Entry::Consent(_) | Entry::Action(_) | Entry::Records(_) => Ok(false),
         }
     }
 

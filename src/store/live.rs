@@ -13,9 +13,10 @@ use tokio::sync::{Notify, mpsc};
 use super::Position;
 use super::driver::Request;
 use super::index::row::{Change, Counts, Head, QueueId, Standing};
-use super::index::{ConsentChange, Event};
+use super::index::{ConsentChange, Event, RecordsChange};
 use super::journal::Location;
 use super::queue::{Handed, Queue, Waiting};
+use super::records::Fresh as FreshRecords;
 use crate::base::{MessageId, Timestamp};
 use crate::message::{Body, State};
 
@@ -29,6 +30,7 @@ pub enum Inflight {
     Outcome(Change),
     Consent(ConsentChange),
     Settings(Vec<(Arc<str>, Arc<str>)>),
+    Records(Arc<RecordsChange>),
 }
 
 /// The content of a message on its way to disk.
@@ -72,6 +74,8 @@ pub struct Live {
     /// Of those and of what is in flight, entries other than about messages.
     pub unindexed_records: usize,
     pub fresh: HashMap<(MessageId, QueueId), Fresh>,
+    /// Versions of resources that the index has not taken.
+    pub records: FreshRecords,
     pub duplicates: HashMap<[u8; 16], (MessageId, Timestamp, Position)>,
     pub counts: Vec<Counts>,
     pub queues: Vec<LiveQueue>,
@@ -163,6 +167,7 @@ impl Live {
             }
             Inflight::Consent(consent) => Event::Consent { position, at, consent },
             Inflight::Settings(values) => Event::Settings { position, values },
+            Inflight::Records(records) => Event::Records { position, at, records },
         };
         self.pending.push_back(event);
     }
@@ -239,6 +244,10 @@ impl Live {
                 }
                 Event::Consent { .. } | Event::Settings { .. } => {
                     self.unindexed_records = self.unindexed_records.saturating_sub(1);
+                }
+                Event::Records { records, .. } => {
+                    self.unindexed_records = self.unindexed_records.saturating_sub(1);
+                    self.records.indexed(records, position);
                 }
                 Event::Nothing { .. } => {}
             }

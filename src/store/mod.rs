@@ -19,6 +19,7 @@ mod plan;
 mod prune;
 mod queue;
 mod read;
+mod records;
 mod search;
 mod secret;
 mod shared;
@@ -41,6 +42,7 @@ pub use plan::{
     Usage,
 };
 pub use read::Setting;
+pub use records::{Collection, RecordWrite, Shelf, Wrote};
 pub use shared::TROUBLES_MAX;
 
 /// Name of the setting that marks a message as acknowledged and not yet processed

@@ -286,5 +286,9 @@ pub fn event_of(walked: &Walked, names: &Names, secret: &Secret) -> Event {
             Event::Consent { position, at, consent }
         }
         Entry::Action(record) => Event::Settings { position, values: record.settings.clone() },
+        Entry::Records(record) => {
+            let records = Arc::new(super::records::change_of(record, secret));
+            Event::Records { position, at, records }
+        }
     }
 }

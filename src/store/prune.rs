@@ -173,6 +173,13 @@ fn goes(
             }
             Ok(true)
         }
+        Entry::Records(record) => {
+            // Versions stay for ever, so they are appended again; not those that were before.
+            if super::records::is_current(shared, &record, walked.location)? {
+                found.carry.push(Entry::Records(record));
+            }
+            Ok(true)
+        }
         Entry::Action(record) => {
             let mut settings = Vec::new();
             for (name, value) in record.settings {

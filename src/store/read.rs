@@ -69,7 +69,9 @@ impl Store {
         let Some((_, row)) = self.read().row(id)? else { return Ok(None) };
         match self.read().journal.read(row.at)? {
             Entry::Message(record) => Ok(Some(*record)),
-            Entry::Outcome(_) | Entry::Consent(_) | Entry::Action(_) => Err(astray()),
+            Entry::Outcome(_) | Entry::Consent(_) | Entry::Action(_) | Entry::Records(_) => {
+                Err(astray())
+            }
         }
     }
 
@@ -95,13 +97,15 @@ impl Store {
         let Some((_, row)) = self.read().row(id)? else { return Ok(Vec::new()) };
         let read = |at| match self.read().journal.read(at)? {
             Entry::Outcome(record) => Ok(*record),
-            Entry::Message(_) | Entry::Consent(_) | Entry::Action(_) => Err(astray()),
+            Entry::Message(_) | Entry::Consent(_) | Entry::Action(_) | Entry::Records(_) => {
+                Err(astray())
+            }
         };
         row.outcomes.into_iter().map(|(_, at)| read(at)).collect()
     }
 
     /// Brings consents and settings up to date when some are missing; else costs a look.
-    fn records(&self) -> Result<Option<std::sync::MutexGuard<'_, Index>>, Fault> {
+    pub(super) fn records(&self) -> Result<Option<std::sync::MutexGuard<'_, Index>>, Fault> {
         let waiting = self.read().live().unindexed_records > 0;
         waiting.then(|| self.read().caught_up()).transpose()
     }
@@ -111,7 +115,9 @@ impl Store {
         let row: ConsentRow = decode(&value)?;
         match self.read().journal.read(row.at)? {
             Entry::Consent(record) => Ok(Some(*record)),
-            Entry::Message(_) | Entry::Outcome(_) | Entry::Action(_) => Err(astray()),
+            Entry::Message(_) | Entry::Outcome(_) | Entry::Action(_) | Entry::Records(_) => {
+                Err(astray())
+            }
         }
     }
 

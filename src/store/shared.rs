@@ -50,6 +50,11 @@ pub struct Shared {
     pub flush_wanted: AtomicBool,
     /// Held by the one who removes segments or content.
     pub pruning: tokio::sync::Mutex<()>,
+    /// Held by the one who writes to the record store, with the time of the last write of
+    /// each collection.
+    pub recording: tokio::sync::Mutex<super::records::Times>,
+    /// Entries of the record store that were read.
+    pub record_cache: super::records::Cache,
     commit_micros: AtomicU64,
     commit_entries: AtomicU64,
     /// Told of the size of each batch.
@@ -92,6 +97,8 @@ impl Shared {
             full: AtomicBool::new(false),
             flush_wanted: AtomicBool::new(false),
             pruning: tokio::sync::Mutex::default(),
+            recording: tokio::sync::Mutex::default(),
+            record_cache: super::records::Cache::default(),
             commit_micros: AtomicU64::new(0),
             commit_entries: AtomicU64::new(0),
             batches: OnceLock::new(),

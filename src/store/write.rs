@@ -1,8 +1,9 @@
 //! Commits, outcomes and leases.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::driver::Request;
 use super::index::ConsentChange;
@@ -18,7 +19,7 @@ use crate::base::{ChannelName, DestinationName, MessageId, Timestamp};
 use crate::fault::{Class, Fault, Place, codes};
 use crate::message::{
     ActionRecord, Body, Delivery, Entry, Fate, FaultRecord, Leaf, MessageRecord, Outcome,
-    OutcomeRecord,
+    OutcomeRecord, RecordsRecord,
 };
 
 /// Entries on their way to disk, in KiB: two batches of full frames at the default size,
@@ -43,14 +44,16 @@ pub fn room_of(bytes: usize) -> u32 {
 }
 
 /// An entry made ready: everything that needs no lock is done.
-struct Ready {
+pub(super) struct Ready {
     text: Vec<u8>,
     leaves: Vec<Leaf>,
     inflight: Inflight,
+    /// What it wrote to the record store, when that is new.
+    pub versions: Option<Arc<RecordsRecord>>,
 }
 
 /// What became of an entry that was handed over.
-enum Sent {
+pub(super) enum Sent {
     Taken,
     /// An attempt's outcome that is about nothing any more; its leaves.
     Late(Vec<Leaf>),
@@ -71,17 +74,26 @@ impl Store {
     /// or `max_size` is full; `W6006` when it is too large; `W6011` after `close`; `W6012`
     /// for an outcome of an unknown delivery.
     pub async fn commit(&self, entry: Entry) -> Result<Position, Fault> {
-        if matches!(entry, Entry::Message(_))
-            && self.shared().full.load(std::sync::atomic::Ordering::Relaxed)
-        {
+        if matches!(entry, Entry::Message(_)) {
+            self.has_space()?;
+        }
+        let (done, answer) = oneshot::channel();
+        self.send(entry, Some(done), None).await?;
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// Whether there is room for something new.
+    ///
+    /// # Errors
+    /// `W6005` when there is none.
+    pub(super) fn has_space(&self) -> Result<(), Fault> {
+        if self.shared().full.load(std::sync::atomic::Ordering::Relaxed) {
             self.shared().look_at_space();
             if self.shared().full.load(std::sync::atomic::Ordering::Relaxed) {
                 return Err(Fault::new(codes::W6005));
             }
         }
-        let (done, answer) = oneshot::channel();
-        self.send(entry, Some(done), None).await?;
-        answer.await.unwrap_or_else(|_| Err(self.gone()))
+        Ok(())
     }
 
     /// Hands an outcome over for the next batch without waiting for the disk; waits only
@@ -120,7 +132,7 @@ impl Store {
         Ok(false)
     }
 
-    fn gone(&self) -> Fault {
+    pub(super) fn gone(&self) -> Fault {
         let broken = self.shared().broken.get().cloned();
         broken.unwrap_or_else(|| Fault::new(codes::W6011))
     }
@@ -132,12 +144,27 @@ impl Store {
         attempt: Option<Position>,
     ) -> Result<Sent, Fault> {
         // Room first: who waits for it must not hold an encoded copy meanwhile.
-        let kib = room_of(room_for(&entry));
-        let room = self.0.room.clone().acquire_many_owned(kib).await;
-        let permit = room.map_err(|_| Fault::new(codes::W6011))?;
+        let permit = self.reserve(room_for(&entry)).await?;
         let ready = self.ready_to_send(entry)?;
+        self.hand_over(ready, done, attempt, permit)
+    }
+
+    /// Waits until there is room for that many bytes on the way to disk.
+    pub(super) async fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Fault> {
+        let room = self.0.room.clone().acquire_many_owned(room_of(bytes)).await;
+        room.map_err(|_| Fault::new(codes::W6011))
+    }
+
+    /// Gives an entry its position and hands it to the writer; waits for nothing.
+    pub(super) fn hand_over(
+        &self,
+        ready: Ready,
+        done: Option<oneshot::Sender<Result<Position, Fault>>>,
+        attempt: Option<Position>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Sent, Fault> {
         let shared = self.shared();
-        let Ready { text, leaves, inflight } = ready;
+        let Ready { text, leaves, inflight, versions } = ready;
         // An outcome of a delivery that only the index knows: its row is read under the
         // index's lock, which is held until the outcome took effect.
         let (_index, known) = self.known(&inflight)?;
@@ -158,6 +185,12 @@ impl Store {
                 woken = Some(live.outcome(standing, change, position));
             }
             Inflight::Consent(_) | Inflight::Settings(_) => live.unindexed_records += 1,
+            Inflight::Records(change) => {
+                live.unindexed_records += 1;
+                if let Some(versions) = versions {
+                    live.records.handed_over(change, versions, position);
+                }
+            }
             Inflight::Message { .. } => {}
         }
         live.next += 1;
@@ -173,7 +206,7 @@ impl Store {
     }
 
     /// Encodes an entry and takes what is handed over in memory.
-    fn ready_to_send(&self, mut entry: Entry) -> Result<Ready, Fault> {
+    pub(super) fn ready_to_send(&self, mut entry: Entry) -> Result<Ready, Fault> {
         let shared = self.shared();
         let text = encode(&entry)?;
         if text.len() > ENTRY_BYTES_MAX {
@@ -183,7 +216,7 @@ impl Store {
         let inflight = match entry {
             Entry::Message(record) => {
                 let queues = queues_of(&record, &shared.names);
-                let head = std::sync::Arc::new(Head::new(&record, &queues));
+                let head = Arc::new(Head::new(&record, &queues));
                 let body = |fate| match fate {
                     Fate::Deliver(body) => Some(body),
                     Fate::Filtered(_) | Fate::Denied(_) | Fate::Held(_) | Fate::Dead(_) => None,
@@ -203,8 +236,11 @@ impl Store {
                 deleted: record.deleted,
             }),
             Entry::Action(record) => Inflight::Settings(record.settings),
+            Entry::Records(record) => {
+                Inflight::Records(Arc::new(super::records::change_of(&record, &shared.secret)))
+            }
         };
-        Ok(Ready { text, leaves, inflight })
+        Ok(Ready { text, leaves, inflight, versions: None })
     }
 
     /// For an outcome: how its delivery stands by the index, when memory does not know.
@@ -416,7 +452,9 @@ impl Store {
                 }
                 _ => Err(lost()),
             },
-            Entry::Message(_) | Entry::Consent(_) | Entry::Action(_) => Err(lost()),
+            Entry::Message(_) | Entry::Consent(_) | Entry::Action(_) | Entry::Records(_) => {
+                Err(lost())
+            }
         }
     }
 

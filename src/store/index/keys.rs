@@ -6,15 +6,21 @@
 //! | `!format`, `!position`, `!boot`, `!clean` | | format, journal position it reflects, boot of the machine, whether it was closed |
 //! | `!removed` segment | | segments whose messages were taken out |
 //! | `c` queue | counts | ledger |
+//! | `b` message id, rest | location | a write to the record store |
 //! | `d` epoch, duplicate key | message id, received | duplicate detection |
+//! | `h` scope, time, slot | shelf, record, number | versions of resources in order |
 //! | `i` message id | position | a message by id; ids sort by time |
 //! | `k` epoch, name hash, value hash, position | | search keys |
 //! | `m` position | row | messages in order |
 //! | `n` consent id | consent row | a consent by id |
 //! | `p` patient hash, consent id | | consents of a patient |
 //! | `q` queue, place | lane, queue item | waiting deliveries in order |
+//! | `r` shelf, record | record row | the latest version of a resource |
 //! | `s` key | position, value | action settings |
 //! | `u` queue | channel, destination | names of queues |
+//! | `v` shelf, record, number | version row | a version of a resource |
+//! | `x` shelf, search key, record | | resources by what they are found by |
+//! | `y` shelf | shelf row | names of shelves: collection and type, and how many they hold |
 //! | `z` state, position, queue | | deliveries by state, but delivered and filtered |
 //!
 //! Hashes have no order, and rows of one batch should lie together. So they are kept by
@@ -30,7 +36,7 @@ pub const POSITION: &[u8] = b"!position";
 pub const BOOT: &[u8] = b"!boot";
 pub const CLEAN: &[u8] = b"!clean";
 
-fn key(table: u8, parts: &[&[u8]]) -> Vec<u8> {
+pub(super) fn key(table: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + parts.iter().map(|p| p.len()).sum::<usize>());
     key.push(table);
     for part in parts {

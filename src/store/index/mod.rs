@@ -9,6 +9,7 @@ mod kv;
 mod leaf;
 mod open;
 mod project;
+mod records;
 pub mod row;
 
 use std::collections::HashMap;
@@ -19,6 +20,8 @@ use crate::base::{ChannelName, DestinationName};
 
 pub use kv::{Changes, Kv, Order};
 pub use project::{CARRIED, ConsentChange, Event, decode, read_duplicate, read_item, read_setting};
+pub use records::key as record_keys;
+pub use records::{RecordRow, RecordsChange, ShelfRow, VersionChange, VersionRow, WriteKey};
 use row::{Counts, QueueId};
 
 /// Names of queues: pairs of channel and destination, numbered as they come. They are few,

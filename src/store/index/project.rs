@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::row::{Change, ConsentRow, Counts, Head, QueueId, QueueItem, Row, Standing};
-use super::{Changes, Index, Location, Position, keys};
+use super::{Changes, Index, Location, Position, RecordsChange, keys};
 use crate::base::{MessageId, Timestamp};
 use crate::fault::{Fault, codes};
 use crate::message::{LaneKey, State};
@@ -33,6 +33,11 @@ pub enum Event {
         position: Position,
         values: Vec<(Arc<str>, Arc<str>)>,
     },
+    Records {
+        position: Position,
+        at: Location,
+        records: Arc<RecordsChange>,
+    },
     /// An entry about things the index no longer holds.
     Nothing {
         position: Position,
@@ -55,6 +60,7 @@ impl Event {
             | Self::Outcome { position, .. }
             | Self::Consent { position, .. }
             | Self::Settings { position, .. }
+            | Self::Records { position, .. }
             | Self::Nothing { position } => *position,
         }
     }
@@ -62,9 +68,9 @@ impl Event {
 
 /// One batch in the making. Rows are changed in memory and written once; a key put and
 /// taken within the batch, as of a message delivered at once, is never written.
-struct Work<'a> {
+pub(super) struct Work<'a> {
     index: &'a mut Index,
-    changes: Changes,
+    pub(super) changes: Changes,
     /// Keys that this batch put and the index did not hold before.
     new: HashSet<Vec<u8>>,
     rows: HashMap<Position, Row>,
@@ -72,7 +78,7 @@ struct Work<'a> {
     counted: HashSet<QueueId>,
 }
 
-fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Fault> {
+pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Fault> {
     postcard::to_stdvec(value)
         .map_err(|_| Fault::new(codes::W9001).because("an index row cannot be encoded"))
 }
@@ -185,6 +191,7 @@ impl<'a> Work<'a> {
             Event::Outcome { position, at, change } => self.outcome(*position, *at, change),
             Event::Consent { at, consent, .. } => self.consent(*at, consent),
             Event::Settings { position, values } => self.settings(*position, values),
+            Event::Records { at, records, .. } => self.records(*at, records),
             Event::Nothing { .. } => Ok(()),
         }
     }
@@ -288,7 +295,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    fn current(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+    pub(super) fn current(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
         match self.changes.get(key) {
             Some(value) => Ok(value.clone()),
             None => self.index.kv.read(key),

@@ -16,6 +16,7 @@ const CONSENT: u8 = 3;
 const ACTION: u8 = 4;
 /// Leaves of removed entries, in archives only.
 const LEAVES: u8 = 5;
+const RECORDS: u8 = 6;
 /// Version of every record so far. A change of a record's shape counts this up for its
 /// kind and keeps a reader of the old shape.
 const VERSION: u8 = 1;
@@ -58,6 +59,11 @@ pub fn room_for(entry: &Entry) -> usize {
                 let settings = record.settings.iter().map(|(key, value)| key.len() + value.len());
                 settings.sum::<usize>() + leaves(&record.leaves)
             }
+            Entry::Records(record) => {
+                let versions = record.versions.iter().map(|version| SMALL + version.body.len());
+                let answers = record.answers.len() * SMALL;
+                versions.sum::<usize>() + answers + leaves(&record.leaves)
+            }
         }
 }
 
@@ -77,6 +83,7 @@ pub fn encode(entry: &Entry) -> Result<Vec<u8>, Fault> {
         Entry::Outcome(record) => put(OUTCOME, &**record, room),
         Entry::Consent(record) => put(CONSENT, &**record, room),
         Entry::Action(record) => put(ACTION, &**record, room),
+        Entry::Records(record) => put(RECORDS, &**record, room),
     };
     bytes.map_err(|_| Fault::new(codes::W9001).because("a record cannot be encoded"))
 }
@@ -135,14 +142,16 @@ pub fn split(text: &[u8], chained: bool) -> Option<Parts<'_>> {
 /// # Errors
 /// `W6007` for an unknown kind or version, `W6003` when the record does not decode.
 pub fn decode(parts: &Parts<'_>) -> Result<Entry, Fault> {
-    if parts.version != VERSION || !(MESSAGE..=ACTION).contains(&parts.kind) {
+    if parts.version != VERSION {
         return Err(unknown(parts));
     }
     let record = match parts.kind {
         MESSAGE => postcard::from_bytes(parts.record).map(|r| Entry::Message(Box::new(r))),
         OUTCOME => postcard::from_bytes(parts.record).map(|r| Entry::Outcome(Box::new(r))),
         CONSENT => postcard::from_bytes(parts.record).map(|r| Entry::Consent(Box::new(r))),
-        _ => postcard::from_bytes(parts.record).map(|r| Entry::Action(Box::new(r))),
+        ACTION => postcard::from_bytes(parts.record).map(|r| Entry::Action(Box::new(r))),
+        RECORDS => postcard::from_bytes(parts.record).map(|r| Entry::Records(Box::new(r))),
+        _ => return Err(unknown(parts)),
     };
     record.map_err(|_| Fault::new(codes::W6003).because("a whole entry holds no record"))
 }
