@@ -8,6 +8,7 @@
 //! Invariant: an index that gives too much changes nothing but the time; [`keys`] and the
 //! conditions of a search agree on at least one key for everything that fits.
 
+mod apply;
 mod bundle;
 mod letters;
 mod look;
@@ -22,9 +23,9 @@ mod term;
 mod values;
 mod version;
 
+pub use apply::{Answer, Applied, Form, NewId, Origin, Told, apply, refusal, refused, say};
 pub use bundle::{history, searchset};
 pub use look::{HistoryPage, Key, Look, Mode, Page, Place, Reader, Scope, Search, Visit};
 pub use parameter::{Kind, Parameter, parameter, parameters};
-pub use search::first;
 pub use values::keys;
 pub use version::{Method, Version};

@@ -411,7 +411,7 @@ fn backward(
 ///
 /// # Errors
 /// `W7610` and `W7611` for a condition that is not understood: nothing may be written by one.
-pub fn first(
+pub(super) fn first(
     look: &dyn Look,
     kind: &str,
     query: &Query,
