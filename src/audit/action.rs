@@ -37,6 +37,8 @@ pub enum Action {
     ConsentStored,
     /// A consent was taken back by deletion.
     ConsentDeleted,
+    /// Versions of resources were written to the record store.
+    RecordsWritten,
     /// Sealed values were opened by the holder of a key.
     MessageUnsealed,
     /// Patient data was shown to a person.
@@ -89,6 +91,7 @@ pub const ACTIONS: &[ActionRow] = &[
     row(Action::ConfigReloaded, "config_reloaded", "Another configuration is in force."),
     row(Action::ConsentStored, "consent_stored", "A consent came or changed."),
     row(Action::ConsentDeleted, "consent_deleted", "A consent was deleted."),
+    row(Action::RecordsWritten, "records_written", "Versions of resources were written."),
     row(Action::MessageUnsealed, "message_unsealed", "Sealed values were opened."),
     row(Action::MessageRevealed, "message_revealed", "Patient data was shown to a person."),
     row(Action::EngineStarted, "engine_started", "The engine came up."),

@@ -282,6 +282,22 @@ pub fn consent_stored(
     }
 }
 
+/// Versions were written to the record store: `main: 3 versions`. The digest is that of the
+/// body that was written.
+#[must_use]
+pub fn records_written(
+    at: Timestamp,
+    subject: Subject<'_>,
+    (collection, versions): (&str, usize),
+    digest: [u8; 32],
+) -> Leaf {
+    Leaf {
+        decision: Some(format!("{collection}: {versions} versions").into()),
+        digest: Some(digest),
+        ..about(Action::RecordsWritten, at, subject)
+    }
+}
+
 /// A consent was taken back by deletion.
 #[must_use]
 pub fn consent_deleted(at: Timestamp, actor: &str, (id, version): (&str, u64)) -> Leaf {

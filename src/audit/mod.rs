@@ -24,4 +24,5 @@ pub use leaves::{
     delivery_answered, delivery_dead, delivery_delivered, delivery_held, delivery_released,
     delivery_requeued, delivery_skipped, engine_started, engine_stopped, message_accepted,
     message_answered, message_refused, message_revealed, message_sealed, message_unsealed,
+    records_written,
 };

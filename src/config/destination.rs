@@ -273,7 +273,7 @@ fn paths(kind: &destination::DestinationPlan) -> Vec<&std::path::Path> {
     let tls = match kind {
         destination::DestinationPlan::Mllp(plan) => plan.tls.as_ref(),
         destination::DestinationPlan::Fhir(plan) => plan.tls.as_ref(),
-        destination::DestinationPlan::File(_) => None,
+        destination::DestinationPlan::File(_) | destination::DestinationPlan::Records(_) => None,
     };
     tls.iter().flat_map(|tls| [&tls.ca, &tls.cert]).filter_map(Option::as_deref).collect()
 }
@@ -283,6 +283,9 @@ fn check_form(table: &mut Table<'_>, kind: &destination::DestinationPlan, output
     let cause = match (kind, output) {
         (destination::DestinationPlan::Fhir(_), ContentKind::Hl7) => {
             "a FHIR server gets HL7 v2 here: a mapping to FHIR is missing"
+        }
+        (destination::DestinationPlan::Records(_), ContentKind::Hl7) => {
+            "the record store gets HL7 v2 here: a mapping to FHIR is missing"
         }
         (destination::DestinationPlan::Mllp(_), ContentKind::FhirJson) => {
             "an MLLP peer gets FHIR here: a mapping to HL7 v2 is missing, or `map = \"none\"`"
@@ -350,7 +353,10 @@ pub(super) fn unused_rules(root: &mut Table<'_>, about: &About, all: &[Read]) {
     for protect in &about.protect {
         let outputs = all.iter().map(|d| match (&d.rules.mapping, &d.plan.kind) {
             (None, _) => about.input.unwrap_or(ContentKind::Raw),
-            (_, destination::DestinationPlan::Fhir(_)) => ContentKind::FhirJson,
+            (
+                _,
+                destination::DestinationPlan::Fhir(_) | destination::DestinationPlan::Records(_),
+            ) => ContentKind::FhirJson,
             (_, destination::DestinationPlan::Mllp(_)) => ContentKind::Hl7,
             (Some(_), destination::DestinationPlan::File(_)) => ContentKind::Raw,
         });

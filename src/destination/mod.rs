@@ -10,6 +10,7 @@ mod file;
 mod mllp;
 #[cfg(test)]
 mod plan_tests;
+mod records;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::settings::{Key, KeyRow, KindRow, Table, Word, nearest};
 pub use fhir::{Auth, FhirPlan};
 pub use file::{FilePlan, NamePattern};
 pub use mllp::MllpPlan;
+pub use records::{COLLECTION, RecordKeeper, RecordsPlan};
 
 /// What `[destination.X]` says of its own kind, checked; keys of every kind (retry, rate,
 /// consent) are read by their owners. Equal plans need no restart.
@@ -41,6 +43,8 @@ pub enum DestinationPlan {
     Fhir(FhirPlan),
     /// Files in a directory.
     File(FilePlan),
+    /// weir's own record store.
+    Records(RecordsPlan),
 }
 
 /// A plan for an MLLP peer at `host:port`, with TLS or in clear, with this time-out.
@@ -74,6 +78,7 @@ pub const KINDS: &[Kind] = &[
     Kind { row: mllp::ROW, read: |t| mllp::read(t).map(DestinationPlan::Mllp) },
     Kind { row: fhir::ROW, read: |t| fhir::read(t).map(DestinationPlan::Fhir) },
     Kind { row: file::ROW, read: |t| file::read(t).map(DestinationPlan::File) },
+    Kind { row: records::ROW, read: |t| records::read(t).map(DestinationPlan::Records) },
 ];
 
 /// The rows of [`KINDS`], for schema and reference.
@@ -188,6 +193,7 @@ impl DestinationPlan {
             Self::Mllp(_) => "mllp",
             Self::Fhir(_) => "fhir",
             Self::File(_) => "file",
+            Self::Records(_) => "records",
         }
     }
 
@@ -198,6 +204,7 @@ impl DestinationPlan {
             Self::Mllp(plan) => plan.connect.to_string(),
             Self::Fhir(plan) => plan.url.to_string(),
             Self::File(plan) => plan.dir.display().to_string(),
+            Self::Records(plan) => plan.collection.to_string(),
         }
     }
 
@@ -207,7 +214,7 @@ impl DestinationPlan {
     pub const fn answer_timeout(&self) -> Option<Duration> {
         match self {
             Self::Mllp(plan) => plan.ack_timeout,
-            Self::Fhir(_) | Self::File(_) => None,
+            Self::Fhir(_) | Self::File(_) | Self::Records(_) => None,
         }
     }
 
@@ -217,17 +224,28 @@ impl DestinationPlan {
         match self {
             Self::Mllp(plan) => plan.recode.as_ref(),
             Self::File(plan) => plan.recode.as_ref(),
-            Self::Fhir(_) => None,
+            Self::Fhir(_) | Self::Records(_) => None,
         }
     }
 
     /// Makes a destination for one lane worker. Connects nothing.
     #[must_use]
     pub fn build(&self, ports: &Ports) -> Box<dyn Destination> {
+        self.build_with(ports, None)
+    }
+
+    /// As [`DestinationPlan::build`], with what keeps records for those that write there.
+    #[must_use]
+    pub fn build_with(
+        &self,
+        ports: &Ports,
+        keeper: Option<Arc<dyn RecordKeeper>>,
+    ) -> Box<dyn Destination> {
         match self {
             Self::Mllp(plan) => mllp::build(plan, ports),
             Self::Fhir(plan) => fhir::build(plan, ports),
             Self::File(plan) => file::build(plan, ports),
+            Self::Records(plan) => records::build(plan, keeper),
         }
     }
 }

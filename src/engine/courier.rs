@@ -43,8 +43,7 @@ pub(crate) struct Worker {
 impl Worker {
     /// Works until told to stop.
     pub(crate) async fn run(mut self) {
-        let ports = self.channel.core.ports.clone();
-        let mut destination = self.outlet.plan.kind.build(&ports);
+        let mut destination = self.build();
         while !*self.stop.borrow() {
             let now = self.channel.core.now();
             let outlet = self.outlet.clone();
@@ -69,6 +68,12 @@ impl Worker {
             }
         }
         destination.close().await;
+    }
+
+    fn build(&self) -> Box<dyn Destination> {
+        let (channel, destination) = (self.channel.clone(), self.outlet.name.clone());
+        let keeper = Arc::new(super::records::Keeper { channel, destination });
+        self.outlet.plan.kind.build_with(&self.channel.core.ports, Some(keeper))
     }
 
     fn target(&self) -> Target {
@@ -171,7 +176,7 @@ impl Worker {
             };
             let (outcome, leaves) = outcome.unwrap_or_else(|_| {
                 // The connection is in an unknown state after a panic.
-                *destination = self.outlet.plan.kind.build(&self.channel.core.ports);
+                *destination = self.build();
                 let fault = Fault::new(W9002).because(panics::last_place());
                 (Outcome::Dead(FaultRecord::from(&self.place(fault))), Vec::new())
             });
@@ -333,7 +338,8 @@ impl Worker {
     /// Hands a refusal to the sender, where it waits for one: who hears that its message was
     /// refused still has it, and nobody else needs to look after it.
     fn answered_sender(&self, delivery: &Delivery, error: &DeliveryError) -> Option<Leaf> {
-        let said = error.said.as_ref().filter(|said| said.refuses())?;
+        // Of a batch with refused entries it says 200 and names them within.
+        let said = error.said.as_ref()?;
         // One that was sent again by a person has no sender who waits.
         if error.fault.class() != Class::Permanent || delivery.replay {
             return None;

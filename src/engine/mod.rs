@@ -29,6 +29,7 @@ mod query;
 mod queue;
 mod rate;
 mod receipt;
+mod records;
 mod reload;
 mod replay;
 mod running;

@@ -254,7 +254,7 @@ fn client_tls(kind: &DestinationPlan) -> Option<&tls::TlsClientPlan> {
     match kind {
         DestinationPlan::Mllp(plan) => plan.tls.as_ref(),
         DestinationPlan::Fhir(plan) => plan.tls.as_ref(),
-        DestinationPlan::File(_) => None,
+        DestinationPlan::File(_) | DestinationPlan::Records(_) => None,
     }
 }
 

@@ -102,7 +102,9 @@ pub(super) fn write(stage: &mut Stage<'_>, doc: &Doc) -> Result<Vec<Answer>, Ref
         let target = plan.targets.get(&entry.index).unwrap_or(&Target::Nothing);
         match carry_out(stage, entry, target, &links) {
             Ok(answer) => set(&mut answers, entry, answer),
-            Err(refused) if batch => set(&mut answers, entry, Answer::refused(inside(entry, refused))),
+            Err(refused) if batch => {
+                set(&mut answers, entry, Answer::refused(inside(entry, refused)))
+            }
             Err(refused) => return Err(inside(entry, refused)),
         }
     }

@@ -32,8 +32,7 @@ pub(super) fn add(stage: &mut Stage<'_>) -> Result<(), Fault> {
     }
     out.end_array();
     out.member("recorded", &stage.origin.at.to_string());
-    let revision: String =
-        stage.origin.revision.chars().filter(|c| !c.is_whitespace()).collect();
+    let revision: String = stage.origin.revision.chars().filter(|c| !c.is_whitespace()).collect();
     out.name("policy").start_array().string(&format!("{REVISION}{revision}")).end_array();
     if let Some(code) = operation(stage) {
         out.name("activity").start_object();

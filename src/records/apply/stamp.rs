@@ -66,6 +66,8 @@ mod tests {
             r#"{"id":{"a":1},"meta":null}"#,
             r#"{"id":"x","meta":{"versionId":"7","lastUpdated":"1970-01-01T00:00:00.000Z"}}"#,
         );
-        assert!(stamp(Doc::parse_json("[]".into()).unwrap(), "x", 1, Timestamp::default()).is_err());
+        assert!(
+            stamp(Doc::parse_json("[]".into()).unwrap(), "x", 1, Timestamp::default()).is_err()
+        );
     }
 }

@@ -57,7 +57,8 @@ fn one_resource_is_created_or_updated() {
     check(&mut all, "update:Patient", patient, 201, "PUT Patient/a/_history/1");
     check(&mut all, "update:Patient", patient, 200, "PUT Patient/a/_history/2");
     check(&mut all, "ADT^A01", patient, 200, "PUT Patient/a/_history/3");
-    let known = r#"{"resourceType":"Patient","identifier":[{"value":"x"},{"system":"m","value":"a,|$1"}]}"#;
+    let known =
+        r#"{"resourceType":"Patient","identifier":[{"value":"x"},{"system":"m","value":"a,|$1"}]}"#;
     check(&mut all, "ADT^A01", known, 201, "POST Patient/n9/_history/1");
     check(&mut all, "ADT^A01", known, 200, "");
     check(&mut all, "create:Patient", known, 201, "POST Patient/n11/_history/1");
@@ -86,7 +87,8 @@ fn the_answer_names_the_version_and_has_it() {
 }
 
 fn wrapped(request: &str, resource: &str) -> String {
-    let resource = if resource.is_empty() { String::new() } else { format!(r#""resource":{resource},"#) };
+    let resource =
+        if resource.is_empty() { String::new() } else { format!(r#""resource":{resource},"#) };
     format!(
         r#"{{"resourceType":"Bundle","type":"transaction","entry":[{{{resource}"request":{{{request}}}}}]}}"#
     )
@@ -99,7 +101,8 @@ fn conditions_are_met_or_nothing_is_written() {
     let plain = r#"{"resourceType":"Patient","identifier":[{"system":"m","value":"1"}]}"#;
     let bare = r#"{"resourceType":"Patient","identifier":[{"system":"m","value":"7"}]}"#;
     put(&mut all, a);
-    let update = |tag: &str| wrapped(&format!(r#""method":"PUT","url":"Patient/a","ifMatch":"{tag}""#), a);
+    let update =
+        |tag: &str| wrapped(&format!(r#""method":"PUT","url":"Patient/a","ifMatch":"{tag}""#), a);
     check(&mut all, "update:Patient", &update("W/\\\"1\\\""), 200, "PUT Patient/a/_history/2");
     refused(&mut all, "update:Patient", &update("W/\\\"1\\\""), 412, W7603);
     check(&mut all, "update:Patient", &update("W/\\\"2\\\""), 200, "PUT Patient/a/_history/3");
@@ -107,25 +110,55 @@ fn conditions_are_met_or_nothing_is_written() {
         wrapped(&format!(r#""method":"POST","url":"Patient","ifNoneExist":"{search}""#), resource)
     };
     check(&mut all, "create:Patient", &create("identifier=m|1", plain), 200, "");
-    check(&mut all, "create:Patient", &create("identifier=m|7", bare), 201, "POST Patient/n6/_history/1");
+    check(
+        &mut all,
+        "create:Patient",
+        &create("identifier=m|7", bare),
+        201,
+        "POST Patient/n6/_history/1",
+    );
     refused(&mut all, "create:Patient", &create("identifier=m|1,m|7", bare), 412, W7604);
     refused(&mut all, "create:Patient", &create("color=blue", bare), 400, W7610);
     refused(&mut all, "create:Patient", &create("birthdate=x", bare), 400, W7611);
     let conditional = |search: &str, resource: &str| {
         wrapped(&format!(r#""method":"PUT","url":"Patient?{search}""#), resource)
     };
-    check(&mut all, "update:Patient", &conditional("identifier=m|1", plain), 200, "PUT Patient/a/_history/4");
-    check(&mut all, "update:Patient", &conditional("identifier=m|1", a), 200, "PUT Patient/a/_history/5");
+    check(
+        &mut all,
+        "update:Patient",
+        &conditional("identifier=m|1", plain),
+        200,
+        "PUT Patient/a/_history/4",
+    );
+    check(
+        &mut all,
+        "update:Patient",
+        &conditional("identifier=m|1", a),
+        200,
+        "PUT Patient/a/_history/5",
+    );
     let other = r#"{"resourceType":"Patient","id":"b"}"#;
     refused(&mut all, "update:Patient", &conditional("identifier=m|1", other), 400, W7605);
-    check(&mut all, "update:Patient", &conditional("identifier=m|9", other), 201, "PUT Patient/b/_history/1");
+    check(
+        &mut all,
+        "update:Patient",
+        &conditional("identifier=m|9", other),
+        201,
+        "PUT Patient/b/_history/1",
+    );
     refused(&mut all, "update:Patient", &conditional("identifier=m|1,m|7", plain), 412, W7604);
     let delete = |url: &str| wrapped(&format!(r#""method":"DELETE","url":"{url}""#), "");
     check(&mut all, "delete:Patient", &delete("Patient/b"), 204, "DELETE Patient/b/_history/2");
     check(&mut all, "delete:Patient", &delete("Patient/b"), 204, "");
     check(&mut all, "delete:Patient", &delete("Patient/zz"), 204, "");
     check(&mut all, "delete:Patient", &delete("Patient?identifier=m|99"), 204, "");
-    check(&mut all, "delete:Patient", &delete("Patient?identifier=m|7"), 204, "DELETE Patient/n6/_history/2");
+    check(
+        &mut all,
+        "delete:Patient",
+        &delete("Patient?identifier=m|7"),
+        204,
+        "DELETE Patient/n6/_history/2",
+    );
     check(&mut all, "update:Patient", other, 201, "PUT Patient/b/_history/3");
 }
 
@@ -172,7 +205,10 @@ fn a_transaction_is_whole() {
     let mut all = Memory::default();
     put(&mut all, r#"{"resourceType":"Device","id":"d"}"#);
     refused(&mut all, "transaction:", TRANSACTION, 412, W7609);
-    put(&mut all, r#"{"resourceType":"Organization","id":"org","identifier":[{"system":"o","value":"1"}]}"#);
+    put(
+        &mut all,
+        r#"{"resourceType":"Organization","id":"org","identifier":[{"system":"o","value":"1"}]}"#,
+    );
     let (applied, told) = write(&mut all, "transaction:", TRANSACTION).unwrap();
     assert_eq!(
         written(&applied),
@@ -195,13 +231,16 @@ fn a_transaction_is_whole() {
             format!("{} {} {:?}", text("status"), text("location"), resource)
         })
         .collect();
-    assert_eq!(entries, [
-        "201 Created Patient/n3/_history/1 None",
-        "201 Created Encounter/e/_history/1 None",
-        "200 OK  Some(\"Encounter\")",
-        "200 OK  Some(\"Bundle\")",
-        "204 No Content Device/d/_history/2 None",
-    ]);
+    assert_eq!(
+        entries,
+        [
+            "201 Created Patient/n3/_history/1 None",
+            "201 Created Encounter/e/_history/1 None",
+            "200 OK  Some(\"Encounter\")",
+            "200 OK  Some(\"Bundle\")",
+            "204 No Content Device/d/_history/2 None",
+        ]
+    );
     // The same again finds what the first one wrote.
     let (applied, _) = write(&mut all, "transaction:", TRANSACTION).unwrap();
     assert_eq!(written(&applied), "PUT Encounter/e/_history/2");
@@ -251,8 +290,13 @@ fn messages_are_taken_as_transactions_of_their_resources() {
          "focus":[{"reference":"urn:uuid:2"}]}},
         {"fullUrl":"urn:uuid:2","resource":{"resourceType":"Patient",
          "identifier":[{"system":"m","value":"1"}]}}]}"#;
-    check(&mut all, "message:Patient", message, 200,
-        "POST Patient/n1/_history/1, PUT MessageHeader/h/_history/1");
+    check(
+        &mut all,
+        "message:Patient",
+        message,
+        200,
+        "POST Patient/n1/_history/1, PUT MessageHeader/h/_history/1",
+    );
     check(&mut all, "message:Patient", message, 200, "PUT MessageHeader/h/_history/2");
     let header = all.latest("MessageHeader", "h").unwrap().unwrap();
     assert!(String::from_utf8_lossy(&header.body).contains("Patient/n1"));

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::project::{Work, decode, encode};
 use super::Location;
+use super::project::{Work, decode, encode};
 use crate::base::MessageId;
 use crate::fault::Fault;
 

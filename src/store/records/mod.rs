@@ -98,9 +98,7 @@ pub fn versions_of(
     record: &RecordsRecord,
     secret: &Secret,
 ) -> impl Iterator<Item = ([u8; 16], u64)> {
-    let own = |v: &RecordVersion| {
-        (record_of(secret, &record.collection, &v.kind, &v.id), v.number)
-    };
+    let own = |v: &RecordVersion| (record_of(secret, &record.collection, &v.kind, &v.id), v.number);
     record.versions.iter().map(own).collect::<Vec<_>>().into_iter()
 }
 

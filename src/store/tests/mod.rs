@@ -7,6 +7,7 @@ mod lanes;
 mod port;
 mod power;
 mod rebuild;
+mod records;
 
 use std::path::PathBuf;
 use std::time::Duration;
