@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::OnReject;
 use crate::base::Timestamp;
-use crate::fault::codes::W7202;
+use crate::fault::codes::{W7202, W7220, W7221};
 use crate::fault::{Class, Fault};
 use crate::message::{FaultRecord, Outcome};
 
@@ -113,8 +113,9 @@ pub fn settle(
         Class::Bug => Outcome::Dead(fault.into()),
     };
     // A peer that says no to one message is there: only that message's lane waits.
+    let answered = [W7202, W7220, W7221].contains(&fault.code());
     let counts_against_destination =
-        matches!(fault.class(), Class::Transient | Class::Operator) && fault.code() != W7202;
+        matches!(fault.class(), Class::Transient | Class::Operator) && !answered;
     Settlement { outcome, counts_against_destination }
 }
 

@@ -8,8 +8,9 @@ use super::args::CheckArgs;
 use super::exit::{Exit, Stop};
 use super::shell::{Shell, Tone};
 use super::{block_on, shown};
-use crate::config::{self, Plan, Sources};
-use crate::fault::{Problem, Problems, Severity};
+use crate::config::{self, ChannelPlan, DestinationPlan, Plan, Sources};
+use crate::destination::Outlook;
+use crate::fault::{Place, Problem, Problems, Severity};
 use crate::ports::Ports;
 
 pub fn run(args: &CheckArgs, shell: &mut Shell) -> Result<Exit, Stop> {
@@ -87,7 +88,7 @@ pub fn problem_json(problem: &Problem) -> serde_json::Value {
     })
 }
 
-/// Dials every destination once.
+/// Dials every destination once, and asks those that can tell what they take.
 fn online(plan: &Plan) -> Result<Problems, Stop> {
     block_on(async {
         crate::ports::secrets::allow(plan.programs());
@@ -96,20 +97,51 @@ fn online(plan: &Plan) -> Result<Problems, Stop> {
         for channel in plan.channels.iter().filter(|channel| channel.enabled) {
             for destination in channel.destinations.iter().filter(|d| d.enabled) {
                 let mut way = destination.kind.build(&ports);
-                let opened = tokio::select! {
-                    opened = way.open(&ports) => opened,
+                let outlook = outlook(channel, destination);
+                let found = tokio::select! {
+                    found = way.probe(&ports, &outlook) => found,
                     () = ports.clock.sleep(destination.timeout) => continue,
                 };
-                if let Err(error) = opened {
-                    let place = crate::fault::Place::destination(
-                        channel.name().shared(),
-                        destination.name.shared(),
-                    );
-                    problems.error(error.fault.at(place));
+                let place =
+                    || Place::destination(channel.name().shared(), destination.name.shared());
+                for problem in found.iter() {
+                    let fault = problem.fault.clone().at(place());
+                    match problem.severity {
+                        Severity::Error => problems.error(fault),
+                        Severity::Warning => problems.warning(fault),
+                        Severity::Note => problems.note(fault),
+                    }
                 }
                 way.close().await;
             }
         }
         Ok(problems)
     })
+}
+
+/// What a destination is going to be sent: what its mapping makes, else what the channel
+/// accepts.
+fn outlook(channel: &ChannelPlan, destination: &DestinationPlan) -> Outlook {
+    let rules = channel.rules.destination(&destination.name);
+    let mapping = rules.and_then(|rules| rules.mapping.as_deref());
+    let mut outlook = Outlook::default();
+    if let Some(mapping) = mapping {
+        if mapping.makes().is_none() {
+            outlook.system.push("transaction");
+        }
+        outlook.types.extend(mapping.makes_resources().map(|(code, kind)| (code, kind.into())));
+    } else {
+        for row in &channel.rules.accept.0 {
+            let (word, kind) = row.split_once(':').unwrap_or((row, ""));
+            let system = ["transaction", "batch"].into_iter().find(|code| *code == word);
+            outlook.system.extend(system);
+            let codes = ["create", "update", "patch", "delete"];
+            let code = codes.into_iter().find(|code| *code == word);
+            outlook.types.extend(code.filter(|_| !kind.is_empty()).map(|code| (code, kind.into())));
+        }
+    }
+    outlook.types.sort();
+    outlook.types.dedup();
+    outlook.system.dedup();
+    outlook
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::fault::{
-    Fault,
+    Fault, Problems,
     codes::{W1011, W1040},
 };
 use crate::hl7v2::Recode;
@@ -28,7 +28,7 @@ use crate::ports::Ports;
 use crate::ports::tls::TlsClientPlan;
 use crate::settings::{Key, KeyRow, KindRow, Table, Word, nearest};
 
-pub use fhir::{Auth, FhirPlan};
+pub use fhir::{Auth, FhirPlan, Format, OnConflict, Shared};
 pub use file::{FilePlan, NamePattern};
 pub use mllp::MllpPlan;
 pub use records::{COLLECTION, RecordKeeper, RecordsPlan};
@@ -170,6 +170,15 @@ impl From<Receipt> for Delivered {
     }
 }
 
+/// What a destination is going to be sent, as far as settings tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// Interactions of R4 with the whole server: `transaction`, `batch`.
+    pub system: Vec<&'static str>,
+    /// Interactions of R4 with types: `create`, `Patient`.
+    pub types: Vec<(&'static str, Arc<str>)>,
+}
+
 /// A way out to one peer.
 #[async_trait]
 pub trait Destination: Send {
@@ -180,6 +189,17 @@ pub trait Destination: Send {
     /// caller owns retry and time-out. A second call with the same message is harmless
     /// where the peer's protocol allows it (same control ID, same file name).
     async fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered, DeliveryError>;
+
+    /// Looks whether the peer is there and takes what is going to be sent, without sending
+    /// any of it; by a connection alone where there is nothing to ask. The caller bounds the
+    /// time.
+    async fn probe(&mut self, ports: &Ports, _outlook: &Outlook) -> Problems {
+        let mut problems = Problems::new();
+        if let Err(error) = self.open(ports).await {
+            problems.error(error.fault);
+        }
+        problems
+    }
 
     /// Lets go of the connection at a message boundary.
     async fn close(&mut self) {}

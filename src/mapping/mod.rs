@@ -138,6 +138,15 @@ impl Mapping {
         target.is_some_and(|target| target.makes.iter().any(|make| &*make.id == id))
     }
 
+    /// The types of resource it makes, each with the interaction of R4 by which the receiver
+    /// is to write it: `create` or `update`.
+    pub fn makes_resources(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
+        self.0.program.rules.iter().map(|rule| match rule.write {
+            program::Write::Create | program::Write::CreateIfNone => ("create", rule.make),
+            program::Write::Update => ("update", rule.make),
+        })
+    }
+
     /// Runs over a message. `site` seeds the UUIDv5 ids: same message, same site, same bytes.
     ///
     /// # Errors

@@ -6,47 +6,93 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::header::{ETAG, LOCATION};
+use hyper::header::{ETAG, HeaderName, LAST_MODIFIED, LOCATION};
 
 use crate::base::Timestamp;
-use crate::destination::DeliveryError;
+use crate::destination::{Delivered, DeliveryError};
 use crate::fault::{Fault, Place, codes::*};
-use crate::fhir::{Doc, Node};
-use crate::message::Receipt;
+use crate::fhir::{self, Doc, Node};
+use crate::message::{Receipt, Said};
 use crate::ports::http::{Answer, Url};
 
 /// Longest location or path kept, in bytes.
 const TEXT_BYTES_MAX: usize = 200;
 
+/// Longest address of a status: servers put signatures into them.
+const STATUS_BYTES_MAX: usize = 2048;
+
 /// Most issues of an outcome that are looked at.
 const ISSUES_MAX: usize = 20;
 
-/// The receipt, or why there is none. Causes begin with the status.
+/// The receipt and what a waiting sender may hear, or why there is none. Causes begin with
+/// the status.
 pub(super) fn judge(
     answer: &Answer,
     has_entries: bool,
     base: &Url,
     now: Timestamp,
-) -> Result<Receipt, DeliveryError> {
+) -> Result<Delivered, DeliveryError> {
     let status = answer.status;
+    let json = answer.body.as_ref().and_then(in_json);
+    let said = Box::new(said(answer, json.clone(), base));
     let fail = |code| {
-        let outcome = answer.body.as_ref().and_then(first_issue).unwrap_or_default();
+        let outcome = json.as_ref().and_then(first_issue).unwrap_or_default();
         let fault = Fault::new(code).because(outcome.cause(status));
         let fault = match outcome.path {
             Some(path) => fault.at(Place::path(path)),
             None => fault,
         };
-        Err(DeliveryError { fault, retry_after: answer.retry_after(now), said: None })
+        let (retry_after, said) = (answer.retry_after(now), Some(said.clone()));
+        Err(DeliveryError { fault, retry_after, said })
     };
     match status {
-        200..=299 if has_entries => entries(answer, base),
-        200..=299 => Ok(Receipt::Http { status, locations: location(answer, base) }),
+        200..=299 if has_entries => {
+            let receipt = entries(answer, json, base)?;
+            Ok(Delivered { receipt, said: Some(said) })
+        }
+        200..=299 => {
+            let receipt = Receipt::Http { status, locations: location(answer, base) };
+            Ok(Delivered { receipt, said: Some(said) })
+        }
         400 | 404 | 409 | 410 | 412 | 422 => fail(W7102),
         401 | 403 => fail(W7301),
         429 => fail(W7303),
         408 | 425 | 500..=599 => fail(W7302),
         _ => fail(W7304),
     }
+}
+
+/// A body as JSON, where it is FHIR in JSON or XML.
+fn in_json(body: &Bytes) -> Option<Doc> {
+    if fhir::is_xml(body) {
+        return Doc::parse_xml(body.clone()).ok();
+    }
+    Doc::parse_json(body.clone()).ok()
+}
+
+fn said(answer: &Answer, json: Option<Doc>, base: &Url) -> Said {
+    let header = |name: HeaderName| answer.headers.get(name).and_then(|v| v.to_str().ok());
+    let kept = |name: HeaderName| {
+        header(name).filter(|text| text.len() <= TEXT_BYTES_MAX).map(Arc::<str>::from)
+    };
+    Said {
+        status: answer.status,
+        location: header(LOCATION).and_then(|text| shorten(text, base)),
+        etag: kept(ETAG),
+        last_modified: kept(LAST_MODIFIED),
+        body: json.map(|doc| doc.to_json()).unwrap_or_default(),
+    }
+}
+
+/// The path of an address of the server, with its query, from the root; `None` for that of
+/// another server.
+pub(super) fn local(text: &str, base: &Url) -> Option<String> {
+    let whole = base.to_string();
+    let origin = whole.strip_suffix(&*base.path).unwrap_or(&whole);
+    let path = text.strip_prefix(origin).unwrap_or(text);
+    let fits = path.starts_with('/') && !path.starts_with("//");
+    (fits && path.len() <= STATUS_BYTES_MAX && path.bytes().all(|b| b.is_ascii_graphic()))
+        .then(|| path.to_owned())
 }
 
 fn location(answer: &Answer, base: &Url) -> Vec<Arc<str>> {
@@ -67,7 +113,7 @@ fn shorten(text: &str, base: &Url) -> Option<Arc<str>> {
 /// some of them.
 ///
 /// Source: FHIR R4 http.html#transaction-response.
-fn entries(answer: &Answer, base: &Url) -> Result<Receipt, DeliveryError> {
+fn entries(answer: &Answer, json: Option<Doc>, base: &Url) -> Result<Receipt, DeliveryError> {
     let status = answer.status;
     let Some(body) = &answer.body else { return Err(Fault::new(W7308).into()) };
     let mut locations = Vec::new();
@@ -75,8 +121,8 @@ fn entries(answer: &Answer, base: &Url) -> Result<Receipt, DeliveryError> {
         // Some servers answer a transaction with `return=minimal` by a bare 200.
         return Ok(Receipt::Http { status, locations });
     }
-    let unreadable = |_| Fault::new(W7109).because(format!("{status}, but no FHIR JSON"));
-    let doc = Doc::parse_json(body.clone()).map_err(unreadable)?;
+    let unreadable = || Fault::new(W7109).because(format!("{status}, but no FHIR"));
+    let doc = json.ok_or_else(unreadable)?;
     let entries = doc.root().get("entry");
     for (index, entry) in entries.iter().flat_map(Node::items).enumerate() {
         let Some(response) = entry.get("response") else { continue };
@@ -129,8 +175,7 @@ impl Issue {
     }
 }
 
-fn first_issue(body: &Bytes) -> Option<Issue> {
-    let doc = Doc::parse_json(body.clone()).ok()?;
+fn first_issue(doc: &Doc) -> Option<Issue> {
     issue_of(doc.root())
 }
 
@@ -182,7 +227,7 @@ mod tests {
         let base = Url::parse("https://fhir.example/r4").unwrap();
         let body = Some(Bytes::copy_from_slice(body.as_bytes()));
         let answer = Answer { status, headers, body };
-        match judge(&answer, entries, &base, Timestamp::default()) {
+        match judge(&answer, entries, &base, Timestamp::default()).map(|done| done.receipt) {
             Ok(Receipt::Http { status, locations }) => format!("{status} {locations:?}"),
             Ok(_) => "another receipt".to_owned(),
             Err(error) => format!(

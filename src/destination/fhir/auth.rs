@@ -14,12 +14,12 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use serde_json::{Value as Json, json};
 use zeroize::Zeroizing;
 
+use super::call::escape;
 use super::jwk::Signer;
-use super::{Auth, FhirPlan, escape};
+use super::{Auth, FhirPlan};
 use crate::base::{MessageId, Timestamp};
 use crate::fault::{Fault, codes::*};
 use crate::ports::http::{Call, Client, Url};
-use crate::ports::tls::TlsClientPlan;
 use crate::ports::{Ports, secrets};
 use crate::settings::{Key, KindRow, SecretRef, Table, nearest};
 
@@ -29,7 +29,8 @@ const TOKEN_BYTES_MAX: usize = 256 << 10;
 /// Life of an assertion: the most that SMART allows is five minutes.
 const ASSERTION_SECONDS: i64 = 240;
 
-/// Time before its end at which a token is no longer used, for clocks that differ.
+/// Time before its end at which a token is renewed, for clocks that differ; a quarter of its
+/// life where that is less.
 const TOKEN_MARGIN: Duration = Duration::from_secs(30);
 
 /// Life of a token whose endpoint names none: SMART's recommended most.
@@ -37,6 +38,10 @@ const TOKEN_LIFE_DEFAULT: Duration = Duration::from_secs(300);
 
 /// Longest wait for the token endpoint, so that it does not take all of a delivery's time.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long a failed purchase answers for the other lanes: they would all wait for the same
+/// server, one after another.
+const FAILED_FOR: Duration = Duration::from_secs(1);
 
 const TYPE: Key<Arc<str>> =
     Key::new("type", "`none`, `bearer`, `basic` or `smart-backend`", "Kind of authorization.");
@@ -120,36 +125,43 @@ fn read_smart(auth: &mut Table<'_>) -> Option<Auth> {
     Some(Auth::SmartBackend { client_id: client_id?, key: key?, token_url, scope })
 }
 
-/// What is known of who weir is, for one destination.
+/// What is known of who weir is, for all lanes of one destination.
+#[derive(Default)]
 pub(super) struct Credentials {
-    auth: Auth,
-    base: Url,
-    tls: Option<TlsClientPlan>,
     /// The header made last, and the end of its token.
     held: Option<(HeaderValue, Option<Timestamp>)>,
     /// Token endpoint, once found.
     endpoint: Option<Url>,
+    /// The last purchase that failed, and until when that is the answer to the others.
+    failed: Option<(Fault, Duration)>,
 }
 
 impl Credentials {
-    pub(super) fn new(plan: &FhirPlan) -> Self {
-        let (auth, base, tls) = (plan.auth.clone(), plan.url.clone(), plan.tls.clone());
-        Self { auth, base, tls, held: None, endpoint: None }
+    /// Forgets a header that the server did not take, so that one is made anew, unless
+    /// another lane has done so already.
+    pub(super) fn refuse(&mut self, shown: &HeaderValue) {
+        if self.held.as_ref().is_some_and(|(held, _)| held == shown) {
+            self.held = None;
+        }
     }
 
-    /// Forgets what was made, so that it is made anew; false when that changes nothing.
-    pub(super) fn refresh(&mut self) -> bool {
-        self.held.take().is_some()
-    }
-
-    /// The value of `Authorization`, if any.
-    pub(super) async fn header(&mut self, ports: &Ports) -> Result<Option<HeaderValue>, Fault> {
+    /// The value of `Authorization`, if any. A token is renewed before it ends.
+    pub(super) async fn header(
+        &mut self,
+        plan: &FhirPlan,
+        ports: &Ports,
+    ) -> Result<Option<HeaderValue>, Fault> {
         if let Some((value, end)) = &self.held
             && end.is_none_or(|end| ports.clock.now() < end)
         {
             return Ok(Some(value.clone()));
         }
-        let (text, end) = match &self.auth {
+        if let Some((fault, _)) =
+            self.failed.as_ref().filter(|(_, until)| ports.clock.monotonic() < *until)
+        {
+            return Err(fault.clone());
+        }
+        let (text, end) = match &plan.auth {
             Auth::None => return Ok(None),
             Auth::Bearer(token) => {
                 let token = secrets::resolve_beside(token).await?;
@@ -167,12 +179,15 @@ impl Credentials {
                     scope: scope.clone(),
                 };
                 let known = token_url.clone().or_else(|| self.endpoint.clone());
-                let work = self.buy(ports, buy, known);
-                let bought = tokio::time::timeout(TOKEN_TIMEOUT, work).await;
-                let (token, life, endpoint) = bought
-                    .unwrap_or_else(|_| Err(Fault::new(W7307).because("no answer in time")))?;
+                let shop = Shop { plan, ports };
+                let bought = tokio::time::timeout(TOKEN_TIMEOUT, shop.buy(buy, known)).await;
+                let bought =
+                    bought.unwrap_or_else(|_| Err(Fault::new(W7307).because("no answer in time")));
+                let (token, life, endpoint) = bought.inspect_err(|fault| {
+                    self.failed = Some((fault.clone(), ports.clock.monotonic() + FAILED_FOR));
+                })?;
                 self.endpoint = Some(endpoint);
-                let end = ports.clock.now().after(life.saturating_sub(TOKEN_MARGIN));
+                let end = ports.clock.now().after(life.saturating_sub(TOKEN_MARGIN.min(life / 4)));
                 (Zeroizing::new(format!("Bearer {}", &*token)), Some(end))
             }
         };
@@ -182,18 +197,25 @@ impl Credentials {
         self.held = Some((value.clone(), end));
         Ok(Some(value))
     }
+}
 
+/// Where tokens are bought.
+struct Shop<'p> {
+    plan: &'p FhirPlan,
+    ports: &'p Ports,
+}
+
+impl Shop<'_> {
     async fn buy(
         &self,
-        ports: &Ports,
         purchase: Purchase,
         endpoint: Option<Url>,
     ) -> Result<(Zeroizing<String>, Duration, Url), Fault> {
         let endpoint = match endpoint {
             Some(endpoint) => endpoint,
-            None => self.discover(ports).await?,
+            None => self.discover().await?,
         };
-        let form = purchase.form(ports, &endpoint)?;
+        let form = purchase.form(self.ports, &endpoint)?;
         let call = Call {
             method: Method::POST,
             path: path_of(&endpoint),
@@ -203,7 +225,7 @@ impl Credentials {
             ],
             body: form,
         };
-        let (status, json) = self.ask(ports, &endpoint, call).await?;
+        let (status, json) = self.ask(&endpoint, call).await?;
         let error = json.get("error").and_then(Json::as_str).unwrap_or_default();
         let plain = error.len() <= 40 && error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         let cause = format!("{} {status} {}", endpoint.target(), if plain { error } else { "" });
@@ -222,26 +244,27 @@ impl Credentials {
     /// Asks the server where its token endpoint is.
     ///
     /// Source: SMART App Launch 2.1, conformance, `.well-known/smart-configuration`.
-    async fn discover(&self, ports: &Ports) -> Result<Url, Fault> {
+    async fn discover(&self) -> Result<Url, Fault> {
+        let base = &self.plan.url;
         let call = Call {
             method: Method::GET,
-            path: format!("{}/.well-known/smart-configuration", self.base.path),
+            path: format!("{}/.well-known/smart-configuration", base.path),
             headers: vec![(ACCEPT, HeaderValue::from_static("application/json"))],
             body: Bytes::new(),
         };
-        let (status, json) = self.ask(ports, &self.base, call).await?;
+        let (status, json) = self.ask(base, call).await?;
         let found = json.get("token_endpoint").and_then(Json::as_str);
         let url = found.filter(|_| status == 200).and_then(|text| Url::parse(text).ok());
         match url {
             // An assertion is not sent in clear because a server said so.
-            Some(url) if url.https || !self.base.https => Ok(url),
+            Some(url) if url.https || !base.https => Ok(url),
             _ => Err(Fault::new(W7307).because(format!("{status}, no token endpoint named"))),
         }
     }
 
-    async fn ask(&self, ports: &Ports, url: &Url, call: Call) -> Result<(u16, Json), Fault> {
-        let mut client = Client::new(url.clone(), self.tls.as_ref(), TOKEN_BYTES_MAX)?;
-        let answer = client.send(&*ports.net, call).await?;
+    async fn ask(&self, url: &Url, call: Call) -> Result<(u16, Json), Fault> {
+        let mut client = Client::new(url.clone(), self.plan.tls.as_ref(), TOKEN_BYTES_MAX)?;
+        let answer = client.send(&*self.ports.net, call).await?;
         let body = answer.body.unwrap_or_default();
         Ok((answer.status, serde_json::from_slice(&body).unwrap_or(Json::Null)))
     }

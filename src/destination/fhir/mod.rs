@@ -3,29 +3,38 @@
 //! A transaction or batch goes to the base, a message bundle to `$process-message`, a
 //! resource with an id to its own address by PUT, and one without by POST, with
 //! `If-None-Exist` where it has an identifier: so that a second attempt after a lost answer
-//! writes nothing twice. `answer` says what the server's answers mean, `auth` how weir shows
-//! who it is.
+//! writes nothing twice. What a source wrapped into a transaction of one entry (updates with
+//! a condition, patches, deletes) leaves as the single interaction that it was. `call` makes
+//! the requests, `answer` says what the answers mean, `auth` how weir shows who it is,
+//! `probe` what the server offers.
 
 mod answer;
 mod auth;
+mod call;
 mod jwk;
+mod probe;
+mod shared;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use hyper::Method;
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_LOCATION, ETAG, HeaderValue, IF_MATCH, IF_NONE_MATCH,
+};
 
-use super::{Delivered, DeliveryError, Destination};
-use crate::fault::{Fault, codes::*};
-use crate::fhir::Doc;
-use crate::message::{ContentKind, Delivery};
+use super::{Delivered, DeliveryError, Destination, Outlook};
+use crate::fault::{Fault, Problems, codes::*};
+use crate::message::Delivery;
 use crate::ports::Ports;
 use crate::ports::http::{self, Call, Client, Url};
 use crate::ports::tls::{self, TlsClientPlan};
-use crate::settings::{Key, KeyRow, KindRow, SecretRef, Shape, Table};
+use crate::settings::{Key, KeyRow, KindRow, SecretRef, Shape, Table, Word};
 
-use auth::Credentials;
+use call::Sending;
+pub use shared::Shared;
 
 /// Largest answer read: the answer to a bundle of ten thousand entries with minimal
 /// returns stays below.
@@ -59,6 +68,44 @@ pub enum Auth {
     },
 }
 
+/// The form in which resources leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// JSON.
+    #[default]
+    Json,
+    /// XML.
+    Xml,
+}
+
+impl Format {
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/fhir+json",
+            Self::Xml => "application/fhir+xml",
+        }
+    }
+}
+
+/// What a conflict of versions (409, 412) leads to, where the sender named no version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// The message is refused.
+    #[default]
+    Refuse,
+    /// The current version is read, and the update sent again over it.
+    Reread,
+}
+
+impl Word for Format {
+    const WORDS: &'static [(&'static str, Self)] = &[("json", Self::Json), ("xml", Self::Xml)];
+}
+
+impl Word for OnConflict {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("refuse", Self::Refuse), ("reread", Self::Reread)];
+}
+
 /// The keys of the destination `fhir`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FhirPlan {
@@ -68,10 +115,62 @@ pub struct FhirPlan {
     pub tls: Option<TlsClientPlan>,
     /// How weir shows who it is.
     pub auth: Auth,
+    /// The form in which resources leave.
+    pub format: Format,
+    /// Whether bodies leave packed.
+    pub gzip: bool,
+    /// Whether the server is asked to work on it later and tell where.
+    pub respond_async: bool,
+    /// What a conflict of versions leads to.
+    pub on_conflict: OnConflict,
+    /// What its lanes have in common.
+    pub shared: Shared,
+}
+
+impl FhirPlan {
+    /// A plan with the default of every key that has one.
+    #[must_use]
+    pub fn new(url: Url) -> Self {
+        Self {
+            url,
+            tls: None,
+            auth: Auth::None,
+            format: Format::Json,
+            gzip: false,
+            respond_async: false,
+            on_conflict: OnConflict::Refuse,
+            shared: Shared::default(),
+        }
+    }
+
+    const fn prefer(&self) -> &'static str {
+        if self.respond_async { "return=minimal, respond-async" } else { "return=minimal" }
+    }
 }
 
 const URL: Key<Arc<str>> =
     Key::new("url", "a URL such as `https://fhir.example/r4`", "Base of the FHIR server.");
+const FORMAT: Key<Format> =
+    Key::new("format", "`json` or `xml`", "Form in which resources leave.").default("json");
+const GZIP: Key<bool> = Key::new(
+    "gzip",
+    "`true` or `false`",
+    "Packs bodies by gzip, for servers that take `Content-Encoding`.",
+)
+.default("false");
+const RESPOND_ASYNC: Key<bool> = Key::new(
+    "respond_async",
+    "`true` or `false`",
+    "Asks the server to work on it later; weir asks at the address it is told until it is done.",
+)
+.default("false");
+const ON_CONFLICT: Key<OnConflict> = Key::new(
+    "on_conflict",
+    "`refuse` or `reread`",
+    "What 409 or 412 to an update by id means whose sender named no version: a refusal, or the \
+     current version is read and the update sent again over it.",
+)
+.default("refuse");
 
 /// The row of this kind.
 pub(super) const ROW: KindRow = KindRow {
@@ -85,6 +184,10 @@ pub(super) const ROW: KindRow = KindRow {
             Shape::Table(tls::CLIENT_KEYS),
         ),
         KeyRow::of("auth", "How weir shows who it is.", Shape::Kinds(&[], auth::KINDS)),
+        FORMAT.row(),
+        GZIP.row(),
+        RESPOND_ASYNC.row(),
+        ON_CONFLICT.row(),
     ],
 };
 
@@ -93,9 +196,16 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<FhirPlan> {
     let url = table.required_spanned(&URL);
     let tls = tls::read_client(table);
     let auth = auth::read(table);
+    let format = table.or(&FORMAT, Format::Json);
+    let gzip = table.or(&GZIP, false);
+    let respond_async = table.or(&RESPOND_ASYNC, false);
+    let on_conflict = table.or(&ON_CONFLICT, OnConflict::Refuse);
     let url = url?;
     match Url::parse(&url.value) {
-        Ok(url) => Some(FhirPlan { url, tls, auth: auth? }),
+        Ok(url) => {
+            let (auth, plan) = (auth?, FhirPlan::new(url));
+            Some(FhirPlan { tls, auth, format, gzip, respond_async, on_conflict, ..plan })
+        }
         Err(fault) => {
             table.error(fault, &url.span);
             None
@@ -105,20 +215,25 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<FhirPlan> {
 
 /// Makes one; connects nothing.
 pub(super) fn build(plan: &FhirPlan, ports: &Ports) -> Box<dyn Destination> {
-    Box::new(FhirDestination {
-        credentials: Credentials::new(plan),
-        plan: plan.clone(),
-        ports: ports.clone(),
-        client: None,
-    })
+    Box::new(FhirDestination { plan: plan.clone(), ports: ports.clone(), client: None })
 }
+
+/// Longest time spent asking how far the server is, within one attempt; then the delivery
+/// waits in the queue, where others can be seen to.
+const POLL_MAX: Duration = Duration::from_secs(10);
+
+/// Wait between two such questions where the server names none.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+
+/// Most times that an update is sent over another version within one attempt: who loses more
+/// often competes with a program, and waits.
+const REREADS_MAX: usize = 3;
 
 struct FhirDestination {
     plan: FhirPlan,
     ports: Ports,
     /// Made at the first use: certificates are files.
     client: Option<Client>,
-    credentials: Credentials,
 }
 
 #[async_trait]
@@ -130,22 +245,20 @@ impl Destination for FhirDestination {
     }
 
     async fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered, DeliveryError> {
-        if delivery.body.kind != ContentKind::FhirJson {
-            return Err(Fault::new(W7205).into());
-        }
-        let (call, is_batch) = self.call(delivery)?;
-        let mut answer = self.send(call.clone()).await?;
-        if answer.status == 401 && self.credentials.refresh() {
-            // The token ended earlier than it said, or the secret was replaced: once more.
-            answer = self.send(call).await?;
-        }
-        let judged = answer::judge(&answer, is_batch, &self.plan.url, self.ports.clock.now());
-        judged.map(Delivered::from).map_err(|mut error| {
+        let sending = call::sending(&self.plan, delivery)?;
+        let delivered = self.try_deliver(delivery, sending).await;
+        delivered.map_err(|mut error| {
             let place = self.plan.url.target();
             let cause = error.fault.cause().unwrap_or_default();
-            error.fault = error.fault.clone().because(format!("{place}: {cause}"));
+            if !cause.starts_with(&place) {
+                error.fault = error.fault.clone().because(format!("{place}: {cause}"));
+            }
             error
         })
+    }
+
+    async fn probe(&mut self, _ports: &Ports, outlook: &Outlook) -> Problems {
+        probe::probe(self, outlook).await
     }
 
     async fn close(&mut self) {
@@ -164,91 +277,124 @@ impl FhirDestination {
         self.client.as_mut().ok_or_else(|| Fault::new(W9001).because("no client"))
     }
 
-    async fn send(&mut self, mut call: Call) -> Result<http::Answer, DeliveryError> {
-        if let Some(value) = self.credentials.header(&self.ports).await? {
-            call.headers.push((AUTHORIZATION, value));
+    async fn try_deliver(
+        &mut self,
+        delivery: &Delivery,
+        sending: Sending,
+    ) -> Result<Delivered, DeliveryError> {
+        if let Some(path) = self.plan.shared.pending(delivery.message) {
+            return self.poll(delivery, path, &sending).await;
         }
-        let net = self.ports.net.clone();
-        Ok(self.client()?.send(&*net, call).await?)
-    }
-
-    /// The request for a delivery, and whether its answer has entries to look at.
-    fn call(&self, delivery: &Delivery) -> Result<(Call, bool), Fault> {
-        let body = delivery.body.bytes.clone();
-        let doc = Doc::parse_json(body.clone())?;
-        let root = doc.root();
-        let kind = doc.resource_type().filter(|kind| is_name(kind));
-        let kind = kind.ok_or_else(|| Fault::new(W7205).because("no resource type"))?;
-        let text = |name: &str| root.get(name).and_then(|node| node.text());
-        let base = &self.plan.url.path;
-        let mut headers = vec![
-            (CONTENT_TYPE, HeaderValue::from_static("application/fhir+json")),
-            (ACCEPT, HeaderValue::from_static("application/fhir+json")),
-            (HeaderName::from_static("prefer"), HeaderValue::from_static("return=minimal")),
-            (USER_AGENT, HeaderValue::from_static(concat!("weir/", env!("CARGO_PKG_VERSION")))),
-        ];
-        let mut method = Method::POST;
-        let mut entries = false;
-        let path = match (&*kind, text("type").as_deref()) {
-            ("Bundle", Some("transaction" | "batch")) => {
-                entries = true;
-                // The base of a server without a path is the root.
-                if base.is_empty() { "/".to_owned() } else { base.to_string() }
+        let mut answer = self.send(sending.call.clone()).await?;
+        if sending.may_reread && self.plan.on_conflict == OnConflict::Reread {
+            for _ in 0..REREADS_MAX {
+                if !matches!(answer.status, 409 | 412 | 428) {
+                    break;
+                }
+                answer = self.send_over(&sending).await?;
             }
-            ("Bundle", Some("message")) => format!("{base}/$process-message"),
-            _ => match text("id").filter(|id| is_id(id)) {
-                Some(id) => {
-                    method = Method::PUT;
-                    format!("{base}/{kind}/{id}")
-                }
-                None => {
-                    headers.extend(if_none_exist(&doc));
-                    format!("{base}/{kind}")
-                }
-            },
-        };
-        Ok((Call { method, path, headers, body }, entries))
+            if matches!(answer.status, 409 | 412) {
+                let error = DeliveryError::from(Fault::new(W7221));
+                let retry_after = answer.retry_after(self.ports.clock.now());
+                return Err(DeliveryError { retry_after, ..error });
+            }
+        }
+        let location = answer.headers.get(CONTENT_LOCATION).and_then(|v| v.to_str().ok());
+        if answer.status == 202
+            && let Some(location) = location
+        {
+            let path = answer::local(location, &self.plan.url);
+            let foreign = || Fault::new(W7304).because("202, and the status is on another server");
+            let path = path.ok_or_else(foreign)?;
+            self.plan.shared.set_pending(delivery.message, Some(path.clone()));
+            return self.poll(delivery, path, &sending).await;
+        }
+        self.judged(&answer, &sending)
     }
-}
 
-/// A conditional create by the first identifier with system and value.
-///
-/// Source: FHIR R4 http.html#ccreate.
-fn if_none_exist(doc: &Doc) -> Option<(HeaderName, HeaderValue)> {
-    let identifiers = doc.root().get("identifier")?;
-    let search = identifiers.each().find_map(|identifier| {
-        let system = identifier.get("system")?.text()?;
-        let value = identifier.get("value")?.text()?;
-        let whole = !system.is_empty() && !value.is_empty();
-        whole.then(|| format!("identifier={}%7C{}", escape(&system), escape(&value)))
-    })?;
-    let value = HeaderValue::from_str(&search).ok()?;
-    Some((HeaderName::from_static("if-none-exist"), value))
-}
+    fn judged(&self, answer: &http::Answer, sending: &Sending) -> Result<Delivered, DeliveryError> {
+        answer::judge(answer, sending.entries, &self.plan.url, self.ports.clock.now())
+    }
 
-/// Percent-encodes all but unreserved characters.
-///
-/// Source: RFC 3986 §2.3.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
+    /// Reads the current version and sends an update over it.
+    ///
+    /// Source: FHIR R4 http.html#concurrency.
+    async fn send_over(&mut self, sending: &Sending) -> Result<http::Answer, DeliveryError> {
+        let read = self.get(sending.call.path.clone()).await?;
+        let mut call = sending.call.clone();
+        match (read.status, read.headers.get(ETAG)) {
+            (200, Some(etag)) => call.headers.push((IF_MATCH, etag.clone())),
+            // Gone in the meantime: it is made anew, unless someone is faster.
+            (404 | 410, _) => call.headers.push((IF_NONE_MATCH, HeaderValue::from_static("*"))),
+            _ => {}
+        }
+        self.send(call).await
+    }
+
+    /// Asks how far the server is until it is done, or long enough for one attempt.
+    ///
+    /// Source: FHIR R4 async.html.
+    async fn poll(
+        &mut self,
+        delivery: &Delivery,
+        path: String,
+        sending: &Sending,
+    ) -> Result<Delivered, DeliveryError> {
+        let begin = self.ports.clock.monotonic();
+        loop {
+            let answer = self.get(path.clone()).await?;
+            match answer.status {
+                202 => {}
+                // It never came to an end, or was asked for too late: it is sent again.
+                404 | 410 => {
+                    self.plan.shared.set_pending(delivery.message, None);
+                    let cause = format!("{}, at the address of the status", answer.status);
+                    return Err(Fault::new(W7302).because(cause).into());
+                }
+                408 | 425 | 429 | 500..=599 | 401 | 403 => return self.judged(&answer, sending),
+                _ => {
+                    self.plan.shared.set_pending(delivery.message, None);
+                    return self.judged(&answer, sending);
+                }
+            }
+            let asked = answer.retry_after(self.ports.clock.now());
+            let wait = asked.unwrap_or(POLL_EVERY).max(Duration::from_millis(100));
+            if self.ports.clock.monotonic().saturating_sub(begin) + wait > POLL_MAX {
+                let error = DeliveryError::from(Fault::new(W7220));
+                return Err(DeliveryError { retry_after: Some(wait), ..error });
+            }
+            self.ports.clock.sleep(wait).await;
         }
     }
-    escaped
-}
 
-fn is_name(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic())
-}
+    async fn get(&mut self, path: String) -> Result<http::Answer, DeliveryError> {
+        let accept = HeaderValue::from_static(self.plan.format.media_type());
+        let headers = vec![(ACCEPT, accept)];
+        self.send(Call { method: Method::GET, path, headers, body: Bytes::new() }).await
+    }
 
-/// Source: FHIR R4 datatypes.html#id.
-fn is_id(text: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
-    (1..=64).contains(&text.len()) && text.bytes().all(fits)
+    /// Sends a request with what shows who weir is; once more when the server does not take
+    /// it and there is another to show: the token ended earlier than it said, or the secret
+    /// was replaced.
+    async fn send(&mut self, call: Call) -> Result<http::Answer, DeliveryError> {
+        let (answer, shown) = self.send_once(call.clone()).await?;
+        let Some(shown) = shown.filter(|_| answer.status == 401) else { return Ok(answer) };
+        self.plan.shared.credentials().lock().await.refuse(&shown);
+        Ok(self.send_once(call).await?.0)
+    }
+
+    async fn send_once(
+        &mut self,
+        mut call: Call,
+    ) -> Result<(http::Answer, Option<HeaderValue>), DeliveryError> {
+        let shown = {
+            let mut credentials = self.plan.shared.credentials().lock().await;
+            credentials.header(&self.plan, &self.ports).await?
+        };
+        call.headers.extend(shown.clone().map(|value| (AUTHORIZATION, value)));
+        let net = self.ports.net.clone();
+        Ok((self.client()?.send(&*net, call).await?, shown))
+    }
 }
 
 #[cfg(test)]

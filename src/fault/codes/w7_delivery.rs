@@ -58,6 +58,21 @@ codes! {
     W7206 Permanent "the body holds the bytes that frame messages",
         "A start block (0x0B) or end block (0x1C) inside would cut the message in two at the peer.",
         "Remove these characters in the mapping, or have the sender escape them as `\\X0B\\` and `\\X1C\\`.";
+    W7220 Transient "the server still works on the message",
+        "It took the message and tells at an address of its own when it is done; weir asks there.",
+        "Wait; raise `retry.max` when the server needs hours.";
+    W7221 Transient "somebody else keeps changing the same resource",
+        "Each time the update was sent over the current version, that version was another.",
+        "See who else writes this resource, and let one of the two do it.";
+    W7222 Permanent "the server does not speak FHIR R4",
+        "What is sent would be refused or, worse, understood otherwise.",
+        "Point `url` to the R4 base of the server.";
+    W7223 Permanent "the server does not offer what is going to be sent",
+        "Its CapabilityStatement lacks it; messages would be refused when they come.",
+        "Ask the server's operator, or change what the channel accepts or its mapping makes.";
+    W7224 Transient "the server does not say what it offers",
+        "Without its CapabilityStatement nobody can tell whether it takes the messages.",
+        "Check that `url` is the base of a FHIR server: `metadata` below it must answer.";
     W7301 Operator "the server does not let weir in",
         "It answered 401 or 403; nothing can be delivered until the rights are set.",
         "Check `auth` of the destination and the rights of the client at the server.";

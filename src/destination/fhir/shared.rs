@@ -1,0 +1,73 @@
+//! What the lanes of one destination have in common: the token, and what the server still
+//! works on.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError};
+
+use tokio::sync::Mutex;
+
+use super::auth::Credentials;
+use crate::base::MessageId;
+
+/// Most messages whose status addresses are remembered: one for each lane that waits, and
+/// lanes are fewer. Beyond, one is forgotten and its message sent again.
+const PENDING_MAX: usize = 10_000;
+
+/// Shared by the clones of one plan; no part of what the plan says, so all are equal.
+#[derive(Clone, Default)]
+pub struct Shared(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    credentials: Mutex<Credentials>,
+    pending: std::sync::Mutex<HashMap<MessageId, String>>,
+}
+
+impl Shared {
+    /// The credentials: one lane at a time, so that one of them fetches a token and the
+    /// others find it.
+    pub(super) fn credentials(&self) -> &Mutex<Credentials> {
+        &self.0.credentials
+    }
+
+    /// Where the server tells how far it is with a message.
+    pub(super) fn pending(&self, message: MessageId) -> Option<String> {
+        self.lock().get(&message).cloned()
+    }
+
+    /// Remembers where, or forgets it.
+    pub(super) fn set_pending(&self, message: MessageId, path: Option<String>) {
+        let mut pending = self.lock();
+        match path {
+            None => {
+                pending.remove(&message);
+            }
+            Some(path) => {
+                if pending.len() >= PENDING_MAX {
+                    let any = pending.keys().next().copied();
+                    any.and_then(|any| pending.remove(&any));
+                }
+                pending.insert(message, path);
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<MessageId, String>> {
+        self.0.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PartialEq for Shared {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Shared {}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
