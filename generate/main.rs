@@ -9,6 +9,7 @@ mod fhir;
 mod hl7v2;
 mod parameters;
 mod profiles;
+mod structs;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,7 +17,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["fhir", dir] => fhir::run(Path::new(dir)).and_then(|()| parameters::run(Path::new(dir))),
+        ["fhir", dir] => fhir::run(Path::new(dir))
+            .and_then(|()| parameters::run(Path::new(dir)))
+            .and_then(|()| structs::run(Path::new(dir))),
         ["hl7v2", dir] => {
             hl7v2::make(Path::new(dir)).and_then(|bytes| std::fs::write(hl7v2::OUT, bytes))
         }

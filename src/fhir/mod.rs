@@ -4,6 +4,7 @@
 //! places and types, never content.
 
 mod doc;
+pub mod model;
 pub mod patch;
 mod path;
 mod profiles;
