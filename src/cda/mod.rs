@@ -187,7 +187,8 @@ impl<'d> Element<'d> {
         all
     }
 
-    /// All text in it and below, white space made one blank, none at both ends.
+    /// All text in it and below, white space made one blank, none at both ends. Elements
+    /// stand apart, but those that only mark words within a line.
     #[must_use]
     pub fn text(&self) -> String {
         let mut out = String::new();
@@ -205,7 +206,8 @@ impl<'d> Element<'d> {
                         quick_xml::escape::resolve_predefined_entity(&name).unwrap_or_default(),
                     ),
                 },
-                Event::Start(_) | Event::End(_) | Event::Empty(_) => add(&mut out, " "),
+                Event::Start(tag) | Event::Empty(tag) => apart(&mut out, tag.local_name().as_ref()),
+                Event::End(tag) => apart(&mut out, tag.local_name().as_ref()),
                 Event::Eof => break,
                 Event::Comment(_) | Event::PI(_) | Event::Decl(_) | Event::DocType(_) => {}
             }
@@ -221,6 +223,18 @@ impl<'d> Element<'d> {
         let before = self.document.text.get(..start).unwrap_or_default();
         let line = before.rsplit('\n').next().unwrap_or_default();
         (before.matches('\n').count() + 1, line.chars().count() + 1)
+    }
+}
+
+/// Elements of narratives that stand within a line.
+///
+/// Source: CDA R2 §4.3.5.
+const INLINE: [&str; 5] = ["content", "footnoteRef", "linkHtml", "sub", "sup"];
+
+/// Puts a blank where an element begins or ends that is no part of a line.
+fn apart(out: &mut String, name: &str) {
+    if !INLINE.contains(&name) {
+        add(out, " ");
     }
 }
 

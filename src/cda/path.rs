@@ -9,6 +9,7 @@
 //! Source: XPath 1.0 §2.5, of which this is a part.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_while1};
@@ -64,13 +65,22 @@ enum Condition {
     Is(Path, String),
 }
 
-/// What a path found.
-#[derive(Clone, Debug)]
+/// What a path found. `Debug` shows no value.
+#[derive(Clone)]
 pub enum Found<'d> {
     /// An element.
     Element(Element<'d>),
     /// The value of an attribute, or text.
     Value(Cow<'d, str>),
+}
+
+impl fmt::Debug for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Element(element) => element.fmt(f),
+            Self::Value(_) => f.write_str("<phi>"),
+        }
+    }
 }
 
 impl<'d> Found<'d> {
