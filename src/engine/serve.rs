@@ -232,6 +232,15 @@ impl SourceEvents for Ear {
                 event.peer = Some(peer.to_string().into());
                 event
             }
+            SourceEvent::Denied { peer, fault } => {
+                let mut event = self.event(&happened::CALLER_REFUSED).fault(fault);
+                event.peer = Some(peer.address.clone());
+                if let Some(client) = &peer.subject {
+                    let why = event.detail.take().unwrap_or_default();
+                    event.detail = Some(format!("{client}: {why}").into());
+                }
+                event
+            }
             SourceEvent::Junk { peer, bytes } => {
                 let mut event = self.event(&happened::SOURCE_JUNK);
                 event.peer = Some(peer.address.clone());

@@ -58,6 +58,7 @@ events! {
     CONNECTION_CLOSED Debug "connection_closed" "a connection ended";
     CONNECTION_FAILED Warn "connection_failed" "a connection ended with a fault";
     CONNECTION_REFUSED Warn "connection_refused" "a connection was turned away";
+    CALLER_REFUSED Warn "caller_refused" "a request was refused because of who sent it";
     SOURCE_JUNK Warn "source_junk" "bytes outside a frame were passed over";
     SOURCE_TROUBLE Warn "source_trouble" "the source has trouble";
     FILE_TAKEN Info "file_taken" "a file was taken to its end";

@@ -197,6 +197,13 @@ pub enum SourceEvent {
         /// Why.
         fault: Fault,
     },
+    /// A request was refused because of who sent it: nobody known, or one who may not.
+    Denied {
+        /// Who, as far as known: the subject is the client's name.
+        peer: Peer,
+        /// Why.
+        fault: Fault,
+    },
     /// Bytes outside a frame were passed over.
     Junk {
         /// Who sent them.

@@ -16,6 +16,7 @@ mod fhir_structs;
 mod fhir_validation;
 mod fhir_xml;
 mod fhirpath_suite;
+mod foreign;
 mod hl7v2;
 mod index;
 mod kill;

@@ -101,9 +101,11 @@ fn location(answer: &Answer, base: &Url) -> Vec<Arc<str>> {
     found.and_then(|text| shorten(text, base)).into_iter().collect()
 }
 
-/// A location without the base of the server; `None` for what does not look like one.
+/// A location without the base of the server, or its path; `None` for what does not look like
+/// one.
 fn shorten(text: &str, base: &Url) -> Option<Arc<str>> {
-    let text = text.strip_prefix(&base.to_string()).unwrap_or(text).trim_start_matches('/');
+    let below = text.strip_prefix(&base.to_string()).or_else(|| text.strip_prefix(&*base.path));
+    let text = below.unwrap_or(text).trim_start_matches('/');
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._/:\"".contains(&b);
     let fits = !text.is_empty() && text.len() <= TEXT_BYTES_MAX && text.bytes().all(plain);
     fits.then(|| text.into())
@@ -271,6 +273,8 @@ mod tests {
         let mut headers = HeaderMap::new();
         let place = HeaderValue::from_static("https://fhir.example/r4/Patient/9/_history/1");
         headers.insert(LOCATION, place);
+        assert_eq!(judged(201, headers.clone(), "", false), r#"201 ["Patient/9/_history/1"]"#);
+        headers.insert(LOCATION, HeaderValue::from_static("/r4/Patient/9/_history/1"));
         assert_eq!(judged(201, headers, "", false), r#"201 ["Patient/9/_history/1"]"#);
     }
 

@@ -16,7 +16,7 @@ use ring::signature::{
     RSA_PKCS1_2048_8192_SHA384, RsaPublicKeyComponents, UnparsedPublicKey,
 };
 use serde_json::Value as Json;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::plan::{IssuerPlan, may_fetch};
 use crate::fault::{Fault, codes::W2356};
@@ -199,7 +199,7 @@ impl Issuer {
     }
 
     /// The keys: those held while they are fresh, else fetched, else those held while they
-    /// are not too old.
+    /// are not too old. While one caller fetches, the others take what is held.
     ///
     /// # Errors
     /// `W2356` when there are none.
@@ -209,20 +209,29 @@ impl Issuer {
         if let Some(set) = held.as_ref().filter(|set| age(set) <= FRESH) {
             return Ok(set.clone());
         }
-        match self.fetch(ports, held.as_ref().map_or(0, |set| set.number)).await {
-            Ok(set) => Ok(set),
-            Err(fault) => held.filter(|set| age(set) <= AGE_MAX).ok_or(fault),
-        }
+        let older = held.as_ref().map_or(0, |set| set.number);
+        let usable = held.filter(|set| age(set) <= AGE_MAX);
+        let fetching = match (self.fetching.try_lock(), &usable) {
+            (Ok(fetching), _) => fetching,
+            (Err(_), Some(set)) => return Ok(set.clone()),
+            (Err(_), None) => self.fetching.lock().await,
+        };
+        self.fetch(ports, older, fetching).await.or_else(|fault| usable.ok_or(fault))
     }
 
     /// A newer set than the one of this number, where one may be fetched now.
     pub(super) async fn newer(&self, ports: &Ports, number: u64) -> Option<Arc<KeySet>> {
-        self.fetch(ports, number).await.ok()
+        let fetching = self.fetching.lock().await;
+        self.fetch(ports, number, fetching).await.ok()
     }
 
     /// Fetches, one at a time; who waited for another's fetch takes what that one brought.
-    async fn fetch(&self, ports: &Ports, older: u64) -> Result<Arc<KeySet>, Fault> {
-        let mut fetching = self.fetching.lock().await;
+    async fn fetch(
+        &self,
+        ports: &Ports,
+        older: u64,
+        mut fetching: MutexGuard<'_, Fetching>,
+    ) -> Result<Arc<KeySet>, Fault> {
         if let Some(set) = self.held().filter(|set| set.number > older) {
             return Ok(set);
         }
