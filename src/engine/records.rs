@@ -178,3 +178,19 @@ fn locations(record: &RecordsRecord) -> Vec<Arc<str>> {
     let shown = named.map(|(kind, id, number)| format!("{kind}/{id}/_history/{number}").into());
     shown.take(Receipt::LOCATIONS_MAX).collect()
 }
+
+impl super::Engine {
+    /// A collection of the record store, to read from: what is durable.
+    #[must_use]
+    pub fn records(&self, collection: &str) -> crate::store::Collection {
+        self.0.core.store.collection(collection)
+    }
+
+    /// What the record store holds, by collection and type.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn shelves(&self) -> Result<Vec<crate::store::Shelf>, Fault> {
+        self.0.core.store.shelves()
+    }
+}

@@ -9,6 +9,8 @@ pub mod hl7v2;
 pub mod hl7v2_text;
 #[path = "../it/properties/patch.rs"]
 pub mod patch;
+#[path = "../it/properties/records.rs"]
+pub mod records;
 #[path = "../it/properties/targets.rs"]
 pub mod targets;
 #[path = "../it/properties/token.rs"]

@@ -8,6 +8,7 @@ mod flow;
 mod held;
 mod operate;
 mod outage;
+mod records;
 mod reload;
 mod seeds;
 mod sockets;

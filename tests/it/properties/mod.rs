@@ -6,5 +6,6 @@ mod fuzz;
 mod hl7v2;
 mod hl7v2_text;
 mod patch;
+mod records;
 pub mod targets;
 mod token;

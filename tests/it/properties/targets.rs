@@ -322,6 +322,7 @@ const FHIR_XML_WORDS: &[&str] = &[
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    super::records::TARGET,
     Target {
         name: "xml",
         run: xml,

@@ -1,0 +1,4 @@
+//! See `records::search`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| weir_fuzz::records::search(data));
