@@ -127,6 +127,8 @@ pub enum Command {
     Ledger(LedgerArgs),
     /// The journey of a message through gates, queues and attempts
     Trace(TraceArgs),
+    /// What the record store holds, and one version of a resource
+    Records(RecordsArgs),
     /// List, take up, mute and test alerts
     Alert(AlertArgs),
     /// Check or rebuild the store of a stopped server
@@ -506,6 +508,28 @@ pub struct TraceArgs {
     /// Most messages, newest first
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
+}
+
+/// `weir records`.
+#[derive(Args, Debug)]
+pub struct RecordsArgs {
+    #[command(subcommand)]
+    pub action: RecordsAction,
+}
+
+/// What to do with records.
+#[derive(Debug, Subcommand)]
+pub enum RecordsAction {
+    /// Count resources and versions by collection and type
+    Ls,
+    /// Show a resource; needs `--reason`, and is audited
+    Show {
+        /// The resource, `Patient/ID`, or one of its versions, `Patient/ID/_history/2`
+        address: String,
+        /// Its collection
+        #[arg(long, value_name = "NAME", default_value = "main")]
+        collection: String,
+    },
 }
 
 /// `weir alert`.

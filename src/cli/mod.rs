@@ -23,6 +23,7 @@ mod keys;
 mod ledger;
 mod listen;
 mod queue;
+mod records;
 mod reload;
 mod replay;
 mod run;
@@ -113,6 +114,7 @@ fn dispatch(command: Command, shell: &mut Shell) -> Result<Exit, Stop> {
         Command::Queue(args) => queue::run(&args, shell),
         Command::Replay(args) => replay::run(&args, shell),
         Command::Ledger(args) => ledger::run(&args, shell),
+        Command::Records(args) => records::run(&args, shell),
         Command::Alert(args) => alert::run(&args, shell),
         Command::Trace(args) => trace::run(&args, shell),
         Command::Store(args) => store::run(&args, shell),
@@ -169,6 +171,7 @@ fn without_plan(command: &Command) -> Option<&'static str> {
         | Command::Doctor
         | Command::Tail(_)
         | Command::Ledger(_)
+        | Command::Records(_)
         | Command::Trace(_)
         | Command::Unseal(_)
         | Command::Errors(_)

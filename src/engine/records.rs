@@ -5,17 +5,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
+use super::actions::Actor;
 use super::channel::Channel;
 use super::core::Core;
 use crate::audit::{self, Subject};
 use crate::base::DestinationName;
 use crate::destination::{Delivered, DeliveryError, RecordKeeper};
+use crate::fault::codes::W8901;
 use crate::fault::{Class, Fault, Place};
 use crate::fhir::rest::{Refused, http_date};
 use crate::message::{
     Delivery, FaultRecord, Receipt, RecordAnswer, RecordMethod, RecordVersion, RecordsRecord, Said,
 };
-use crate::records::{self, Answer, Applied, Method, Origin, Told, Version};
+use crate::records::{self, Answer, Applied, Look as _, Method, Origin, Told, Version};
 use crate::store::RecordWrite;
 
 /// What keeps the records of one destination.
@@ -192,5 +194,34 @@ impl super::Engine {
     /// The store's.
     pub fn shelves(&self) -> Result<Vec<crate::store::Shelf>, Fault> {
         self.0.core.store.shelves()
+    }
+
+    /// A version of a resource, the latest where none is named, for a person who says why.
+    /// The look is in the audit log before it is given.
+    ///
+    /// # Errors
+    /// `W8901` without a reason, or the store's fault.
+    pub async fn reveal_record(
+        &self,
+        collection: &str,
+        (kind, id): (&str, &str),
+        version: Option<u64>,
+        by: &Actor,
+    ) -> Result<Option<Version>, Fault> {
+        if by.reason.trim().is_empty() {
+            return Err(Fault::new(W8901).because("a look at a resource is explained"));
+        }
+        let core = &self.0.core;
+        let all = core.store.collection(collection);
+        let found = match version {
+            Some(number) => all.version(kind, id, number)?,
+            None => all.latest(kind, id)?,
+        };
+        let Some(version) = found else { return Ok(None) };
+        let mut leaf = audit::action_done(audit::Action::MessageRevealed, core.now(), &by.name);
+        leaf.reason = Some(by.reason.clone());
+        leaf.decision = Some(format!("{} of {collection}", version.address()).into());
+        core.act(Vec::new(), vec![leaf]).await?;
+        Ok(Some(version))
     }
 }

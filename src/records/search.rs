@@ -21,8 +21,8 @@ use crate::fault::{Fault, Place};
 use crate::fhir::Doc;
 use crate::fhir::rest::Query;
 
-/// Most resources that one search looks at: one to two seconds of work. A search that no key
-/// narrows is refused there and says so.
+/// Most resources that one search looks at, so that it holds up nobody for long. A search that
+/// no key narrows is refused there and says so.
 const LOOKS_MAX: usize = 50_000;
 
 /// Resources looked at for the number of all matches when nobody asked for it.

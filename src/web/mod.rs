@@ -12,6 +12,7 @@ mod consent;
 mod events;
 mod handlers;
 mod problem;
+mod records;
 mod serve;
 mod views;
 

@@ -5,7 +5,7 @@ use axum::http::{Response, StatusCode, header};
 use axum::response::IntoResponse;
 
 use super::api::types::{FaultView, Problem};
-use crate::fault::codes::{W1060, W6015, W6905, W6906, W6907, W6908, W6909, W6911};
+use crate::fault::codes::{W1060, W6015, W6905, W6906, W6907, W6908, W6909, W6911, W7601};
 use crate::fault::codes::{W8901, W8902, W8903};
 use crate::fault::{Class, Fault};
 use crate::fhir::resources::outcome;
@@ -24,7 +24,7 @@ impl From<Fault> for Refused {
 /// The HTTP status that says what a fault says.
 pub(super) fn status(fault: &Fault) -> StatusCode {
     let code = fault.code();
-    if [W1060, W6905, W6906, W6907, W6909, W6911].contains(&code) {
+    if [W1060, W6905, W6906, W6907, W6909, W6911, W7601].contains(&code) {
         return StatusCode::NOT_FOUND;
     }
     if code == W6015 {

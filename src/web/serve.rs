@@ -13,7 +13,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 use axum::serve::{IncomingStream, Listener};
 
 use super::api::routes::{ROUTES, Route, Served};
-use super::{alerts, consent, handlers};
+use super::{alerts, consent, handlers, records};
 use crate::config::ServerPlan;
 use crate::engine::{Actor, Engine};
 use crate::fault::codes::{W8904, W8905};
@@ -215,6 +215,8 @@ fn handler(route: &Route) -> Option<MethodRouter<Web>> {
         ("POST", "/api/v1/reload") => post(handlers::reload),
         ("GET", "/api/v1/events") => get(handlers::events),
         ("POST", "/api/v1/stop") => post(handlers::stop),
+        ("GET", "/api/v1/records") => get(records::list),
+        ("GET", "/api/v1/records/{collection}/{type}/{id}") => get(records::show),
         ("GET", "/api/v1/consents") => get(handlers::consents),
         ("POST", "/fhir/Consent") => post(consent::create),
         ("GET", "/fhir/Consent/{id}") => get(consent::read),

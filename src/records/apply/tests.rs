@@ -1,3 +1,5 @@
+//! What a write changes, and what it refuses.
+
 use super::*;
 use crate::fault::codes::*;
 use crate::records::memory::{Memory, put};

@@ -1,3 +1,5 @@
+//! Searches over a small ward, and what they refuse.
+
 use super::*;
 use crate::fault::codes::W7610;
 use crate::records::memory::{Memory, put};

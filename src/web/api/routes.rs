@@ -57,6 +57,13 @@ pub const ROUTES: &[Route] = &[
     route(Admin, "POST", "/api/v1/reload", "Reads the configuration again."),
     route(Admin, "GET", "/api/v1/events", "Streams events, one JSON object a line."),
     route(Admin, "POST", "/api/v1/stop", "Stops the engine at a message boundary."),
+    route(Admin, "GET", "/api/v1/records", "Counts the resources of the record store."),
+    route(
+        Admin,
+        "GET",
+        "/api/v1/records/{collection}/{type}/{id}",
+        "Shows a version of a resource; needs a reason, is audited.",
+    ),
     route(Admin, "GET", "/api/v1/consents", "Lists the consents of a patient; audited."),
     route(
         Admin,
@@ -126,6 +133,8 @@ mod tests {
         POST /api/v1/reload
         GET /api/v1/events
         POST /api/v1/stop
+        GET /api/v1/records
+        GET /api/v1/records/{collection}/{type}/{id}
         GET /api/v1/consents
         POST /fhir/Consent
         GET /fhir/Consent/{id}

@@ -3,7 +3,7 @@
 //!
 //! Every answer carries `schema: weir.NAME.v1`. Times are RFC 3339 in UTC. Within a version
 //! members are only added; readers ignore what they do not know. No content of messages
-//! stands here but in [`ContentView`], whose request is audited.
+//! stands here but in [`ContentView`] and [`RecordView`], whose requests are audited.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,10 @@ pub mod schema {
     pub const EVENT: &str = "weir.event.v1";
     /// [`super::ConsentsView`].
     pub const CONSENTS: &str = "weir.consents.v1";
+    /// [`super::RecordsView`].
+    pub const RECORDS: &str = "weir.records.v1";
+    /// [`super::RecordView`].
+    pub const RECORD: &str = "weir.record.v1";
     /// [`super::OkView`].
     pub const OK: &str = "weir.ok.v1";
 }
@@ -721,4 +725,60 @@ pub struct ConsentView {
     pub version: u64,
     /// When weir took it.
     pub at: String,
+}
+
+/// `GET /api/v1/records`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordsView {
+    /// `weir.records.v1`.
+    pub schema: String,
+    /// A row a collection and type.
+    pub shelves: Vec<ShelfView>,
+}
+
+/// The resources of one type in one collection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShelfView {
+    /// Collection.
+    pub collection: String,
+    /// Type of the resources.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Those that are not deleted.
+    pub resources: u64,
+    /// All versions, deletions included.
+    pub versions: u64,
+}
+
+/// Query of `GET /api/v1/records/{collection}/{type}/{id}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RecordQuery {
+    /// Which version; none: the latest.
+    pub version: Option<u64>,
+    /// Why.
+    pub reason: String,
+}
+
+/// `GET /api/v1/records/{collection}/{type}/{id}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordView {
+    /// `weir.record.v1`.
+    pub schema: String,
+    /// Collection.
+    pub collection: String,
+    /// `Patient/ID/_history/2`.
+    pub address: String,
+    /// When it was written.
+    pub written: String,
+    /// Whether this version is the deletion of the resource.
+    pub deleted: bool,
+    /// The message that wrote it.
+    pub message: String,
+    /// Its channel.
+    pub channel: String,
+    /// The configuration that made it.
+    pub revision: String,
+    /// The resource, FHIR JSON as it is kept; empty for a deletion.
+    pub resource: String,
 }

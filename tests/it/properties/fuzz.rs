@@ -143,4 +143,5 @@ macro_rules! each {
 each!(
     codec message batch path escapes charset acknowledgment edit settings fhir_json fhir_xml
     fhir_path fhir_patch cda sentence condition filter xml json hl7v2_text hl7v2_forms token
+    search
 );
