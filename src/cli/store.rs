@@ -59,6 +59,12 @@ fn verify(plan: &Plan, shell: &mut Shell) -> Result<Exit, Stop> {
                     .to_owned(),
             );
             problems.extend(differences(&recount.journal, &recount.index));
+            let (journal, index) = recount.versions;
+            if journal != index {
+                problems.push(format!(
+                    "versions of resources: {journal} in the journal, {index} in the index"
+                ));
+            }
         }
         Err(fault) => problems.push(fault.line()),
     }

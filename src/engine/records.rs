@@ -86,7 +86,9 @@ impl RecordKeeper for Keeper {
             (Err(_), Some(refused)) => return Err(no(&refused)),
             (Err(fault), None) => return Err(fault.into()),
         };
-        core.audited.count(&super::vitals::actions(&wrote.record.leaves));
+        if !wrote.again {
+            core.audited.count(&super::vitals::actions(&wrote.record.leaves));
+        }
         let answers: Vec<Answer> = wrote.record.answers.iter().map(answer).collect();
         let look = core.store.collection(collection);
         let told = records::say(body, &delivery.message_type, &answers, &look, core.now());

@@ -58,8 +58,8 @@ pub trait Look {
         visit: Visit<'_>,
     ) -> Result<(), Fault>;
 
-    /// Visits versions, the latest first; from before the place `before` on, which is that of
-    /// [`Look::place`].
+    /// Visits versions with their places, the latest first; those before the place `before`,
+    /// where one is given.
     ///
     /// # Errors
     /// Those of the store and of `visit`.

@@ -315,8 +315,8 @@ fn sorted(mut asked: Asked<'_>, plan: &Plan) -> Result<Matches, Fault> {
         // One that is gone since is not looked for: as many were seen as were seen.
         last.map_or(page.before, |last| last + 1)
     });
-    let mut found = Matches::default();
-    found.total = (plan.total != Total::None).then_some(all.len() as u64);
+    let total = (plan.total != Total::None).then_some(all.len() as u64);
+    let mut found = Matches { total, ..Matches::default() };
     let rest = all.get(begin.min(all.len())..).unwrap_or_default();
     for (_, id) in rest.iter().take(plan.count) {
         let version = asked.look.latest(asked.kind, id)?.filter(|version| !version.deleted);

@@ -93,8 +93,7 @@ impl Look for Stage<'_> {
         visit: Visit<'_>,
     ) -> Result<(), Fault> {
         let mut known: HashSet<Arc<str>> = HashSet::new();
-        for ((own, id), at) in self.latest.iter().filter(|((own, _), _)| **own == *kind) {
-            debug_assert_eq!(**own, *kind);
+        for ((_, id), at) in self.latest.iter().filter(|((own, _), _)| **own == *kind) {
             known.insert(id.clone());
             let version = self.versions.get(*at).filter(|version| !version.deleted);
             if let Some(version) = version.filter(|_| after.is_none())

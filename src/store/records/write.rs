@@ -18,6 +18,11 @@ use crate::store::index::{Order, decode, keys::after_prefix, record_keys as key}
 /// needs no memory.
 const FRESH_BYTES_MAX: usize = 32 << 20;
 
+/// Versions in memory that a writer looks at one by one; beyond, it helps the index along
+/// first. Small, since each is parsed, and not smaller, since the index takes entries best
+/// by the thousand.
+const FRESH_LOOKS_MAX: usize = 64;
+
 /// Bytes that a write may grow by on its way to disk, beyond its body: versions are the
 /// body with ids and times, and a Provenance names each.
 const GROWTH: usize = 2;
@@ -182,9 +187,14 @@ impl Look for Writing<'_> {
         after: Option<&str>,
         visit: Visit<'_>,
     ) -> Result<(), Fault> {
-        // What is durable is narrowed by keys; the little that is not is looked at whole.
-        self.0.catch_up()?;
-        let fresh = self.0.shared().live().records.on(&self.0.shelf(kind));
+        // What the index has is narrowed by keys; the little that it has not is looked at
+        // whole. First memory, then the index, as above.
+        let shelf = self.0.shelf(kind);
+        let mut fresh = self.0.shared().live().records.on(&shelf);
+        if fresh.len() > FRESH_LOOKS_MAX {
+            self.0.catch_up()?;
+            fresh = self.0.shared().live().records.on(&shelf);
+        }
         let known: HashSet<[u8; 16]> = fresh.iter().map(|(record, _)| *record).collect();
         if after.is_none() {
             for (_, fresh) in &fresh {
