@@ -63,7 +63,7 @@ impl Fragments {
 fn patience(live: &Live) -> Option<Duration> {
     match &live.plan.source.kind {
         SourceKind::Mllp(plan) => plan.continuation,
-        SourceKind::File(_) => None,
+        SourceKind::File(plan) => plan.continuation,
     }
 }
 
@@ -126,6 +126,17 @@ impl Door {
         if let Some(key) = processed.record.duplicate_key {
             match core.store.duplicate(&key, now, intake::DUPLICATE_WINDOW) {
                 Ok(Some(first)) => {
+                    // And so did those before it: what they began anew is no other message.
+                    let offer = joiner.offer(message);
+                    if matches!(offer.made, Offered::Whole(_)) {
+                        let marks = joiner.before(&offer).iter();
+                        let gone = marks.map(|mark| (setting(channel, mark.id), "".into()));
+                        if let Err(fault) = core.act(gone.collect(), Vec::new()).await {
+                            return self.not_kept(live, &arrival, fault);
+                        }
+                        let mark = Mark { id: first, received: now };
+                        joiner.settle(offer, mark);
+                    }
                     let reply = processed.reply;
                     return Answer {
                         taken: Taken::Committed(first),

@@ -427,6 +427,40 @@ fn fragments_make_one_message_also_over_a_crash() {
 }
 
 #[test]
+fn fragments_in_files_make_one_message() {
+    let site = Site::new();
+    let text = "[channel]\nname = \"drop\"\n[source]\ntype = \"file\"\ndir = \"in\"\n\
+        split = \"hl7-batch\"\nready = \"*.done\"\npoll = \"50ms\"\ncontinuation = \"join\"\n\
+        then = { move = \"done\" }\n";
+    site.file("channels/drop.toml", &format!("{text}{REST}"));
+    let (one, two, three) = (
+        part("F1", "", "PID|1||7\rOBX|1|ST|a||12\rADD\r", "p1"),
+        part("F2", "p1", "ADD|34||x\r", "p2"),
+        part("F3", "p2", "OBX|3|ST|c||6\r", ""),
+    );
+    // All in one file, and the next message begun in one and ended in another.
+    let next = part("G1", "", "PID|1||8\r", "p9");
+    site.file("in/1.hl7", &format!("{one}{two}{}{three}{next}", adt("M1")));
+    site.file("in/1.done", "");
+    let running = site.start();
+    let lab = Lab { site, running, listen: free_address() };
+    lab.delivered(2);
+    lab.site.file("in/2.hl7", &part("G2", "p9", "OBX|1\r", ""));
+    lab.site.file("in/2.done", "");
+    let out = lab.delivered(3);
+    let whole = "PID|1||7\rOBX|1|ST|a||1234||x\rOBX|3|ST|c||6\r";
+    assert!(out.iter().any(|body| body.contains("|F1|") && body.ends_with(whole)), "{out:?}");
+    assert!(out.iter().any(|body| body.contains("|G1|") && body.ends_with("PID|1||8\rOBX|1\r")));
+    // The same file once more: nothing new, and nothing is begun anew.
+    lab.site.file("in/3.hl7", &format!("{one}{two}{three}"));
+    lab.site.file("in/3.done", "");
+    until("the file is taken", || lab.site.root().join("done/3.hl7").exists());
+    assert_eq!(lab.out().len(), 3);
+    assert!(!lab.site.json(&["status"]).to_string().contains("\"dead\":1"));
+    lab.close();
+}
+
+#[test]
 fn a_message_whose_rest_does_not_come_is_a_dead_letter() {
     let lab = Lab::open("continuation = \"join\"\ncontinuation_timeout = \"1s\"");
     let mut peer = lab.connect();

@@ -12,8 +12,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
 
-use crate::fault::codes::{W2020, W2052, W2060};
+use crate::fault::codes::{W2020, W2052};
 use crate::fault::{Fault, Place};
+use crate::hl7v2::charset::Wide;
 use crate::hl7v2::delimiters::Delimiters;
 use crate::hl7v2::header::Header;
 use crate::hl7v2::message::Message;
@@ -65,7 +66,7 @@ pub enum Offered {
     Waiting,
     /// It makes a message complete.
     Whole(Bytes),
-    /// It belongs to nothing, or does not fit: `W2052`, `W2060`, or `W2020` where all of them
+    /// It belongs to nothing, or does not fit: `W2052`, or `W2020` where all of them
     /// together are too large, which ends what was under way.
     Refused(Fault),
 }
@@ -104,6 +105,9 @@ struct Parts {
     delimiters: Delimiters,
     /// MSH-18 as it stands.
     charset: Bytes,
+    /// The form of Unicode in which it came and is given, where that is a wide one; all else
+    /// here is UTF-8 then.
+    wide: Option<Wide>,
 }
 
 /// MSH-14, where it is valued.
@@ -151,10 +155,6 @@ impl<T> Joiner<T> {
         if pointer.is_none() && next.is_none() && !has_add {
             return Offer::of(Offered::Single);
         }
-        if message.base.wide.is_some() {
-            let cause = "fragments in UTF-16 or UTF-32 are not put together";
-            return refuse(Fault::new(W2060).because(cause));
-        }
         let mut parts = Parts::of(message);
         let seen = parts.seen.first().copied().unwrap_or_default();
         if self.open.iter().any(|open| open.parts.seen.contains(&seen)) {
@@ -167,7 +167,8 @@ impl<T> Joiner<T> {
                 let cause = "nothing that was sent before goes on here";
                 return refuse(Fault::new(W2052).at(Place::path("MSH-14")).because(cause));
             };
-            if open.parts.delimiters != parts.delimiters || open.parts.charset != parts.charset {
+            let form = |parts: &Parts| (parts.delimiters, parts.charset.clone(), parts.wide);
+            if form(&open.parts) != form(&parts) {
                 let cause = "its delimiters or character set are not those of the first part";
                 return refuse(Fault::new(W2052).at(Place::path("MSH-2")).because(cause));
             }
@@ -307,6 +308,7 @@ impl Parts {
             seen: vec![hasher.finish()],
             delimiters: *message.delimiters(),
             charset: own(header.field(18).raw()),
+            wide: message.base.wide.as_ref().map(|(wide, _)| *wide),
         }
     }
 
@@ -332,23 +334,35 @@ impl Parts {
         }
     }
 
-    fn written(&self) -> Bytes {
+    fn text(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.size);
         for segment in &self.segments {
             out.extend_from_slice(segment);
             out.push(b'\r');
         }
-        Bytes::from(out)
+        out
+    }
+
+    fn written(&self) -> Bytes {
+        self.formed(self.text())
+    }
+
+    /// In the form in which the parts came.
+    fn formed(&self, text: Vec<u8>) -> Bytes {
+        match self.wide {
+            None => Bytes::from(text),
+            Some(wide) => Bytes::from(wide.encode(&String::from_utf8_lossy(&text))),
+        }
     }
 
     fn partial(&self) -> Bytes {
         let [_, _, pointer] = &self.key;
-        let mut out = self.written().to_vec();
+        let mut out = self.text();
         out.extend_from_slice(b"DSC");
         out.push(self.delimiters.field);
         out.extend_from_slice(pointer);
         out.push(b'\r');
-        Bytes::from(out)
+        self.formed(out)
     }
 }
 
@@ -483,9 +497,31 @@ mod tests {
         }
         let right = format!("{}||||8859/1\rOBX|2\r", msh("2", "p1"));
         assert!(matches!(joiner.take(&message(&right)), Joined::Whole(_)), "it waits all the same");
-        let wide = format!("{}\rOBX|1\rDSC|p1\r", msh("1", ""));
-        let wide: Vec<u8> = wide.encode_utf16().flat_map(u16::to_le_bytes).collect();
-        let refused = joiner.take(&Message::parse(Bytes::from(wide)).unwrap());
-        assert!(matches!(&refused, Joined::Refused(fault) if fault.code() == W2060), "{refused:?}");
+    }
+
+    #[test]
+    fn parts_of_wider_characters_are_put_together() {
+        let utf16 =
+            |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+        let utf32 = |text: &str| -> Vec<u8> {
+            text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect()
+        };
+        let parts = [
+            format!("{}||||UNICODE\rNTE|1||Mü\rADD|\rDSC|p1\r", msh("1", "")),
+            format!("{}||||UNICODE\rADD|ller\rNTE|2||\u{1f600}\r", msh("2", "p1")),
+        ];
+        let whole = format!("{}||||UNICODE\rNTE|1||Müller\rNTE|2||\u{1f600}\r", msh("1", ""));
+        for form in [&utf16 as &dyn Fn(&str) -> Vec<u8>, &utf32] {
+            let mut joiner: Joiner = Joiner::new(1000);
+            let read = |text: &str| Message::parse(Bytes::from(form(text))).unwrap();
+            assert_eq!(joiner.take(&read(&parts[0])), Joined::Waiting);
+            let other = joiner.take(&message(&parts[1]));
+            assert!(matches!(&other, Joined::Refused(fault) if fault.code() == W2052));
+            assert_eq!(joiner.take(&read(&parts[1])), Joined::Whole(form(&whole).into()));
+            assert_eq!(joiner.take(&read(&parts[0])), Joined::Waiting);
+            let ended = joiner.give_up(|_| true);
+            let partial = format!("{}||||UNICODE\rNTE|1||Mü\rDSC|p1\r", msh("1", ""));
+            assert_eq!(ended[0].partial, form(&partial));
+        }
     }
 }

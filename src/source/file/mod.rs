@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::mllp::{CONTINUATION, CONTINUATION_TIMEOUT, read_continuation};
 use crate::base::parse_duration;
 use crate::fault::Fault;
 use crate::fault::codes::{W1011, W1022};
@@ -69,6 +70,9 @@ pub struct FilePlan {
     pub poll: Duration,
     /// Directory to which the acknowledgments of each file are written; `None`: nowhere.
     pub ack_dir: Option<PathBuf>,
+    /// How long the next fragment of a message is waited for; none where fragments (MSH-14,
+    /// DSC) are not put together.
+    pub continuation: Option<Duration>,
 }
 
 impl Word for Split {
@@ -171,6 +175,8 @@ pub(super) const ROW: KindRow = KindRow {
         DEDUP.row(),
         POLL.row(),
         ACK_DIR.row(),
+        CONTINUATION.row(),
+        CONTINUATION_TIMEOUT.row(),
     ],
 };
 
@@ -197,7 +203,15 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<FilePlan> {
         }
     }
     let ack_dir = ack_dir.map(|ack_dir| ack_dir.value);
-    Some(FilePlan { dir: dir?, name, ready, split, then: then?, dedup, poll, ack_dir })
+    let continuation = read_continuation(table);
+    if let (Split::Ndjson, Some(_), Some(span)) =
+        (split, continuation, table.key_span("continuation"))
+    {
+        let cause = "only HL7 v2 has fragments";
+        table.error(Fault::new(W1011).because(cause), &span);
+    }
+    let (dir, then) = (dir?, then?);
+    Some(FilePlan { dir, name, ready, split, then, dedup, poll, ack_dir, continuation })
 }
 
 /// Looking more often would keep a core busy with listing.

@@ -20,6 +20,7 @@ fn plan(dir: &Path, change: impl FnOnce(&mut FilePlan)) -> SourcePlan {
         dedup: None,
         poll: Duration::from_secs(2),
         ack_dir: None,
+        continuation: None,
     };
     change(&mut plan);
     let common = Common { max_size: ByteSize(1000), ..Common::default() };

@@ -86,7 +86,7 @@ pub enum Sequence {
 
 /// What becomes of messages in fragments (MSH-14, DSC).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Continuation {
+pub(super) enum Continuation {
     /// Each is a message of its own.
     Pass,
     /// They are put together.
@@ -221,13 +221,13 @@ const SEQUENCE: Key<Sequence> = Key::new(
      the answer says in MSA-4 which number is expected.",
 )
 .default("off");
-const CONTINUATION: Key<Continuation> = Key::new(
+pub(super) const CONTINUATION: Key<Continuation> = Key::new(
     "continuation",
     "`pass` or `join`",
     "Messages in fragments (MSH-14, DSC): taken as messages of their own, or put together.",
 )
 .default("pass");
-const CONTINUATION_TIMEOUT: Key<Duration> = Key::new(
+pub(super) const CONTINUATION_TIMEOUT: Key<Duration> = Key::new(
     "continuation_timeout",
     "a duration such as `10m`",
     "Longest wait for the next fragment of a message; what there is of it becomes a dead letter.",
@@ -309,12 +309,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<MllpPlan> {
     let app_ack = read_app_ack(table);
     let commit_bytes = table.or(&COMMIT_BYTES, false);
     let sequence = table.or(&SEQUENCE, Sequence::Off);
-    let joins = table.or(&CONTINUATION, Continuation::Pass) == Continuation::Join;
-    let patience = positive(table, &CONTINUATION_TIMEOUT).unwrap_or(CONTINUATION_TIMEOUT_DEFAULT);
-    if let (false, Some(span)) = (joins, table.key_span("continuation_timeout")) {
-        let cause = "nothing is waited for without `continuation = \"join\"`";
-        table.error(Fault::new(W1011).because(cause), &span);
-    }
+    let continuation = read_continuation(table);
     Some(MllpPlan {
         listen: listen?,
         ack,
@@ -327,8 +322,19 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<MllpPlan> {
         app_ack,
         commit_bytes,
         sequence,
-        continuation: joins.then_some(patience),
+        continuation,
     })
+}
+
+/// How long the next fragment of a message is waited for; none where they are not put together.
+pub(super) fn read_continuation(table: &mut Table<'_>) -> Option<Duration> {
+    let joins = table.or(&CONTINUATION, Continuation::Pass) == Continuation::Join;
+    let patience = positive(table, &CONTINUATION_TIMEOUT).unwrap_or(CONTINUATION_TIMEOUT_DEFAULT);
+    if let (false, Some(span)) = (joins, table.key_span("continuation_timeout")) {
+        let cause = "nothing is waited for without `continuation = \"join\"`";
+        table.error(Fault::new(W1011).because(cause), &span);
+    }
+    joins.then_some(patience)
 }
 
 fn positive(table: &mut Table<'_>, key: &Key<Duration>) -> Option<Duration> {
