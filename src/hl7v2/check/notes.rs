@@ -1,6 +1,7 @@
 //! The list of findings while it grows: grades them by the profile and names their places.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::FINDINGS_MAX;
 use super::finding::{Finding, Findings};
@@ -10,6 +11,7 @@ use crate::fault::codes as w;
 use crate::fault::{Code, Severity};
 use crate::hl7v2::escape::unescape;
 use crate::hl7v2::message::Message;
+use crate::hl7v2::scan::SegmentId;
 use crate::hl7v2::structure::{Deviation, DeviationKind};
 use crate::hl7v2::tables::{Site, Version};
 
@@ -38,7 +40,13 @@ pub(super) struct Notes<'m, 's> {
     pub findings: Findings,
     /// The segment whose occurrence was counted last.
     counted: Option<(usize, u32)>,
+    /// Occurrence of every segment, once it was needed in a message of many: counting anew
+    /// for each finding would take the square of its length.
+    ordinals: Vec<u32>,
 }
+
+/// Segments that are counted anew for each finding: fewer than a list is worth.
+const FEW: usize = 64;
 
 impl<'m, 's> Notes<'m, 's> {
     pub(super) fn new(
@@ -48,7 +56,8 @@ impl<'m, 's> Notes<'m, 's> {
         profile: &'s Profile,
     ) -> Self {
         let findings = Findings { version: version.name, ..Findings::default() };
-        Self { message, version, site, profile, findings, counted: None }
+        let ordinals = Vec::new();
+        Self { message, version, site, profile, findings, counted: None, ordinals }
     }
 
     #[cold]
@@ -159,6 +168,19 @@ impl<'m, 's> Notes<'m, 's> {
             && known == index
         {
             return occurrence;
+        }
+        let count = self.message.segment_count();
+        if count > FEW {
+            if self.ordinals.is_empty() {
+                let mut counts: HashMap<Option<SegmentId>, u32> = HashMap::new();
+                let ordinal = |at| {
+                    let count = counts.entry(self.message.segment_id(at)).or_default();
+                    *count += 1;
+                    *count
+                };
+                self.ordinals = (0..count).map(ordinal).collect();
+            }
+            return self.ordinals.get(index).copied().unwrap_or(0);
         }
         let id = self.message.segment_id(index);
         let before = (0..=index).filter(|at| self.message.segment_id(*at) == id).count();
