@@ -32,7 +32,7 @@ use crate::fault::{Class, Code, Fault, Place};
 use crate::message::{Body, ContentKind, Delivery, LaneKey};
 use crate::observe::{Event, happened};
 use crate::source::{AppAck, Back, SourceKind};
-use crate::store::Setting;
+use crate::store::{Mark, Setting};
 
 /// Application acknowledgments of a channel whose result is not known yet: each holds the
 /// header of its message and little else. Past it the commit acknowledgments wait.
@@ -80,18 +80,18 @@ const UNKNOWN: &str = "?";
 const GOOD: &str = "AA";
 
 fn prefix(channel: &ChannelName) -> String {
-    format!("app-ack {channel}/")
+    Mark::Application.prefix(channel)
 }
 
 /// The setting that says that an application acknowledgment is due.
 pub(super) fn due(channel: &ChannelName, message: MessageId, result: &Option<Fault>) -> Setting {
     let value = result.as_ref().map_or(GOOD, |fault| fault.code().as_str());
-    (format!("{}{message}", prefix(channel)).into(), value.into())
+    (Mark::Application.of(channel, message).into(), value.into())
 }
 
 /// Takes the mark away. A failure leaves it, and the acknowledgment is said once more.
 async fn done(core: &Core, channel: &ChannelName, message: MessageId) {
-    let key = format!("{}{message}", prefix(channel)).into();
+    let key = Mark::Application.of(channel, message).into();
     let _ = core.act(vec![(key, "".into())], Vec::new()).await;
 }
 

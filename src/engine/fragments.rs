@@ -29,7 +29,7 @@ use crate::hl7v2::batch::{Ended, Joiner, Offered, incomplete, is_fragment};
 use crate::message::Content;
 use crate::observe::happened;
 use crate::source::{Answer, Arrival, Heard, SourceKind, Taken};
-use crate::store::fragment_mark;
+use crate::store;
 
 /// Shortest wait before the fragments are looked through for those that are over.
 const LOOK_MIN: Duration = Duration::from_millis(100);
@@ -68,11 +68,11 @@ fn patience(live: &Live) -> Option<Duration> {
 }
 
 fn prefix(channel: &Channel) -> String {
-    format!("fragment {}/", channel.name)
+    store::Mark::Fragment.prefix(&channel.name)
 }
 
 fn setting(channel: &Channel, id: MessageId) -> Arc<str> {
-    fragment_mark(&channel.name, id).into()
+    store::Mark::Fragment.of(&channel.name, id).into()
 }
 
 fn joiner<'s>(state: &'s mut Option<Joiner<Mark>>, live: &Live) -> &'s mut Joiner<Mark> {

@@ -26,7 +26,7 @@ use crate::fault::Fault;
 use crate::fault::codes::W9001;
 use crate::message::MessageRecord;
 use crate::observe::happened;
-use crate::store::receipt_mark;
+use crate::store::Mark;
 
 /// Most bytes of messages between their answer and their processing, in KiB: as much as the
 /// store takes on its way to disk. Past it answers wait, which slows the senders.
@@ -81,7 +81,7 @@ impl Backlog {
 }
 
 fn mark(channel: &Channel, receipt: MessageId) -> Arc<str> {
-    receipt_mark(&channel.name, receipt).into()
+    Mark::Received.of(&channel.name, receipt).into()
 }
 
 /// Waits for room for so many bytes. Whoever waits holds nothing that processing needs,
@@ -129,7 +129,7 @@ pub(super) async fn keep(
 /// Takes up what was acknowledged and not processed when the engine ended.
 pub(crate) fn recover(channel: &Channel) -> Result<(), Fault> {
     let store = &channel.core.store;
-    let prefix = format!("received {}/", channel.name);
+    let prefix = Mark::Received.prefix(&channel.name);
     for (key, _) in store.settings(&prefix)? {
         let id = key.strip_prefix(&prefix).and_then(|id| id.parse::<MessageId>().ok());
         let receipt = id.map(|id| store.message(id)).transpose()?.flatten();

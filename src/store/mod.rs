@@ -36,6 +36,7 @@ use crate::base::{ChannelName, MessageId};
 
 pub use check::{ChainCheck, Recount};
 pub use damage::{Damage, Survey};
+pub use index::Mark;
 pub use journal::{Position, VisitLeaves};
 pub use plan::{
     DeliveryRow, IndexHome, LedgerRow, QueueRow, Recovery, RestKey, RestKeys, StorePlan, Trouble,
@@ -44,20 +45,6 @@ pub use plan::{
 pub use read::Setting;
 pub use records::{Collection, RecordWrite, Shelf, Wrote};
 pub use shared::TROUBLES_MAX;
-
-/// Name of the setting that marks a message as acknowledged and not yet processed
-/// (`ack = "on-receipt"`); while it is set, the message and its content stay.
-#[must_use]
-pub fn receipt_mark(channel: &ChannelName, message: MessageId) -> String {
-    format!("received {channel}/{message}")
-}
-
-/// Name of the setting that marks a fragment whose message is not whole yet; while it is
-/// set, the fragment and its content stay.
-#[must_use]
-pub fn fragment_mark(channel: &ChannelName, fragment: MessageId) -> String {
-    format!("fragment {channel}/{fragment}")
-}
 
 /// The open store. Cheap to clone; one per directory, which is locked.
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::driver::PENDING_EAGER;
 use super::duplicates::Duplicates;
 use super::index::row::{QueueId, QueueItem, Row};
-use super::index::{Event, Index, Kv, Names, Order, keys, read_item, read_setting};
+use super::index::{Event, Index, Kv, Mark, Names, Order, keys, read_item, read_setting};
 use super::journal::{Journal, Location, Reader};
 use super::live::Live;
 use super::prune::Blocker;
@@ -287,8 +287,8 @@ impl Shared {
     /// # Errors
     /// `W6009`.
     pub fn is_unprocessed(&self, row: &Row) -> Result<bool, Fault> {
-        for mark in [super::receipt_mark, super::fragment_mark] {
-            let value = self.kv.read(&keys::setting(&mark(&row.channel, row.id)))?;
+        for mark in [Mark::Received, Mark::Fragment] {
+            let value = self.kv.read(&keys::setting(&mark.of(&row.channel, row.id)))?;
             let text = value.as_deref().and_then(read_setting).map(|(_, text)| text);
             if text.is_some_and(|text| !text.is_empty()) {
                 return Ok(true);

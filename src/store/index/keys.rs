@@ -145,20 +145,52 @@ pub fn answered_message(name: &str) -> Option<MessageId> {
     name.strip_prefix(ANSWERED)?.parse().ok()
 }
 
-/// Words of settings that mark one message until something about it is done:
-/// `WORD CHANNEL/ID`.
-const MARKS: [&str; 3] = ["received", "fragment", "app-ack"];
+/// What marks one message until something about it is done: the setting `WORD CHANNEL/ID`.
+/// While it is set, the message and its content stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// It was acknowledged and is not processed yet (`ack = "on-receipt"`).
+    Received,
+    /// It is a fragment whose message is not whole yet.
+    Fragment,
+    /// Its application acknowledgment is due.
+    Application,
+}
+
+impl Mark {
+    const ALL: [Self; 3] = [Self::Received, Self::Fragment, Self::Application];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Fragment => "fragment",
+            Self::Application => "app-ack",
+        }
+    }
+
+    /// What the names of these marks begin with, for messages of a channel.
+    #[must_use]
+    pub fn prefix(self, channel: &ChannelName) -> String {
+        format!("{} {channel}/", self.word())
+    }
+
+    /// Name of the setting for a message.
+    #[must_use]
+    pub fn of(self, channel: &ChannelName, message: MessageId) -> String {
+        format!("{} {channel}/{message}", self.word())
+    }
+}
 
 /// Names of the settings that may mark a message.
 pub fn marks(channel: &ChannelName, id: MessageId) -> impl Iterator<Item = String> {
-    MARKS.iter().map(move |word| format!("{word} {channel}/{id}"))
+    Mark::ALL.into_iter().map(move |mark| mark.of(channel, id))
 }
 
 /// The message that a setting of [`marks`] is about; none for other settings.
 pub fn marked_message(name: &str) -> Option<MessageId> {
     let (word, rest) = name.split_once(' ')?;
     let (_, id) = rest.rsplit_once('/')?;
-    MARKS.contains(&word).then(|| id.parse().ok()).flatten()
+    Mark::ALL.iter().any(|mark| mark.word() == word).then(|| id.parse().ok()).flatten()
 }
 
 pub fn names(queue: QueueId) -> Vec<u8> {

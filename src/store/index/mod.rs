@@ -18,6 +18,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::journal::{Location, Position};
 use crate::base::{ChannelName, DestinationName};
 
+pub use keys::Mark;
 pub use kv::{Changes, Kv, Order};
 pub use project::{CARRIED, ConsentChange, Event, decode, read_duplicate, read_item, read_setting};
 pub use records::key as record_keys;

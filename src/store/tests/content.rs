@@ -174,8 +174,8 @@ async fn what_is_acknowledged_and_not_processed_keeps_its_content() {
         store.commit(Entry::Message(Box::new(receipt))).await.unwrap();
     }
     let mark = |value: &str| {
-        let received = crate::store::receipt_mark(&channel(), id(1));
-        let fragment = crate::store::fragment_mark(&channel(), id(3));
+        let received = crate::store::Mark::Received.of(&channel(), id(1));
+        let fragment = crate::store::Mark::Fragment.of(&channel(), id(3));
         Entry::Action(Box::new(crate::message::ActionRecord {
             at: now(),
             settings: vec![(received.into(), value.into()), (fragment.into(), value.into())],

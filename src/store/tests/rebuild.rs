@@ -304,7 +304,7 @@ async fn marks_of_messages_go_with_them() {
     plan.segment_bytes = ByteSize(4096);
     let (store, _) = open(&ports, &plan).await;
     let mark = |number: u64, value: &str| {
-        let name = crate::store::receipt_mark(&channel(), id(number)).into();
+        let name = crate::store::Mark::Received.of(&channel(), id(number)).into();
         let settings = vec![(name, value.into())];
         Entry::Action(Box::new(ActionRecord { at: now(), settings, leaves: Vec::new() }))
     };
@@ -327,7 +327,7 @@ async fn marks_of_messages_go_with_them() {
         assert_eq!(left.len(), 1, "{left:?}");
         assert!(left[0].0.ends_with(&id(99).to_string()));
         let kept = |number| {
-            let name = crate::store::receipt_mark(&channel(), id(number));
+            let name = crate::store::Mark::Received.of(&channel(), id(number));
             store.read().kv.read(&crate::store::index::keys::setting(&name)).unwrap().is_some()
         };
         assert!(!kept(1) && !kept(50) && kept(99));
