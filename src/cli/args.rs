@@ -281,9 +281,10 @@ pub struct ReloadArgs {
     /// Show what would change and stop
     #[arg(long)]
     pub plan: bool,
-    /// Hand what waits for removed destinations to this one: NAME, or CHANNEL/NAME
-    #[arg(long, value_name = "NEW", conflicts_with = "drop")]
-    pub adopt: Option<String>,
+    /// Hand what waits for removed destinations to this one: NAME, or CHANNEL/NAME; OLD=NEW for
+    /// what waits for one of them, as often as there are
+    #[arg(long, value_name = "[OLD=]NEW", conflicts_with = "drop", value_delimiter = ',')]
+    pub adopt: Vec<String>,
     /// Give up what waits for removed destinations; needs --reason
     #[arg(long)]
     pub drop: bool,

@@ -20,7 +20,7 @@ pub fn run(args: &ReloadArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     let reason = shell.reason.clone().unwrap_or_default();
     let body = json!({
         "plan_only": only_plan,
-        "adopt": args.adopt,
+        "adopt": (!args.adopt.is_empty()).then(|| args.adopt.join(",")),
         "drop_waiting": args.drop,
         "reason": reason,
     });

@@ -21,7 +21,7 @@ pub fn run(args: &ReplayArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     let filter = args.filter.join(" ");
     let body = json!({
         "q": filter,
-        "to": args.to.as_deref().filter(|to| *to != ALL),
+        "to": args.to.as_deref().unwrap_or(ALL),
         "config": args.config,
         "rate": args.rate,
     });

@@ -32,8 +32,8 @@ pub enum Stranded {
     Refuse,
     /// They are given up, with a reason.
     Drop,
-    /// Another destination gets them.
-    Adopt(Heir),
+    /// Other destinations get them.
+    Adopt(Heirs),
 }
 
 /// Who adopts what waits.
@@ -63,6 +63,34 @@ impl Heir {
     }
 }
 
+/// Who adopts what waits for which destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heirs(Vec<(Option<Heir>, Heir)>);
+
+impl Heirs {
+    /// Reads `NEW` for all that waits, or `OLD=NEW,OLD=NEW`, each as [`Heir::parse`] does.
+    ///
+    /// # Errors
+    /// `W6905` or `W6906` when a part is not a name.
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        let one = |text: &str| match text.split_once('=') {
+            Some((old, new)) => Ok((Some(Heir::parse(old.trim())?), Heir::parse(new.trim())?)),
+            None => Ok((None, Heir::parse(text.trim())?)),
+        };
+        text.split(',').map(one).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Who adopts what waits for a destination: the first that is named for it.
+    fn of(&self, gone: &Gone) -> Option<&Heir> {
+        let named = |old: &Heir| {
+            old.destination == gone.destination
+                && old.channel.as_ref().is_none_or(|channel| *channel == gone.channel)
+        };
+        let found = self.0.iter().find(|(old, _)| old.as_ref().is_some_and(named));
+        found.or_else(|| self.0.iter().find(|(old, _)| old.is_none())).map(|(_, heir)| heir)
+    }
+}
+
 /// A destination that goes, and how much waits for it.
 pub(super) struct Gone {
     channel: ChannelName,
@@ -88,8 +116,9 @@ impl Gone {
         }
     }
 
-    /// Who adopts it, when the plan has such a destination.
-    fn heir(&self, heir: &Heir, next: &Plan) -> Result<(ChannelName, DestinationName), Fault> {
+    /// Who adopts it, when somebody is named and the plan has such a destination.
+    fn heir(&self, heirs: &Heirs, next: &Plan) -> Result<(ChannelName, DestinationName), Fault> {
+        let heir = heirs.of(self).ok_or_else(|| refused(self))?;
         let name = heir.channel.as_ref().unwrap_or(&self.channel);
         let channel = next.channel(name.as_str());
         let channel = channel.ok_or_else(|| Fault::new(W6905).at(Place::channel(name.shared())))?;
@@ -156,15 +185,15 @@ impl Engine {
     /// What waits for destinations that go, when that is allowed.
     ///
     /// # Errors
-    /// `W6021` when it is not, `W6905` or `W6906` when the heir is not in the plan.
+    /// `W6021` when it is not or nobody is named for it, `W6905` or `W6906` when the heir is not in the plan.
     pub(super) fn stranded(&self, next: &Plan, stranded: &Stranded) -> Result<Vec<Gone>, Fault> {
         let gone = self.waiting_for_gone(next)?;
         match (gone.first(), stranded) {
             (None, _) | (Some(_), Stranded::Drop) => {}
             (Some(first), Stranded::Refuse) => return Err(refused(first)),
-            (Some(_), Stranded::Adopt(heir)) => {
+            (Some(_), Stranded::Adopt(heirs)) => {
                 for gone in &gone {
-                    gone.heir(heir, next)?;
+                    gone.heir(heirs, next)?;
                 }
             }
         }
@@ -189,8 +218,8 @@ impl Engine {
                 Stranded::Drop => {
                     self.queue_act(super::QueueAction::Skip, &gone.filter(), by).await?;
                 }
-                Stranded::Adopt(heir) => {
-                    self.adopt(&gone, &gone.heir(heir, next)?, by).await?;
+                Stranded::Adopt(heirs) => {
+                    self.adopt(&gone, &gone.heir(heirs, next)?, by).await?;
                 }
             }
         }
@@ -317,5 +346,33 @@ mod tests {
         check("a b/ehr", "W6905");
         check("adt/", "W6906");
         check("", "W6906");
+    }
+
+    #[test]
+    fn each_destination_finds_its_heir() {
+        let check = |text: &str, gone: &str, expected: &str| {
+            let (channel, destination) = gone.split_once('/').unwrap();
+            let gone = Gone {
+                channel: ChannelName::parse(channel).unwrap(),
+                destination: DestinationName::parse(destination).unwrap(),
+                count: 1,
+            };
+            let found = match Heirs::parse(text) {
+                Ok(heirs) => heirs.of(&gone).map_or_else(String::new, |heir| {
+                    let channel = heir.channel.as_ref().map_or("", |name| name.as_str());
+                    format!("{channel}+{}", heir.destination)
+                }),
+                Err(fault) => fault.code().to_string(),
+            };
+            assert_eq!(found, expected, "{text} {gone}", gone = gone.destination);
+        };
+        check("lis", "adt/old", "+lis");
+        check("old=lis", "adt/old", "+lis");
+        check("old=lis", "adt/other", "");
+        check("adt/old=two/lis, old=lab", "adt/old", "two+lis");
+        check("adt/old=two/lis, old=lab", "oru/old", "+lab");
+        check("old=lis,rest", "adt/other", "+rest");
+        check("old=lis,", "adt/old", "W6906");
+        check("=lis", "adt/old", "W6906");
     }
 }

@@ -40,7 +40,7 @@ mod tell;
 mod vitals;
 
 pub use actions::Actor;
-pub use adopt::{Heir, Stranded};
+pub use adopt::{Heir, Heirs, Stranded};
 pub use alerts::AlertStatus;
 pub use channel::Target;
 pub use consents::StoredConsent;

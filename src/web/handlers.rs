@@ -19,8 +19,8 @@ use super::serve::{Caller, Web};
 use super::views;
 use crate::base::{ChannelName, DestinationName, MessageId};
 use crate::config;
-use crate::engine::{Heir, QueueAction, Replay, Stranded, Target, Through, Which};
-use crate::fault::codes::{W1004, W6905, W6906, W6907, W8901, W8903};
+use crate::engine::{Heirs, QueueAction, Replay, Stranded, Target, Through, Which};
+use crate::fault::codes::{W1004, W6905, W6906, W6907, W8901, W8902, W8903};
 use crate::fault::{DrawStyle, Fault, Place, Severity};
 use crate::filter::{Field, Filter, Term};
 use crate::message::PatientKey;
@@ -164,24 +164,33 @@ queue_actions! {
     queue_release Release;
 }
 
+/// The word of `to` for every delivery to its own destination.
+const EACH_ITS_OWN: &str = "all";
+
 pub(super) async fn replay(
     State(web): State<Web>,
     ConnectInfo(caller): ConnectInfo<Caller>,
     body: Bytes,
 ) -> Answered {
     let body = read::<ReplayBody>(&body)?;
-    let to = body.to.as_deref().map(DestinationName::parse).transpose();
+    let filter = web.engine.filter_for(&body.q, &body.reason)?;
+    let named = filter.terms.iter().any(|term| term.field == Field::Destination && !term.negated);
+    let to = match body.to.as_deref() {
+        // Nobody is sent anything again who was not named.
+        None if !named && !body.dry_run => {
+            let cause = "neither `to` nor `dest:` in the filter names a destination; \
+                         `\"to\": \"all\"` sends each delivery to its own";
+            return Err(Fault::new(W8902).because(cause).into());
+        }
+        None | Some(EACH_ITS_OWN) => None,
+        Some(name) => Some(DestinationName::parse(name).map_err(|_| Fault::new(W6906))?),
+    };
     let through = match body.config.as_deref() {
         None | Some("then") => Through::Then,
         Some("now") => Through::Now,
         Some(_) => return Err(Fault::new(W8903).because("`config` is `then` or `now`").into()),
     };
-    let replay = Replay {
-        filter: web.engine.filter_for(&body.q, &body.reason)?,
-        to: to.map_err(|_| Fault::new(W6906))?,
-        through,
-        rate: body.rate,
-    };
+    let replay = Replay { filter, to, through, rate: body.rate };
     if body.dry_run {
         return shown(&views::planned(&web.engine.replay_plan(&replay)?));
     }
@@ -282,7 +291,7 @@ pub(super) async fn reload(
     view.changes = views::changes(&web.engine.reload_plan(&next));
     if !body.plan_only && !body.refused {
         let stranded = match (&body.adopt, body.drop_waiting) {
-            (Some(heir), _) => Stranded::Adopt(Heir::parse(heir)?),
+            (Some(heir), _) => Stranded::Adopt(Heirs::parse(heir)?),
             (None, true) => Stranded::Drop,
             (None, false) => Stranded::Refuse,
         };

@@ -321,7 +321,8 @@ pub struct QueueActionBody {
 pub struct ReplayBody {
     /// Filter; must not be empty.
     pub q: String,
-    /// Destination to send to; none: each delivery to its own.
+    /// Destination to send to; `all`, or none where the filter names destinations by `dest:`:
+    /// each delivery to its own.
     #[serde(default)]
     pub to: Option<String>,
     /// `then` (default): the body it had; `now`: mapped anew.
@@ -596,7 +597,8 @@ pub struct ReloadBody {
     #[serde(default)]
     pub drop_waiting: bool,
     /// Destination that gets what waits for destinations that go: `DESTINATION` of the same
-    /// channel, or `CHANNEL/DESTINATION`.
+    /// channel, or `CHANNEL/DESTINATION`; with `OLD=` before it for what waits for one of them,
+    /// and several of these with commas between.
     #[serde(default)]
     pub adopt: Option<String>,
     /// Why; needed with `drop_waiting`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use weir::base::ChannelName;
 use weir::config::Plan;
-use weir::engine::{Actor, Engine, Heir, Stranded};
+use weir::engine::{Actor, Engine, Heirs, Stranded};
 use weir::ports::sim;
 
 use super::bench::{Sender, Sink, adt, channel, ledger, plan, start, until};
@@ -68,7 +68,7 @@ async fn a_new_name_adopts_what_waits_in_order() {
     }
     let after = channel("adt", 2575, &[("lis", 6002)]);
     let next = plan(dir.path(), &[("adt", &after)]);
-    let adopt = |text: &str| Stranded::Adopt(Heir::parse(text).unwrap());
+    let adopt = |text: &str| Stranded::Adopt(Heirs::parse(text).unwrap());
     let refused = engine.reload(next.clone(), &Stranded::Refuse, &by()).await.unwrap_err();
     assert_eq!(refused.code().as_str(), "W6021");
     let refused = engine.reload(next.clone(), &adopt("nobody"), &by()).await.unwrap_err();
@@ -103,7 +103,7 @@ async fn a_channel_that_goes_takes_nothing_more() {
     assert_eq!(sender.send(&adt("A1", "P1")).await, "AA");
     ports.clock.sleep(Duration::from_millis(100)).await;
     let next = plan(dir.path(), &[("two", &two)]);
-    let adopt = Stranded::Adopt(Heir::parse("two/ehr").unwrap());
+    let adopt = Stranded::Adopt(Heirs::parse("two/ehr").unwrap());
     let reload = reload_beside(&engine, next, adopt);
     ports.clock.sleep(Duration::from_millis(100)).await;
     assert!(!reload.is_finished(), "the reload waits for the attempt");
