@@ -25,7 +25,15 @@ impl Message {
         let at_msh18 = |code| Fault::new(code).at(Place::path("MSH-18"));
         for repetition in declared.repetitions() {
             if repetition.is_valued() && !Charset::knows(repetition.raw()) {
-                out.push(at_msh18(W2061));
+                let is_cns = repetition.raw().starts_with(b"CNS 11643");
+                let fault = at_msh18(W2061);
+                out.push(match is_cns {
+                    // Of table 0211 it is the one that no maintained table is at hand for.
+                    true => fault.because("CNS 11643-1992 is not read").remedy(
+                        "Let the sender use `UNICODE UTF-8`, or `BIG-5` for the same letters.",
+                    ),
+                    false => fault,
+                });
             }
         }
         let charset = self.charset();

@@ -25,11 +25,30 @@ const MEMORY_FACTOR: usize = 12;
 /// Memory besides: what an engine at work takes in a build without optimization.
 const MEMORY_BASE: usize = 64 << 20;
 
+/// Answers each order by its number.
+const ORL: &str = r#"
+[mapping]
+from = "hl7v2:2.5.1:OML_O21"
+to = "hl7v2:2.5.1:ORL_O22"
+[rule.PID]
+each = "PID in PATIENT"
+[rule.PID.set]
+"PID-3[]" = "each PID-3"
+"PID-5[]" = "each PID-5"
+[rule.ORC]
+each = "ORC in ORDER"
+[rule.ORC.set]
+"ORC-1" = "'OK'"
+"ORC-2" = "ORC-2"
+"#;
+
 struct Lab {
     site: Site,
     running: Running,
     lenient: SocketAddr,
     strict: SocketAddr,
+    /// Takes XML, joins fragments, checks numbers and answers questions.
+    odd: SocketAddr,
     sink: Sink,
     runtime: tokio::runtime::Runtime,
     probes: std::cell::Cell<u32>,
@@ -40,8 +59,13 @@ impl Lab {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
         let sink = runtime.block_on(Sink::start(None));
         let site = Site::new();
-        let (lenient, strict) = (free_address(), free_address());
+        let (lenient, strict, odd) = (free_address(), free_address(), free_address());
+        let odd_settings = "encoding = \"any\"\ncontinuation = \"join\"\nsequence = \"check\"\n\
+                            [answer]\nmap = [\"mappings/orl.toml\"]\n\
+                            [validate]\non_fail = \"record\"";
+        site.file("mappings/orl.toml", ORL);
         for (name, listen, more) in [
+            ("odd", odd, odd_settings),
             ("lenient", lenient, "framing = \"lenient\""),
             ("strict", strict, "framing = \"strict\"\ntolerance = []"),
         ] {
@@ -49,7 +73,7 @@ impl Lab {
             site.relay(name, listen, sink.address, &source);
         }
         let running = site.start();
-        Self { site, running, lenient, strict, sink, runtime, probes: std::cell::Cell::new(0) }
+        Self { site, running, lenient, strict, odd, sink, runtime, probes: std::cell::Cell::new(0) }
     }
 
     fn close(self) {
@@ -79,9 +103,13 @@ impl Lab {
 
     /// Writes a case and a message behind it, and compares the answers.
     fn play(&self, case: &Case) {
+        self.play_at(self.lenient, case);
+    }
+
+    fn play_at(&self, listen: SocketAddr, case: &Case) {
         let begin = self.running.memory();
         self.running.forget_peak();
-        let mut peer = connect(self.lenient);
+        let mut peer = connect(listen);
         let (probe, id) = self.probe();
         let sent = peer.write_all(&case.wire).and_then(|()| peer.write_all(&probe)).is_ok();
         let found = answers(&mut peer, case.codes.len() + 1);
@@ -139,6 +167,20 @@ fn case(name: &'static str, wire: Vec<u8>, codes: &[&'static [&'static str]]) ->
 /// One frame that is taken.
 fn taken(name: &'static str, body: impl AsRef<[u8]>) -> Case {
     case(name, frame(body), &[TAKEN])
+}
+
+impl Case {
+    /// What may be an answer itself, and then gets none.
+    fn or_silent(mut self) -> Self {
+        self.codes.clear();
+        self
+    }
+
+    /// A commit acknowledgment, which is all that the message may ask for.
+    fn committed(mut self) -> Self {
+        self.codes = vec![&["CA"]];
+        self
+    }
 }
 
 /// One frame that is refused.
@@ -201,6 +243,14 @@ fn told(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
         let wide = answer.windows(6).any(|part| part == b"M\0S\0A\0");
         let answer: Vec<u8> = answer.iter().copied().filter(|b| !wide || *b != 0).collect();
         let before = out.len();
+        let part = |name: &str| {
+            let text = String::from_utf8_lossy(&answer).into_owned();
+            let (_, rest) = text.split_once(&format!("<{name}>"))?;
+            rest.split_once(&format!("</{name}>")).map(|(value, _)| value.to_owned())
+        };
+        if let Some(code) = part("MSA.1") {
+            out.push((code, part("MSA.2").unwrap_or_default().into_bytes()));
+        }
         for msa in answer.split(|b| *b == b'\r').filter(|line| line.starts_with(b"MSA")) {
             let mark = msa[3];
             // Delimiters inside of an ID that weir echoes are those of the message.
@@ -431,6 +481,91 @@ fn protocol() -> Vec<Case> {
         ),
         case("the same message 50 times", frame(msh("SAME")).repeat(50), &[TAKEN; 50]),
     ]
+}
+
+/// Questions, XML, fragments and numbers, as no peer should send them.
+fn odd() -> Vec<Case> {
+    let as_type = |kind: &str, rest: &str| {
+        let head = msh("N1").replace("ADT^A01^ADT_A01", kind);
+        format!("{}{rest}", head.replace("PID|1||7\r", ""))
+    };
+    let query = |qpd: &str| as_type("QBP^Q22^QBP_Q21", &format!("QPD|{qpd}\rRCP|I\r"));
+    let orders = |count: usize| {
+        let orders: String = (0..count).map(|n| format!("ORC|NW|P{n}\rOBR|{n}||P\r")).collect();
+        as_type("OML^O21^OML_O21", &format!("PID|1||7||Doe\r{orders}"))
+    };
+    let xml = |inner: &str| {
+        format!(
+            "<ADT_A01 xmlns=\"urn:hl7-org:v2xml\"><MSH><MSH.1>|</MSH.1><MSH.2>^~\\&amp;</MSH.2>\
+             <MSH.9><MSG.1>ADT</MSG.1><MSG.2>A01</MSG.2></MSH.9><MSH.10>N1</MSH.10>\
+             <MSH.11><PT.1>P</PT.1></MSH.11><MSH.12><VID.1>2.5.1</VID.1></MSH.12></MSH>\
+             {inner}</ADT_A01>"
+        )
+    };
+    let nte = |text: &str| xml(&format!("<NTE><NTE.3>{text}</NTE.3></NTE>"));
+    let deep = format!("{}{}", "<a>".repeat(100_000), "</a>".repeat(100_000));
+    let with_14 = |pointer: &str, rest: &str| {
+        msh("N1").replace("|2.5.1\r", &format!("|2.5.1||{pointer}\r")) + rest
+    };
+    let with_13 = |number: &str| msh("N1").replace("|2.5.1\r", &format!("|2.5.1|{number}\r"));
+    let many_begun: Vec<u8> =
+        (0..200).flat_map(|n| frame(msh(&format!("F{n}")) + &format!("DSC|p{n}\r"))).collect();
+    let begun: Vec<&'static [&'static str]> = vec![EITHER; 200];
+    vec![
+        taken("a query of 4 MB", query(&format!("Q22^Find|T|@PID.5.1^{}", "x".repeat(4 << 20)))),
+        taken("a query of 1e6 parts", query(&format!("Q22|T|{}", "a^b~".repeat(1_000_000)))),
+        taken("a query of escapes", query("Q22^\\F\\|T\\R\\1\\X00\\|@PID.5.1^\\\\")),
+        taken("a query of nothing", query("")),
+        taken("a query without QPD", as_type("QBP^Q22^QBP_Q21", "RCP|I\r")),
+        taken("a query of no name", as_type("QBP^Z99", "QPD|Z99|T\r")),
+        taken("20,000 orders", orders(20_000)),
+        taken("more orders than an answer holds", orders(60_000)),
+        taken("an order of nothing", as_type("OML^O21^OML_O21", "")),
+        taken("orders out of order", as_type("OML^O21^OML_O21", "OBR|1\rPID|1\rORC|NW\rMSA|\r"))
+            .or_silent(),
+        taken("XML", xml("<PID><PID.3><CX.1>7</CX.1></PID.3></PID>")),
+        taken("a text of 8 MB in XML", nte(&"x".repeat(8 << 20))),
+        taken("1e6 character references in XML", nte(&"&#65;".repeat(1_000_000))),
+        taken("1e5 segments in XML", xml(&"<OBX><OBX.1>1</OBX.1></OBX>".repeat(100_000))),
+        taken("CDATA in XML", nte("<![CDATA[a|b^<c>]]>")),
+        taken("a comment of 1 MB in XML", xml(&format!("<!--{}-->", "x".repeat(1 << 20)))),
+        refused("an entity in XML", nte("&nobody;")),
+        refused(
+            "entities that grow in XML",
+            format!(
+                "<!DOCTYPE a [<!ENTITY b \"{}\"><!ENTITY c \"&b;&b;\">]>{}",
+                "b".repeat(1000),
+                nte("&c;")
+            ),
+        ),
+        refused("XML of 1e5 levels", xml(&deep)),
+        refused("XML that ends in the midst", xml("<PID>").replace("</ADT_A01>", "")),
+        refused("XML that closes another", xml("<PID></PV1>")),
+        refused("XML of another world", "<html><body>hello</body></html>"),
+        refused("XML of a field of 1e9", xml("<PID><PID.999999999>x</PID.999999999></PID>")),
+        refused("XML of two documents", xml("") + &xml("")),
+        refused("XML that is no UTF-8", [xml("").as_bytes(), b"<!--\xff-->"].concat()),
+        refused("a part of nothing", with_14("nowhere", "OBX|1\r")),
+        refused("a part of itself", with_14("me", "DSC|me\r")),
+        refused("a part with a pointer of 1 MB", with_14(&"p".repeat(1 << 20), "OBX|1\r")),
+        case("200 messages begun", many_begun, &begun),
+        taken("ADD without a cause", with("ADD|1|2")),
+        taken("a number", with_13("0000000001")),
+        refused("a number that was", with_13("1").replace("N1", "N2")),
+        refused("a number of words", with_13("one")),
+        refused("a number of 1e6 digits", with_13(&"9".repeat(1_000_000))),
+        refused("a number below", with_13("-2")),
+        refused("a start that carries more", with_13("0")),
+        taken("unknown conditions", msh("N1").replace("|2.5.1\r", "|2.5.1|||XX|NE\r")).committed(),
+        silent("no answer wanted", frame(msh("N1").replace("|2.5.1\r", "|2.5.1|||NE|NE\r"))),
+    ]
+}
+
+#[test]
+fn odd_questions_and_forms_are_answered_within_bounds() {
+    let lab = Lab::open();
+    odd().iter().for_each(|case| lab.play_at(lab.odd, case));
+    lab.close();
 }
 
 #[test]
