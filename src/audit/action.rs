@@ -43,6 +43,8 @@ pub enum Action {
     MessageUnsealed,
     /// Patient data was shown to a person.
     MessageRevealed,
+    /// Versions of resources were shown to a client.
+    RecordsRead,
     /// The engine came up.
     EngineStarted,
     /// The engine went down in order.
@@ -94,6 +96,7 @@ pub const ACTIONS: &[ActionRow] = &[
     row(Action::RecordsWritten, "records_written", "Versions of resources were written."),
     row(Action::MessageUnsealed, "message_unsealed", "Sealed values were opened."),
     row(Action::MessageRevealed, "message_revealed", "Patient data was shown to a person."),
+    row(Action::RecordsRead, "records_read", "Resources were shown to a client."),
     row(Action::EngineStarted, "engine_started", "The engine came up."),
     row(Action::EngineStopped, "engine_stopped", "The engine went down in order."),
     row(Action::AlertAcked, "alert_acked", "A person takes an open alert up."),

@@ -41,7 +41,8 @@ pub fn run(args: &ListenArgs, shell: &mut Shell) -> Result<Exit, Stop> {
             sandbox = sandbox.judging(judge);
         }
         let (stop, command) = watch::channel(Command::Run);
-        let serving = Serving { intake: Arc::new(sandbox), events: Arc::new(Silent), command };
+        let (intake, events) = (Arc::new(sandbox), Arc::new(Silent));
+        let serving = Serving { intake, events, reader: None, command };
         let serve = bound.serve(serving);
         tokio::pin!(serve);
         let mut count = 0u64;

@@ -181,7 +181,8 @@ impl Peer {
         let address = bound.local_addr().unwrap_or(address);
         let intake = Arc::new(Sandbox::new(ports.clone(), Some(AckCode::AA), Duration::ZERO));
         let (stop, command) = watch::channel(source::Command::Run);
-        let serving = Serving { intake: intake.clone(), events: Arc::new(Silent), command };
+        let events = Arc::new(Silent);
+        let serving = Serving { intake: intake.clone(), events, reader: None, command };
         Ok((Self { address, intake, _stop: stop }, bound.serve(serving)))
     }
 }

@@ -495,6 +495,7 @@ fn source_paths(source: &SourcePlan) -> Vec<&Path> {
     let mut paths: Vec<&Path> = tls.flat_map(super::server::tls_paths).collect();
     match &source.kind {
         SourceKind::File(plan) => paths.push(&plan.dir),
+        SourceKind::Fhir(_) => {}
         SourceKind::Mllp(plan) => {
             let tls = plan.app_ack.iter().filter_map(|to| to.tls.as_ref());
             let files = tls.flat_map(|tls| [&tls.ca, &tls.cert]);
@@ -517,6 +518,7 @@ fn of_hl7(root: &mut Table<'_>, key: &str, path: Option<&ValuePath>) {
 fn input(source: &SourcePlan) -> ContentKind {
     match &source.kind {
         SourceKind::Mllp(_) => ContentKind::Hl7,
+        SourceKind::Fhir(_) => ContentKind::FhirJson,
         SourceKind::File(plan) if plan.split == source::Split::Ndjson => ContentKind::FhirJson,
         SourceKind::File(_) => ContentKind::Hl7,
     }
@@ -525,6 +527,6 @@ fn input(source: &SourcePlan) -> ContentKind {
 fn ack_mode(source: &SourcePlan) -> AckMode {
     match &source.kind {
         SourceKind::Mllp(plan) => plan.ack_mode,
-        SourceKind::File(_) => AckMode::Auto,
+        SourceKind::File(_) | SourceKind::Fhir(_) => AckMode::Auto,
     }
 }

@@ -19,11 +19,12 @@ use super::channel::{Channel, Live, Outlet};
 use super::core::{Core, Watch};
 use super::task;
 use crate::audit;
-use crate::base::{MessageId, Timestamp};
+use crate::base::{DestinationName, MessageId, Timestamp};
 use crate::channel::{self, Processed, Reply};
 use crate::fault::Fault;
-use crate::message::{self, Fate, MessageRecord, Stage, State, Verdict};
+use crate::message::{self, Fate, MessageRecord, Outcome, Stage, State, Verdict};
 use crate::observe::{Event, Level, happened};
+use crate::source::{Stand, Standing};
 use crate::store::Store;
 
 /// Longest wait for delivery with `ack = "after-delivery"`.
@@ -160,7 +161,7 @@ pub(super) async fn write(
 
 /// How a message stands after the wait for its destinations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Reached {
     /// Every destination that gets it has it.
     Delivered,
     /// Some destination is still to get it.
@@ -172,12 +173,12 @@ pub(super) enum Standing {
 /// Waits until every destination that gets a message has it; at most for a time.
 pub(super) async fn delivered(core: &Arc<Core>, message: MessageId) -> bool {
     let watch = core.waiters.watch(core, message);
-    stand(core, &watch).await == Standing::Delivered
+    reached(core, &watch).await == Reached::Delivered
 }
 
 /// As [`delivered`], for who watches already: one that is held, dead or skipped has it not,
 /// one that it was kept from by a condition or by consent does not count.
-pub(super) async fn stand(core: &Arc<Core>, watch: &Watch) -> Standing {
+pub(super) async fn reached(core: &Arc<Core>, watch: &Watch) -> Reached {
     let message = watch.message();
     let patience = core.ports.clock.sleep(DELIVERY_WAIT);
     tokio::pin!(patience);
@@ -187,11 +188,11 @@ pub(super) async fn stand(core: &Arc<Core>, watch: &Watch) -> Standing {
         // Before the look, so that what is settled after it is heard.
         settled.as_mut().enable();
         if let Some(delivered) = stands(core, message) {
-            return if delivered { Standing::Delivered } else { Standing::Stopped };
+            return if delivered { Reached::Delivered } else { Reached::Stopped };
         }
         tokio::select! {
             () = settled => {}
-            () = &mut patience => return Standing::OnTheWay,
+            () = &mut patience => return Reached::OnTheWay,
         }
     }
 }
@@ -209,6 +210,42 @@ fn stands(core: &Core, message: MessageId) -> Option<bool> {
         }
     }
     (!waits).then_some(true)
+}
+
+/// How a message of a channel stands, for its sender; none when the channel has none such.
+pub(super) fn standing(channel: &Channel, message: MessageId) -> Result<Option<Standing>, Fault> {
+    let store = &channel.core.store;
+    let Some(record) = store.message(message)?.filter(|record| record.channel == channel.name)
+    else {
+        return Ok(None);
+    };
+    let states = store.states(message)?.unwrap_or_default();
+    let outcomes = store.outcomes(message)?;
+    let stand = |(name, state): (DestinationName, State)| {
+        let own = |outcome: &&message::OutcomeRecord| outcome.destination == name;
+        let mut stand = Stand { state, receipt: None, fault: None };
+        if let Some(Fate::Dead(fault)) =
+            record.owed.iter().find(|owed| owed.destination == name).map(|owed| &owed.fate)
+        {
+            stand.fault = Some(fault.clone());
+        }
+        for outcome in outcomes.iter().filter(own) {
+            match &outcome.outcome {
+                Outcome::Delivered(receipt) => stand.receipt = Some(receipt.clone()),
+                Outcome::Retry { fault, .. } | Outcome::Dead(fault) => {
+                    stand.fault = Some(fault.clone());
+                }
+                Outcome::Denied(_)
+                | Outcome::Held
+                | Outcome::Skipped
+                | Outcome::Released
+                | Outcome::Requeued { .. } => {}
+            }
+        }
+        stand
+    };
+    let destinations = states.into_iter().map(stand).collect();
+    Ok(Some(Standing { refused: record.fault.clone(), destinations }))
 }
 
 /// Notes an answer other than the one the message's own entry names: durable before the

@@ -64,6 +64,7 @@ fn patience(live: &Live) -> Option<Duration> {
     match &live.plan.source.kind {
         SourceKind::Mllp(plan) => plan.continuation,
         SourceKind::File(plan) => plan.continuation,
+        SourceKind::Fhir(_) => None,
     }
 }
 
@@ -120,7 +121,7 @@ impl Door {
         let mut processed = intake::decide(channel, live, stamped, now, channel::receive);
         if !processed.reply.accepted {
             let hold = Hold::default();
-            return self.commit(live.clone(), processed, hold, None).await;
+            return self.commit(live.clone(), processed, hold, (None, false)).await;
         }
         // The last one of a message that is whole, come again.
         if let Some(key) = processed.record.duplicate_key {

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use super::application::{self, Late};
 use super::batch::{Unpacked, unpacked};
 use super::channel::{Channel, Live, Pressure};
-use super::commit::{self, Enduring, Flight, Hold, Standing, Written};
+use super::commit::{self, Enduring, Flight, Hold, Reached, Written};
 use super::core::Watch;
 use super::{panics, receipt, sequence};
 use crate::base::{MessageId, Timestamp};
@@ -29,9 +29,11 @@ use crate::fault::codes::{W6903, W6910, W9002};
 use crate::fault::{Fault, Place};
 use crate::hl7v2::Tolerances;
 use crate::hl7v2::ack::AckCode;
-use crate::message::MessageRecord;
+use crate::message::{Leaf, MessageRecord};
 use crate::observe::happened;
-use crate::source::{self, AckWhen, Answer, Back, Heard, Intake, Sequence, SourceKind, Taken};
+use crate::source::{
+    self, AckWhen, Answer, Back, Heard, Intake, ReplyWhen, Sequence, SourceKind, Standing, Taken,
+};
 
 /// How long a repetition is told from a new message. Senders repeat within minutes; a
 /// sender that was down over a weekend starts with what it holds to be unanswered.
@@ -63,6 +65,14 @@ impl Intake for Door {
         answer.close = true;
         answer
     }
+
+    async fn standing(&self, message: MessageId) -> Result<Option<Standing>, Fault> {
+        commit::standing(&self.0, message)
+    }
+
+    async fn testify(&self, leaves: Vec<Leaf>) -> Result<(), Fault> {
+        self.0.core.act(Vec::new(), leaves).await
+    }
 }
 
 impl Door {
@@ -74,7 +84,7 @@ impl Door {
         let stamped = stamp(channel, arrival, now);
         let processed = channel::reject(&live.plan.rules, &stamped, fault, now);
         let hold = Hold::default();
-        self.commit(live, processed, hold, None).await
+        self.commit(live, processed, hold, (None, false)).await
     }
 
     /// Takes one message, or what a sender says about the link.
@@ -210,7 +220,7 @@ impl Door {
             answer.close = true;
             return answer;
         }
-        let back = arrival.back.clone();
+        let asks = (arrival.back.clone(), arrival.waits);
         let stages = match acknowledges(&live) {
             AckWhen::OnReceipt => channel::receive,
             AckWhen::AfterCommit | AckWhen::AfterDelivery => channel::process,
@@ -227,18 +237,18 @@ impl Door {
         live.meters.trail(&record.trail);
         let Some(key) = record.duplicate_key else {
             let hold = Hold { _taking: Some(taking), _flight: None, room };
-            return self.commit(live, processed, hold, back).await;
+            return self.commit(live, processed, hold, asks).await;
         };
         let flight = Flight::begin(channel.clone(), key).await;
         match channel.core.store.duplicate(&key, now, window(&live)) {
             Ok(Some(first)) => {
                 // Only its commit concerns others, and that is over.
                 drop((flight, taking, room));
-                self.repeated(&live, first, processed, back).await
+                self.repeated(&live, first, processed, asks).await
             }
             Ok(None) => {
                 let hold = Hold { _taking: Some(taking), _flight: Some(flight), room };
-                self.commit(live, processed, hold, back).await
+                self.commit(live, processed, hold, asks).await
             }
             Err(fault) => not_kept(channel, &live, &processed.record, fault, now),
         }
@@ -250,11 +260,11 @@ impl Door {
         live: Arc<Live>,
         processed: Processed,
         hold: Hold,
-        back: Option<Back>,
+        asks: (Option<Back>, bool),
     ) -> Answer {
         let channel = &self.0;
         let record = &processed.record;
-        let (id, asked) = (record.id, Asked::of(&live, record, back));
+        let (id, asked) = (record.id, Asked::of(&live, record, asks));
         let pending = processed.reply.accepted
             && record.owed.is_empty()
             && acknowledges(&live) == AckWhen::OnReceipt;
@@ -303,10 +313,10 @@ impl Door {
         live: &Live,
         first: MessageId,
         processed: Processed,
-        back: Option<Back>,
+        asks: (Option<Back>, bool),
     ) -> Answer {
         let channel = &*self.0;
-        let asked = Asked::of(live, &processed.record, back);
+        let asked = Asked::of(live, &processed.record, asks);
         live.meters.duplicates.increment();
         let event = channel.core.event(&happened::MESSAGE_DUPLICATE).channel(channel.name.shared());
         channel.core.observer.emit(event.message(first));
@@ -340,15 +350,15 @@ impl Door {
             return (reply, Heard::Nothing);
         }
         let Some(mut watch) = watch else { return (reply, Heard::Nothing) };
-        let stands = commit::stand(&channel.core, &watch).await;
+        let stands = commit::reached(&channel.core, &watch).await;
         let listens = watch.listens();
         let said = watch.heard();
         let fault = Fault::new(W6903).at(Place::channel(channel.name.shared()));
         match (stands, said) {
-            (Standing::Delivered, said) => return (reply, Heard::All(said)),
+            (Reached::Delivered, said) => return (reply, Heard::All(said)),
             (_, Some(said)) if said.refuses() => return (reply, Heard::Not(fault, Some(said))),
-            (Standing::OnTheWay, _) if listens => return (reply, Heard::OnTheWay),
-            (Standing::OnTheWay | Standing::Stopped, _) => {}
+            (Reached::OnTheWay, _) if listens => return (reply, Heard::OnTheWay),
+            (Reached::OnTheWay | Reached::Stopped, _) => {}
         }
         let heard = Heard::Not(fault.clone(), None);
         let refused = channel::refuse(
@@ -392,14 +402,18 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(live: &Live, record: &MessageRecord, back: Option<Back>) -> Self {
+    fn of(live: &Live, record: &MessageRecord, (back, waits): (Option<Back>, bool)) -> Self {
         let late = Late {
             kind: live.plan.rules.answering(record.original.kind),
             original: record.original.bytes.clone(),
             back,
             target: application::target(live),
         };
-        Self { when: acknowledges(live), late }
+        let when = match acknowledges(live) {
+            AckWhen::AfterDelivery if !waits => AckWhen::AfterCommit,
+            when => when,
+        };
+        Self { when, late }
     }
 }
 
@@ -459,7 +473,7 @@ fn origin_key(channel: &Channel, live: &Live, arrival: &source::Arrival) -> Opti
     let origin = arrival.origin?;
     match &live.plan.source.kind {
         SourceKind::File(plan) if plan.dedup.is_some() => None,
-        SourceKind::File(_) | SourceKind::Mllp(_) => {
+        SourceKind::File(_) | SourceKind::Mllp(_) | SourceKind::Fhir(_) => {
             let mut value = origin.digest.to_vec();
             value.extend_from_slice(&origin.part.to_be_bytes());
             // What two channels take from one place is two messages.
@@ -472,7 +486,7 @@ fn origin_key(channel: &Channel, live: &Live, arrival: &source::Arrival) -> Opti
 fn window(live: &Live) -> Duration {
     match &live.plan.source.kind {
         SourceKind::File(plan) => plan.dedup.unwrap_or(DUPLICATE_WINDOW),
-        SourceKind::Mllp(_) => DUPLICATE_WINDOW,
+        SourceKind::Mllp(_) | SourceKind::Fhir(_) => DUPLICATE_WINDOW,
     }
 }
 
@@ -481,6 +495,10 @@ fn acknowledges(live: &Live) -> AckWhen {
     match &live.plan.source.kind {
         SourceKind::Mllp(plan) => plan.ack,
         SourceKind::File(_) => AckWhen::AfterCommit,
+        SourceKind::Fhir(plan) => match plan.reply {
+            ReplyWhen::AfterCommit => AckWhen::AfterCommit,
+            ReplyWhen::AfterDelivery => AckWhen::AfterDelivery,
+        },
     }
 }
 

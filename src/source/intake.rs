@@ -12,7 +12,8 @@ use tokio::sync::{mpsc, watch};
 use crate::base::{MessageId, Timestamp};
 use crate::fault::Fault;
 use crate::hl7v2::mllp::Oddities;
-use crate::message::{Peer, Said};
+use crate::message::{FaultRecord, Leaf, Peer, Receipt, Said, State};
+use crate::records::Reader;
 
 /// What came in, before anyone looked inside. `Debug` shows the length only.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub struct Arrival {
     /// The type of the message where the way it came says more than it does itself, such as
     /// `update:Patient`; `None`: as the message says.
     pub message_type: Option<Arc<str>>,
+    /// Whether its sender waits for delivery where the source's settings say so.
+    pub waits: bool,
     /// The way back to its connection, for what is said after the answer; `None` where there
     /// is none.
     pub back: Option<Back>,
@@ -88,6 +91,26 @@ pub enum Taken {
     NotKept(Fault),
 }
 
+/// How a message stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Why it was refused, when it was.
+    pub refused: Option<FaultRecord>,
+    /// How it stands with each destination that it was decided for, in their order.
+    pub destinations: Vec<Stand>,
+}
+
+/// How a message stands with one destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stand {
+    /// Its state.
+    pub state: State,
+    /// The peer's proof.
+    pub receipt: Option<Receipt>,
+    /// Why it was not delivered, as far as it was tried.
+    pub fault: Option<FaultRecord>,
+}
+
 /// What a source does after an arrival.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -130,6 +153,24 @@ pub trait Intake: Send + Sync {
     /// Takes note of input that never became a message: too large, or framing that cannot
     /// be followed. The bytes are what there is of it, cut to a bound.
     async fn refuse(&self, arrival: Arrival, fault: Fault) -> Answer;
+
+    /// How a message of this source stands; none when there is no such message.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn standing(&self, message: MessageId) -> Result<Option<Standing>, Fault> {
+        let _ = message;
+        Ok(None)
+    }
+
+    /// Writes down what is done without a message; on disk when it returns.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn testify(&self, leaves: Vec<Leaf>) -> Result<(), Fault> {
+        let _ = leaves;
+        Ok(())
+    }
 }
 
 /// What a source is told to do.
@@ -151,6 +192,8 @@ pub struct Serving {
     pub intake: Arc<dyn Intake>,
     /// Who hears what happens.
     pub events: Arc<dyn SourceEvents>,
+    /// Where reads are served from; `None`: nowhere.
+    pub reader: Option<Arc<dyn Reader>>,
     /// What to do. A dropped sender means stop.
     pub command: watch::Receiver<Command>,
 }

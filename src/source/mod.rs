@@ -7,7 +7,7 @@
 //! the order in which they came, and no answer leaves before the intake gave it.
 
 mod common;
-pub mod fhir;
+mod fhir;
 mod file;
 mod flight;
 mod intake;
@@ -30,10 +30,12 @@ use crate::ports::Ports;
 use crate::settings::{Key, KeyRow, KindRow, Table, nearest};
 
 pub use common::{Charset, Common, KEYS};
+pub use fhir::auth;
+pub use fhir::{FhirPlan, ReplyWhen};
 pub use file::{FilePlan, Ready, Split, Then};
 pub use intake::{
     Answer, Arrival, Back, Closed, Command, Heard, Intake, Origin, Serving, Silent, SourceEvent,
-    SourceEvents, Taken,
+    SourceEvents, Stand, Standing, Taken,
 };
 pub use mllp::{AckWhen, AppAck, MllpPlan, Sequence};
 
@@ -51,6 +53,8 @@ pub struct SourcePlan {
 pub enum SourceKind {
     /// HL7 v2 over MLLP.
     Mllp(MllpPlan),
+    /// FHIR over HTTP.
+    Fhir(FhirPlan),
     /// Files dropped into a directory.
     File(FilePlan),
 }
@@ -60,6 +64,7 @@ impl SourceKind {
     #[must_use]
     pub const fn hands_on_answers(&self) -> bool {
         match self {
+            Self::Fhir(_) => true,
             Self::Mllp(_) | Self::File(_) => false,
         }
     }
@@ -72,13 +77,18 @@ pub struct Kind {
     /// Whether it listens on an address, so that `allow` and `tls` mean something.
     pub listens: bool,
     /// Reads its own keys.
-    pub read: fn(&mut Table<'_>) -> Option<SourceKind>,
+    pub read: fn(&mut Table<'_>, &Common) -> Option<SourceKind>,
 }
 
 /// Every kind of source.
 pub const KINDS: &[Kind] = &[
-    Kind { row: mllp::ROW, listens: true, read: |t| mllp::read(t).map(SourceKind::Mllp) },
-    Kind { row: file::ROW, listens: false, read: |t| file::read(t).map(SourceKind::File) },
+    Kind { row: mllp::ROW, listens: true, read: |t, _| mllp::read(t).map(SourceKind::Mllp) },
+    Kind {
+        row: fhir::ROW,
+        listens: true,
+        read: |t, common| fhir::read(t, common).map(SourceKind::Fhir),
+    },
+    Kind { row: file::ROW, listens: false, read: |t, _| file::read(t).map(SourceKind::File) },
 ];
 
 /// The rows of [`KINDS`], for schema and reference.
@@ -109,6 +119,7 @@ impl SourcePlan {
     pub const fn kind_name(&self) -> &'static str {
         match self.kind {
             SourceKind::Mllp(_) => "mllp",
+            SourceKind::Fhir(_) => "fhir",
             SourceKind::File(_) => "file",
         }
     }
@@ -118,6 +129,7 @@ impl SourcePlan {
     pub const fn listen(&self) -> Option<SocketAddr> {
         match &self.kind {
             SourceKind::Mllp(plan) => Some(plan.listen),
+            SourceKind::Fhir(plan) => Some(plan.listen),
             SourceKind::File(_) => None,
         }
     }
@@ -131,6 +143,7 @@ impl SourcePlan {
     pub async fn bind(&self, ports: &Ports) -> Result<Box<dyn Bound>, Fault> {
         match &self.kind {
             SourceKind::Mllp(plan) => mllp::bind(plan, &self.common, ports).await,
+            SourceKind::Fhir(plan) => fhir::bind(plan, &self.common, ports).await,
             SourceKind::File(plan) => file::bind(plan, &self.common, ports).await,
         }
     }
@@ -163,7 +176,7 @@ pub fn read(mut table: Table<'_>) -> Option<SourcePlan> {
         return None;
     };
     let common = Common::read(&mut table, kind.listens);
-    let own = (kind.read)(&mut table);
+    let own = (kind.read)(&mut table, &common);
     if let (Some(SourceKind::File(plan)), Some(span)) = (&own, table.key_span("encoding")) {
         let cause = match (common.encoding, plan.split) {
             (Encoding::Er7, _) | (_, Split::Whole) => None,

@@ -260,6 +260,45 @@ codes! {
     W2326 Permanent "the content does not fit the address it was sent to",
         "Type and id of a resource have to be those of its address.",
         "Let the client send the resource to the address of its own type and id.";
+    W2327 Permanent "the content of a request is of a type that is not taken",
+        "Reading it as something else would be a guess.",
+        "Let the client name its content in `Content-Type`: `application/fhir+json` or `application/fhir+xml` in UTF-8, in gzip or not.";
+    W2328 Permanent "the answer has no form that the client takes",
+        "The answer would not be understood.",
+        "Let the client accept `application/fhir+json` or `application/fhir+xml`.";
+    W2329 Permanent "the content of a request is larger than the channel takes",
+        "Memory has to stay bounded, for what is unpacked from gzip too.",
+        "Let the client send less at a time, or raise `max_size` of the source.";
+    W2330 Transient "the content of a request did not come in time",
+        "The part that came was never accepted.",
+        "Look at the network, or raise `body_timeout` of the source for slow lines.";
+    W2331 Permanent "the content of a request is not whole",
+        "The part that came was never accepted.",
+        "Let the client send the request again.";
+    W2332 Permanent "the channel does not take such a request",
+        "What a channel takes is named in its file, so that nothing else reaches its mappings.",
+        "Send to the channel for it, or add it to `accept` of the source.";
+    W2333 Transient "the endpoint takes no requests now",
+        "The sender keeps its content and sends it again.",
+        "Wait as long as `Retry-After` says; an operator sees why in `weir status`.";
+    W2334 Permanent "the endpoint does not serve such reads",
+        "The channel hands messages on and has no record store of its own to read from.",
+        "See `[base]/metadata`; `records` of the source names a collection to serve.";
+    W2335 Permanent "there is no message to tell of",
+        "It was never kept here, came by another channel, or its time to be kept is over.",
+        "Ask for the address that the answer to the message named.";
+    W2336 Permanent "the destination did not take the message",
+        "The sender has the destination's answer, or an operator looks after the message.",
+        "Look up the status of the destination's answer in its documentation.";
+    W2337 Permanent "there is no such resource",
+        "No version of it was written here.",
+        "Compare type and id, or search for it.";
+    W2338 Permanent "the resource was deleted",
+        "Its history is still there.",
+        "Ask for `[base]/Type/id/_history`.";
+    W2339 Transient "some lines of the content are not taken yet",
+        "Those before are kept and need not be sent again.",
+        "Send the content again from the line that is named.";
     W2350 Permanent "a caller did not say who it is",
         "The endpoint serves known clients only.",
         "Let the client send its key, password or token, as `auth` of the source asks for.";

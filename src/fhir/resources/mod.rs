@@ -4,4 +4,4 @@
 mod outcome;
 
 pub(in crate::fhir) use outcome::outcome_of;
-pub use outcome::{Issue, IssueSeverity, OUTCOME_SYSTEM, issues, outcome};
+pub use outcome::{Issue, IssueSeverity, OUTCOME_SYSTEM, informed, issues, outcome};

@@ -78,6 +78,18 @@ pub fn outcome(faults: &[Fault]) -> Doc {
     }))
 }
 
+/// Makes an OperationOutcome that tells that all went well, and how.
+#[must_use]
+pub fn informed(diagnostics: &str) -> Doc {
+    let mut out = Builder::new();
+    out.start_object().member("resourceType", "OperationOutcome");
+    out.name("issue").start_array().start_object();
+    out.member("severity", "information").member("code", "informational");
+    out.member("diagnostics", diagnostics);
+    out.end_object().end_array().end_object();
+    out.finish()
+}
+
 /// Makes one from faults whose severity and issue type are known.
 pub(in crate::fhir) fn outcome_of(
     issues: impl Iterator<Item = (IssueSeverity, &'static str, Fault)>,
@@ -141,6 +153,7 @@ fn issue_type(fault: &Fault) -> &'static str {
         ("W2360" | "W2361", _) => "throttled",
         ("W2350" | "W2351" | "W2352" | "W2353" | "W2354" | "W2355" | "W2357", _) => "login",
         ("W2358" | "W2359", _) => "forbidden",
+        ("W2330", _) => "timeout",
         (_, Class::Transient) => "transient",
         ("W2703", _) => "too-long",
         ("W2700" | "W2701" | "W2702", _) => "structure",
@@ -148,7 +161,9 @@ fn issue_type(fault: &Fault) -> &'static str {
         ("W2725", _) => "value",
         ("W2726", _) => "code-invalid",
         ("W2731", _) => "duplicate",
-        ("W6907" | "W6911", _) => "not-found",
+        ("W6907" | "W6911" | "W2320" | "W2335" | "W2337" | "W2338", _) => "not-found",
+        ("W2321" | "W2323" | "W2327" | "W2328" | "W2332" | "W2334", _) => "not-supported",
+        ("W2329", _) => "too-long",
         // A request that is wrong, not one that is not allowed.
         ("W8902" | "W8903", _) => "invalid",
         (code, class) => match code.as_bytes().get(1) {

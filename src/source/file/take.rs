@@ -165,6 +165,7 @@ impl<'a> Pass<'a> {
             let arrival = Arrival {
                 back: None,
                 message_type: None,
+                waits: true,
                 origin: Some(Origin { digest: self.digest(number, &part.bytes), part: number }),
                 bytes: part.bytes,
                 peer: self.taking.peer.clone(),

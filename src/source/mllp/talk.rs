@@ -274,6 +274,7 @@ impl<'a> Talk<'a> {
             parent: None,
             origin: None,
             message_type: None,
+            waits: true,
             back: Some(self.back.clone()),
         }
     }

@@ -1,0 +1,155 @@
+//! What a sender hears of its write: refused, kept, or what the destination said.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::{CONTENT_LOCATION, ETAG, LAST_MODIFIED, LOCATION};
+
+use super::answer::{Answered, Reply, status_of};
+use super::route::{Call, Endpoint};
+use super::status;
+use crate::base::{MessageId, Timestamp};
+use crate::fault::Fault;
+use crate::fault::codes::W2336;
+use crate::fhir::resources::informed;
+use crate::fhir::rest::{self, Interaction, Return};
+use crate::fhir::{Doc, Node};
+use crate::message::Said;
+use crate::source::{Answer, Heard, Taken};
+
+/// How long a sender waits whose message could not be kept: a full queue or disk takes time.
+const NOT_KEPT_WAIT: Duration = Duration::from_secs(5);
+
+impl Endpoint {
+    /// The answer to a write that the intake has answered. `wrapped`: it travels as a Bundle
+    /// of one entry though it came as something else.
+    pub(super) fn answered(
+        &self,
+        call: &Call,
+        interaction: &Interaction,
+        wrapped: bool,
+        answer: Answer,
+    ) -> Answered {
+        let body = answer.replies.into_iter().next();
+        let refusal = |status: u16, fault: Fault, body: Option<Bytes>| match body {
+            Some(body) => Box::new(Reply::json(status, body)),
+            None => Reply::refusal(status, fault),
+        };
+        let id = match answer.taken {
+            Taken::Committed(id) => id,
+            Taken::Refused(fault) => {
+                let status = status_of(&fault);
+                return Err(refusal(status, fault, body));
+            }
+            Taken::NotKept(fault) => {
+                return Err(Box::new(refusal(503, fault, body).again_after(NOT_KEPT_WAIT)));
+            }
+        };
+        match answer.heard {
+            Heard::Nothing | Heard::OnTheWay => Ok(self.kept(call, id)),
+            Heard::All(Some(said)) | Heard::Not(_, Some(said)) => {
+                let said = if wrapped { unwrapped(*said) } else { *said };
+                self.handed_on(call, interaction, said)
+            }
+            Heard::All(None) => {
+                let reply = match call.prefer.returns {
+                    Some(Return::Minimal) => Reply::empty(200),
+                    _ => Reply::doc(200, &informed("Every destination has the message.")),
+                };
+                Ok(reply.with(CONTENT_LOCATION, &status::address(&call.base, id)))
+            }
+            Heard::Not(fault, None) => {
+                let reply = refusal(500, fault, body);
+                Err(Box::new(reply.with(CONTENT_LOCATION, &status::address(&call.base, id))))
+            }
+        }
+    }
+
+    /// On disk, and on its way.
+    fn kept(&self, call: &Call, id: MessageId) -> Reply {
+        let address = status::address(&call.base, id);
+        let reply = match (call.prefer.returns, call.prefer.respond_async) {
+            (Some(Return::Minimal), _) | (None | Some(Return::Representation), true) => {
+                Reply::empty(202)
+            }
+            _ => {
+                let text = format!(
+                    "The message is kept and will be delivered. `{address}` tells what became \
+                     of it."
+                );
+                Reply::doc(202, &informed(&text))
+            }
+        };
+        reply.with(CONTENT_LOCATION, &address)
+    }
+
+    /// What the destination said.
+    fn handed_on(&self, call: &Call, interaction: &Interaction, said: Said) -> Answered {
+        let bundled =
+            matches!(interaction, Interaction::Bundle | Interaction::ProcessMessage { .. });
+        let is_outcome = |body: &Bytes| {
+            Doc::parse_json(body.clone())
+                .is_ok_and(|doc| doc.resource_type().as_deref() == Some("OperationOutcome"))
+        };
+        let mut reply = match (said.refuses(), call.prefer.returns) {
+            (true, _) if is_outcome(&said.body) => Reply::json(said.status, said.body),
+            (true, _) => {
+                let cause = format!("the destination answered {}", said.status);
+                Reply::outcome(said.status, &[Fault::new(W2336).because(cause)])
+            }
+            (false, Some(Return::Minimal)) if !bundled => Reply::empty(said.status),
+            (false, Some(Return::Outcome)) if !bundled && !is_outcome(&said.body) => {
+                Reply::doc(said.status, &informed("Written."))
+            }
+            (false, _) => Reply::json(said.status, said.body),
+        };
+        if reply.status == 204 {
+            reply = reply.minimal();
+        }
+        if let Some(location) = &said.location {
+            let absolute = location.contains("://");
+            let location = match absolute {
+                true => location.to_string(),
+                false => format!("{}/{location}", call.base),
+            };
+            reply = reply.with(LOCATION, &location);
+        }
+        if let Some(etag) = &said.etag {
+            reply = reply.with(ETAG, etag);
+        }
+        if let Some(date) = &said.last_modified {
+            reply = reply.with(LAST_MODIFIED, date);
+        }
+        if said.status >= 400 { Err(Box::new(reply)) } else { Ok(reply) }
+    }
+}
+
+/// What was said to the one entry of a Bundle; what is no answer to one stays as it is.
+fn unwrapped(said: Said) -> Said {
+    let Ok(doc) = Doc::parse_json(said.body.clone()) else { return said };
+    let root = doc.root();
+    let kind = root.get("type").and_then(|kind| kind.string()).unwrap_or_default();
+    if root.resource_type().as_deref() != Some("Bundle") || !kind.ends_with("-response") {
+        return said;
+    }
+    let entry = root.get("entry").and_then(|entries| entries.items().next());
+    let Some((entry, response)) = entry.and_then(|entry| Some((entry, entry.get("response")?)))
+    else {
+        return said;
+    };
+    let text = |name: &str| response.get(name).and_then(|value| value.string());
+    let status = text("status").and_then(|status| status.get(..3)?.parse().ok());
+    let body = entry.get("resource").or_else(|| response.get("outcome"));
+    let date = text("lastModified").and_then(|at| Timestamp::parse(&at)).map(rest::http_date);
+    Said {
+        status: status.unwrap_or(said.status),
+        location: text("location").map(Into::into),
+        etag: text("etag").map(Into::into),
+        last_modified: date.map(Into::into),
+        body: body.map(json).unwrap_or_default(),
+    }
+}
+
+fn json(node: Node<'_>) -> Bytes {
+    Bytes::copy_from_slice(&node.json())
+}

@@ -1,0 +1,271 @@
+//! Reads, searches and histories, served from the record store. Each one that shows patient
+//! data leaves its line in the audit log first.
+
+use std::sync::Arc;
+
+use hyper::header::{ALLOW, ETAG, LAST_MODIFIED};
+use sha2::{Digest as _, Sha256};
+
+use super::answer::{Answered, Reply};
+use super::metadata;
+use super::route::{Call, Endpoint};
+use crate::audit::{self, Action};
+use crate::base::Timestamp;
+use crate::fault::codes::{W2334, W2337, W2338, W9002};
+use crate::fault::{Class, Fault};
+use crate::fhir::rest::{self, Id, Interaction, Kind, Query, Refused};
+use crate::fhir::{Builder, Doc};
+use crate::message::Leaf;
+use crate::records::{self, Reader, Scope, Search, Version};
+
+/// What was found: an answer, and the addresses of the versions it shows.
+struct Shown {
+    reply: Reply,
+    versions: Vec<String>,
+}
+
+/// What a read works with off the connection's task: reading may block.
+struct Look {
+    reader: Arc<dyn Reader>,
+    base: String,
+    strict: bool,
+    now: Timestamp,
+    client: super::auth::Client,
+}
+
+impl Endpoint {
+    /// Serves a read, search or history.
+    pub(super) async fn read(&self, call: &Call, interaction: &Interaction) -> Answered {
+        let look = self.look(call, interaction.kind())?;
+        let asked = interaction.clone();
+        let shown = blocking(move || look.show(&asked)).await??;
+        self.testify(call, interaction, &shown.versions).await?;
+        Ok(shown.reply)
+    }
+
+    /// Serves a batch that asks for reads only.
+    pub(super) async fn read_batch(&self, call: &Call, batch: &Doc) -> Answered {
+        let look = self.look(call, None)?;
+        let asks: Vec<_> = rest::entries(batch.root()).map(|entry| entry.asks).collect();
+        let entries = blocking(move || {
+            let show = |asks: Result<Interaction, Refused>| {
+                let asks = asks.map_err(Box::<Reply>::from)?;
+                if let Interaction::Capabilities = asks {
+                    let fault = Fault::new(W2334).because("ask for `metadata` by itself");
+                    return Err(Reply::refusal(405, fault));
+                }
+                look.show(&asks)
+            };
+            asks.into_iter().map(show).collect::<Vec<_>>()
+        });
+        let entries = entries.await?;
+        let versions: Vec<String> =
+            entries.iter().flatten().flat_map(|shown| shown.versions.iter().cloned()).collect();
+        self.testify(call, &Interaction::Bundle, &versions).await?;
+        let mut out = Builder::new();
+        out.start_object().member("resourceType", "Bundle").member("type", "batch-response");
+        out.name("entry").start_array();
+        for shown in entries {
+            let (reply, fine) = match shown {
+                Ok(shown) => (shown.reply, true),
+                Err(refusal) => (*refusal, false),
+            };
+            entry(&mut out, &reply, fine);
+        }
+        out.end_array().end_object();
+        Ok(Reply::doc(200, &out.finish()))
+    }
+
+    fn look(&self, call: &Call, kind: Option<Kind>) -> Result<Look, Box<Reply>> {
+        let Some(reader) = self.reader.clone() else {
+            let allow = metadata::allow(self, kind.unwrap_or("Bundle"));
+            return Err(Box::new(Reply::outcome(405, &[Fault::new(W2334)]).with(ALLOW, &allow)));
+        };
+        Ok(Look {
+            reader,
+            base: call.base.clone(),
+            strict: call.prefer.strict == Some(true),
+            now: self.clock.now(),
+            client: call.client.clone(),
+        })
+    }
+
+    /// Writes down who saw what, before they see it.
+    async fn testify(
+        &self,
+        call: &Call,
+        interaction: &Interaction,
+        versions: &[String],
+    ) -> Result<(), Box<Reply>> {
+        if versions.is_empty() {
+            return Ok(());
+        }
+        let kind = interaction.kind().unwrap_or("all types");
+        let seen = format!("{} {kind}: {} versions", interaction.code(), versions.len());
+        let digest: [u8; 32] = Sha256::digest(versions.join("\n")).into();
+        let who = match (call.client.name(), &call.peer.subject) {
+            (_, Some(subject)) => subject.to_string(),
+            (name, None) => name.to_owned(),
+        };
+        let leaf = Leaf {
+            decision: Some(seen.into()),
+            digest: Some(digest),
+            ..audit::action_done(Action::RecordsRead, self.clock.now(), &who)
+        };
+        let noted = self.intake.testify(vec![leaf]).await;
+        noted.map_err(|fault| Reply::refusal(503, fault))
+    }
+}
+
+/// Reads where they may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Box<Reply>> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Reply::refusal(500, Fault::new(W9002).because("while reading records")))
+}
+
+/// A fault of the record store as an answer.
+fn failed(fault: Fault) -> Box<Reply> {
+    let status = match fault.class() {
+        Class::Permanent => 400,
+        Class::Transient | Class::Operator => 503,
+        Class::Bug => 500,
+    };
+    Reply::refusal(status, fault)
+}
+
+impl Look {
+    fn show(&self, interaction: &Interaction) -> Result<Shown, Box<Reply>> {
+        match interaction {
+            Interaction::Read { kind, id, .. } => {
+                let found = self.reader.read(kind, id.as_str()).map_err(failed)?;
+                self.one(interaction, found)
+            }
+            Interaction::Vread { kind, id, version } => {
+                // Versions of ours are numbers; any other text names none.
+                let found = match version.as_str().parse() {
+                    Ok(number) => self.reader.vread(kind, id.as_str(), number).map_err(failed)?,
+                    Err(_) => None,
+                };
+                self.one(interaction, found)
+            }
+            Interaction::Search { kind: Some(kind), compartment, query } => {
+                self.search(kind, compartment.as_ref(), query)
+            }
+            Interaction::History { kind, id, query } => self.history(*kind, id.as_ref(), query),
+            _ => {
+                let fault = Fault::new(W2334).because("it is not one that is served here");
+                Err(Reply::refusal(405, fault))
+            }
+        }
+    }
+
+    fn one(&self, asked: &Interaction, found: Option<Version>) -> Result<Shown, Box<Reply>> {
+        let version = found.ok_or_else(|| Reply::refusal(404, Fault::new(W2337)))?;
+        if version.deleted {
+            let reply = Reply::outcome(410, &[Fault::new(W2338)]).with(ETAG, &version.etag());
+            return Err(Box::new(reply));
+        }
+        let doc = version.doc().map_err(failed)?;
+        if let Err(denied) = self.client.may_with(asked, doc.root()) {
+            let reply = Reply::outcome(denied.status, std::slice::from_ref(&denied.fault));
+            return Err(Box::new(reply.with_all(denied.headers())));
+        }
+        let unchanged = match asked {
+            Interaction::Read { if_none_match: Some(tags), .. } => {
+                tags.names(&version.number.to_string())
+            }
+            // Dates of HTTP have whole seconds.
+            Interaction::Read { if_modified_since: Some(since), .. } => {
+                version.at.millis() / 1000 <= since.millis() / 1000
+            }
+            _ => false,
+        };
+        let reply = match unchanged {
+            true => Reply::empty(304),
+            false => Reply::json(200, version.body.clone()),
+        };
+        let reply = reply.with(ETAG, &version.etag());
+        let reply = reply.with(LAST_MODIFIED, &rest::http_date(version.at));
+        let versions = if unchanged { Vec::new() } else { vec![version.address()] };
+        Ok(Shown { reply, versions })
+    }
+
+    fn search(
+        &self,
+        kind: Kind,
+        compartment: Option<&(Kind, Id)>,
+        query: &Query,
+    ) -> Result<Shown, Box<Reply>> {
+        let query = query.clone().without(&["_format", "_pretty"]);
+        let query = match compartment {
+            None => query,
+            Some((within, id)) => {
+                let own = belonging(within, kind, id).ok_or_else(|| {
+                    let cause = "resources of this type are not looked for in this compartment";
+                    Reply::refusal(400, Fault::new(W2334).because(cause))
+                })?;
+                own.and(query).map_err(failed)?
+            }
+        };
+        let asked = Search { kind, query: &query, strict: self.strict, now: self.now };
+        let page = self.reader.search(&asked).map_err(failed)?;
+        let doc = records::searchset(&page, kind, &self.base).map_err(failed)?;
+        let versions = page.entries.iter().map(|(_, version)| version.address()).collect();
+        Ok(Shown { reply: Reply::doc(200, &doc), versions })
+    }
+
+    fn history(
+        &self,
+        kind: Option<Kind>,
+        id: Option<&Id>,
+        query: &Query,
+    ) -> Result<Shown, Box<Reply>> {
+        let query = query.clone().without(&["_format", "_pretty"]);
+        let (scope, path) = match (kind, id) {
+            (Some(kind), Some(id)) => {
+                (Scope::Instance(kind, id.as_str()), format!("{kind}/{}/_history", id.as_str()))
+            }
+            (Some(kind), None) => (Scope::Type(kind), format!("{kind}/_history")),
+            (None, _) => (Scope::System, "_history".to_owned()),
+        };
+        let page = self.reader.history(scope, &query).map_err(failed)?;
+        if page.versions.is_empty() && matches!(scope, Scope::Instance(..)) && query.is_empty() {
+            return Err(Reply::refusal(404, Fault::new(W2337)));
+        }
+        let doc = records::history(&page, &path, &self.base).map_err(failed)?;
+        let versions = page.versions.iter().map(Version::address).collect();
+        Ok(Shown { reply: Reply::doc(200, &doc), versions })
+    }
+}
+
+/// The search for resources of a type that belong to one of a compartment.
+///
+/// Source: FHIR R4 compartmentdefinition.html.
+fn belonging(within: Kind, kind: Kind, id: &Id) -> Option<Query> {
+    let own = within.to_ascii_lowercase();
+    let reaches = |name: &&str| {
+        let parameter = records::parameter(kind, name);
+        parameter.is_some_and(|p| p.targets.is_empty() || p.targets.contains(&within))
+    };
+    let name = [own.as_str(), "subject", "patient", "encounter"].into_iter().find(reaches)?;
+    Query::parse(&format!("{name}={within}/{}", id.as_str())).ok()
+}
+
+/// An entry of the answer to a batch.
+fn entry(out: &mut Builder, reply: &Reply, fine: bool) {
+    out.start_object();
+    let doc = reply.resource();
+    if let (Some(doc), true) = (&doc, fine) {
+        out.name("resource").node(doc.root());
+    }
+    out.name("response").start_object().member("status", &rest::status_line(reply.status));
+    if let Some(etag) = reply.header(&ETAG) {
+        out.member("etag", etag);
+    }
+    if let (Some(doc), false) = (&doc, fine) {
+        out.name("outcome").node(doc.root());
+    }
+    out.end_object().end_object();
+}
