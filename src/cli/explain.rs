@@ -65,7 +65,8 @@ fn rehearsal_of(channel: &str, shell: &mut Shell) -> Result<(Arc<ChannelPlan>, R
         return Err(Stop::Said(Exit::NotFound, text));
     };
     let rules = found.rules.clone();
-    let mut rehearsal = Rehearsal::new(rules, None).with_keys_of_its_own();
+    let mut rehearsal =
+        Rehearsal::new(rules, None).arriving_by(&found.source.kind).with_keys_of_its_own();
     for file in &plan.server.consent.directives {
         let bytes = Bytes::from(read_file(file)?);
         let doc = crate::fhir::Doc::parse_json(bytes)?;

@@ -42,7 +42,7 @@ pub fn run(args: &ListenArgs, shell: &mut Shell) -> Result<Exit, Stop> {
         }
         let (stop, command) = watch::channel(Command::Run);
         let (intake, events) = (Arc::new(sandbox), Arc::new(Silent));
-        let serving = Serving { intake, events, reader: None, command };
+        let serving = Serving { intake, events, command };
         let serve = bound.serve(serving);
         tokio::pin!(serve);
         let mut count = 0u64;

@@ -182,7 +182,7 @@ impl Peer {
         let intake = Arc::new(Sandbox::new(ports.clone(), Some(AckCode::AA), Duration::ZERO));
         let (stop, command) = watch::channel(source::Command::Run);
         let events = Arc::new(Silent);
-        let serving = Serving { intake: intake.clone(), events, reader: None, command };
+        let serving = Serving { intake: intake.clone(), events, command };
         Ok((Self { address, intake, _stop: stop }, bound.serve(serving)))
     }
 }

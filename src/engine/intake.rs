@@ -25,12 +25,14 @@ use super::core::Watch;
 use super::{panics, receipt, sequence};
 use crate::base::{MessageId, Timestamp};
 use crate::channel::{self, ChannelRules, Processed, Reply};
+use crate::destination::DestinationPlan;
 use crate::fault::codes::{W6903, W6910, W9002};
 use crate::fault::{Fault, Place};
 use crate::hl7v2::Tolerances;
 use crate::hl7v2::ack::AckCode;
 use crate::message::{Leaf, MessageRecord};
 use crate::observe::happened;
+use crate::records::Reader;
 use crate::source::{
     self, AckWhen, Answer, Back, Heard, Intake, ReplyWhen, Sequence, SourceKind, Standing, Taken,
 };
@@ -68,6 +70,17 @@ impl Intake for Door {
 
     async fn standing(&self, message: MessageId) -> Result<Option<Standing>, Fault> {
         commit::standing(&self.0, message)
+    }
+
+    fn reader(&self) -> Option<Arc<dyn Reader>> {
+        let live = self.0.live();
+        let SourceKind::Fhir(plan) = &live.plan.source.kind else { return None };
+        let own = live.plan.destinations.iter().find_map(|to| match &to.kind {
+            DestinationPlan::Records(plan) => Some(plan.collection.clone()),
+            _ => None,
+        });
+        let name = plan.records.clone().or(own)?;
+        Some(Arc::new(self.0.core.store.collection(&name)))
     }
 
     async fn testify(&self, leaves: Vec<Leaf>) -> Result<(), Fault> {

@@ -62,7 +62,6 @@ async fn serve(channel: Arc<Channel>, mut bound: Option<Box<dyn Bound>>) {
         let serving = Serving {
             intake: Arc::new(Door(channel.clone())),
             events: Arc::new(Ear(channel.clone())),
-            reader: None,
             command: channel.command.subscribe(),
         };
         bound.serve(serving).await;

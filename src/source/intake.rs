@@ -163,6 +163,11 @@ pub trait Intake: Send + Sync {
         Ok(None)
     }
 
+    /// Where reads are served from now; `None`: nowhere.
+    fn reader(&self) -> Option<Arc<dyn Reader>> {
+        None
+    }
+
     /// Writes down what is done without a message; on disk when it returns.
     ///
     /// # Errors
@@ -192,8 +197,6 @@ pub struct Serving {
     pub intake: Arc<dyn Intake>,
     /// Who hears what happens.
     pub events: Arc<dyn SourceEvents>,
-    /// Where reads are served from; `None`: nowhere.
-    pub reader: Option<Arc<dyn Reader>>,
     /// What to do. A dropped sender means stop.
     pub command: watch::Receiver<Command>,
 }

@@ -93,12 +93,8 @@ impl Rig {
             permits: Semaphore::new(0),
             seen: seen_tx,
         });
-        let serving = Serving {
-            intake: intake.clone(),
-            events: Arc::new(Told(events_tx)),
-            reader: None,
-            command: orders,
-        };
+        let serving =
+            Serving { intake: intake.clone(), events: Arc::new(Told(events_tx)), command: orders };
         Self { intake, events, seen, command, serving }
     }
 

@@ -15,11 +15,13 @@ use crate::base::{MessageId, Timestamp};
 use crate::channel::{self, Arrival, ChannelRules, Processed, Surroundings};
 use crate::consent::{ConsentBook, Directive, Policy};
 use crate::fault::{Fault, Problems};
+use crate::fhir::{Doc, rest};
 use crate::hl7v2::Message;
 use crate::hl7v2::ack::AckCode;
 use crate::message::{Content, PatientKey, Peer, Verdict};
 use crate::seal::Keyring;
 use crate::settings::{Document, SourceFile};
+use crate::source::SourceKind;
 
 /// The moment at which every rehearsal takes place: 2026-01-15T12:00:00Z.
 pub const NOW: Timestamp = Timestamp::from_millis(1_768_478_400_000);
@@ -29,6 +31,8 @@ pub struct Rehearsal {
     rules: ChannelRules,
     keyring: Option<Keyring>,
     consents: Vec<(PatientKey, Arc<[Directive]>)>,
+    /// Whether resources come over a FHIR interface, which says what is done with them.
+    over_fhir: bool,
 }
 
 struct Book<'a>(&'a [(PatientKey, Arc<[Directive]>)]);
@@ -44,7 +48,15 @@ impl Rehearsal {
     /// Takes the rules; `keyring` may be absent, when nothing is sealed.
     #[must_use]
     pub fn new(rules: ChannelRules, keyring: Option<Keyring>) -> Self {
-        Self { rules, keyring, consents: Vec::new() }
+        Self { rules, keyring, consents: Vec::new(), over_fhir: false }
+    }
+
+    /// Takes messages as the source of the channel would: what comes to a FHIR interface is
+    /// an update when it has an id, else a create.
+    #[must_use]
+    pub fn arriving_by(mut self, source: &SourceKind) -> Self {
+        self.over_fhir = matches!(source, SourceKind::Fhir(_));
+        self
     }
 
     /// Uses a keyring made for this rehearsal, so that sealing works without the real keys.
@@ -99,8 +111,8 @@ impl Rehearsal {
             received: NOW,
             peer: Peer { address: "rehearsal".into(), subject: None },
             parent: None,
+            message_type: self.message_type(&bytes),
             bytes,
-            message_type: None,
         };
         let mut counter = 0u8;
         let mut entropy = |buffer: &mut [u8]| {
@@ -118,6 +130,13 @@ impl Rehearsal {
             monotonic: &|| Duration::ZERO,
         };
         channel::process(&self.rules, arrival, &mut around)
+    }
+
+    fn message_type(&self, bytes: &Bytes) -> Option<Arc<str>> {
+        if !self.over_fhir {
+            return None;
+        }
+        rest::message_type_of(Doc::parse(bytes.clone()).ok()?.root())
     }
 
     /// How the channel would refuse a message, if it would: the code of its answer (none

@@ -93,7 +93,9 @@ pub fn run(plan: &ChannelPlan, case: &TestCase, root: &Path) -> Tested {
 
 /// The rehearsal of a test, with the consent that it says.
 fn rehearsal(plan: &ChannelPlan, case: &TestCase) -> Rehearsal {
-    let rehearsal = Rehearsal::new(plan.rules.clone(), None).with_keys_of_its_own();
+    let rehearsal = Rehearsal::new(plan.rules.clone(), None)
+        .arriving_by(&plan.source.kind)
+        .with_keys_of_its_own();
     let Some(consent) = case.consent else { return rehearsal };
     rehearsal.with_verdict(&match consent {
         TestConsent::Permit => Verdict::Permit,

@@ -11,6 +11,8 @@ pub mod hl7v2_text;
 pub mod patch;
 #[path = "../it/properties/records.rs"]
 pub mod records;
+#[path = "../it/properties/rest.rs"]
+pub mod rest;
 #[path = "../it/properties/targets.rs"]
 pub mod targets;
 #[path = "../it/properties/token.rs"]

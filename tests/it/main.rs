@@ -12,6 +12,7 @@ mod engine;
 mod exchange;
 mod fhir_corpus;
 mod fhir_patch;
+mod fhir_source;
 mod fhir_structs;
 mod fhir_validation;
 mod fhir_xml;

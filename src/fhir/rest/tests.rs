@@ -275,6 +275,10 @@ fn content_has_to_fit_its_address() {
     assert_eq!(named("PUT Patient?a=1").as_deref(), Some("update:Patient"));
     assert_eq!(named("DELETE Patient/1").as_deref(), Some("delete:Patient"));
     assert_eq!((named("POST "), named("GET Patient/1")), (None, None));
+    let of = |json: &str| message_type_of(doc(json).root());
+    assert_eq!(of(r#"{"resourceType":"Group","id":"1"}"#).as_deref(), Some("update:Group"));
+    assert_eq!(of(r#"{"resourceType":"Group"}"#).as_deref(), Some("create:Group"));
+    assert_eq!((of(r#"{"resourceType":"Bundle"}"#), of("[]")), (None, None));
 }
 
 proptest! {

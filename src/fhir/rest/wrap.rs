@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{Id, Interaction, Kind, Query, Tags};
 use crate::fault::codes::{W2322, W2326};
 use crate::fault::{Fault, Place};
-use crate::fhir::{Builder, Doc, Node};
+use crate::fhir::{Builder, Doc, Node, tables};
 
 /// What a request sends along.
 pub enum Change<'d> {
@@ -126,6 +126,18 @@ pub fn addressed(interaction: &Interaction, resource: Node<'_>) -> Result<(), Fa
         (Some(id), Some(own)) if id.as_str() == own => Ok(()),
         (Some(_), Some(_)) => fault(&path(), "it is not the id of the address"),
     }
+}
+
+/// The type of the message that a plain write of a resource makes, as far as the resource
+/// tells: an update where it has an id, else a create; `None` for Bundles.
+#[must_use]
+pub fn message_type_of(resource: Node<'_>) -> Option<Arc<str>> {
+    let kind = resource.resource_type().filter(|kind| tables::is_resource(kind))?;
+    if kind == "Bundle" {
+        return None;
+    }
+    let code = if resource.get("id").is_some() { "update" } else { "create" };
+    Some(format!("{code}:{kind}").into())
 }
 
 /// The type of the message that a write makes: `create:Patient`, `update:Patient`,

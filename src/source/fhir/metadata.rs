@@ -64,7 +64,7 @@ fn takes_write(accept: &Accept, records: bool, code: &str, kind: Kind) -> bool {
 
 /// The methods that the endpoint has for resources of a type, for the header `Allow`.
 pub(super) fn allow(endpoint: &Endpoint, kind: &str) -> String {
-    let records = endpoint.reader.is_some();
+    let records = endpoint.reader().is_some();
     let kind = tables::type_name(kind).unwrap_or("Bundle");
     let reads = records.then_some(["GET", "HEAD"]).into_iter().flatten();
     let writes =
@@ -74,7 +74,7 @@ pub(super) fn allow(endpoint: &Endpoint, kind: &str) -> String {
 }
 
 fn statement(endpoint: &Endpoint, base: &str) -> Doc {
-    let records = endpoint.reader.is_some();
+    let records = endpoint.reader().is_some();
     let mut out = Builder::new();
     out.start_object().member("resourceType", "CapabilityStatement");
     out.member("status", "active").member("date", DATE).member("kind", "instance");

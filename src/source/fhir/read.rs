@@ -77,7 +77,7 @@ impl Endpoint {
     }
 
     fn look(&self, call: &Call, kind: Option<Kind>) -> Result<Look, Box<Reply>> {
-        let Some(reader) = self.reader.clone() else {
+        let Some(reader) = self.reader() else {
             let allow = metadata::allow(self, kind.unwrap_or("Bundle"));
             return Err(Box::new(Reply::outcome(405, &[Fault::new(W2334)]).with(ALLOW, &allow)));
         };

@@ -39,7 +39,6 @@ pub(super) struct Endpoint {
     pub clock: Arc<dyn Clock>,
     pub intake: Arc<dyn Intake>,
     events: Arc<dyn SourceEvents>,
-    pub reader: Option<Arc<dyn Reader>>,
     pub limits: Limits,
     guard: Guard,
     address: SocketAddr,
@@ -85,7 +84,6 @@ impl Endpoint {
             clock,
             intake: serving.intake,
             events: serving.events,
-            reader: serving.reader,
             limits: Limits::new(common.max_size, plan.body_timeout),
             guard,
             address,
@@ -222,10 +220,15 @@ impl Endpoint {
         }
     }
 
+    /// Where reads are served from now.
+    pub(super) fn reader(&self) -> Option<Arc<dyn Reader>> {
+        self.intake.reader()
+    }
+
     /// Whether the channel takes such writes. Bundles say themselves what they are, and the
     /// intake decides on them.
     pub(super) fn takes(&self, interaction: &Interaction) -> bool {
-        metadata::takes(&self.accept, self.reader.is_some(), interaction)
+        metadata::takes(&self.accept, self.reader().is_some(), interaction)
     }
 
     fn not_taken(&self, interaction: &Interaction) -> Box<Reply> {

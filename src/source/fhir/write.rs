@@ -229,7 +229,7 @@ impl Endpoint {
             };
             may.map_err(|denied| self.denied(&denied))?;
         }
-        Ok(batch && reads && any && self.reader.is_some())
+        Ok(batch && reads && any && self.reader().is_some())
     }
 }
 

@@ -71,7 +71,7 @@ impl Bound for MllpBound {
 
     async fn serve(self: Box<Self>, serving: Serving) {
         let Self { bound, plan, common, clock } = *self;
-        let Serving { intake, events, command, reader: _ } = serving;
+        let Serving { intake, events, command } = serving;
         let shared = Shared { plan, common, clock, intake, events: events.clone() };
         bound.serve(Arc::new(shared), events, command).await;
     }

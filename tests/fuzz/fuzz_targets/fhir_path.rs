@@ -1,4 +1,4 @@
-//! See `targets::fhir_path`.
+//! See `fhir::fhir_path`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| weir_fuzz::targets::fhir_path(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| weir_fuzz::fhir::fhir_path(data));

@@ -314,3 +314,10 @@ mod tests {
         }
     }
 }
+
+/// Any text as a FHIRPath.
+pub fn fhir_path(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        path_survives(text);
+    }
+}

@@ -7,5 +7,6 @@ mod hl7v2;
 mod hl7v2_text;
 mod patch;
 mod records;
+mod rest;
 pub mod targets;
 mod token;

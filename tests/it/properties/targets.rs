@@ -16,7 +16,7 @@ use weir::mapping::{Condition, Library, Mapping, ValuePath};
 use weir::message::Content;
 use weir::settings::{Document, SourceFile};
 
-use super::{fhir, hl7v2, hl7v2_text as text, patch, token};
+use super::{fhir, hl7v2, hl7v2_text as text, patch, rest, token};
 
 /// One target.
 pub struct Target {
@@ -436,8 +436,15 @@ pub const TARGETS: &[Target] = &[
         words: FHIR_XML_WORDS,
     },
     Target {
+        name: "fhir_rest",
+        run: rest::rest,
+        fixtures: "",
+        seeds: &["PUT Patient/1?identifier=a%7Cb\nW/\"3\"", "GET Patient/1/_history/2\n"],
+        words: TEXT_WORDS,
+    },
+    Target {
         name: "fhir_path",
-        run: fhir_path,
+        run: fhir::fhir_path,
         fixtures: "",
         seeds: &[
             "Bundle.entry.resource.ofType(Patient).name.where(use = 'official').given.first()",
@@ -725,13 +732,6 @@ pub fn cda(data: &[u8]) {
         for found in path.select(document.root()).into_iter().flatten() {
             let _ = found.text();
         }
-    }
-}
-
-/// Any text as a FHIRPath.
-pub fn fhir_path(data: &[u8]) {
-    if let Ok(text) = std::str::from_utf8(data) {
-        fhir::path_survives(text);
     }
 }
 

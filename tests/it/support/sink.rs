@@ -37,7 +37,7 @@ impl Sink {
         let intake = Sandbox::new(ports, Some(AckCode::AA), Duration::ZERO).judging(judge);
         let (stop, command) = watch::channel(Command::Run);
         let (intake, events) = (Arc::new(intake), Arc::new(Silent));
-        let serving = Serving { intake, events, reader: None, command };
+        let serving = Serving { intake, events, command };
         #[allow(clippy::disallowed_methods, reason = "the test owns the task")]
         let task = tokio::spawn(bound.serve(serving));
         Self { address, seen, stop, task }

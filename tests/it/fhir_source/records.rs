@@ -1,0 +1,176 @@
+//! A FHIR server: the source `fhir` with a record store behind, and with another server.
+
+use super::*;
+
+fn patient(id: &str, family: &str) -> String {
+    let id = if id.is_empty() { String::new() } else { format!(r#""id":"{id}","#) };
+    format!(
+        r#"{{"resourceType":"Patient",{id}"identifier":[{{"system":"urn:x","value":"{family}"}}],"name":[{{"family":"{family}"}}]}}"#
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_lives_through_all_interactions() {
+    let endpoint = Endpoint::of_records();
+    let told = endpoint.json("POST /Patient", &patient("", "Abel")).await;
+    assert_eq!(told.status, 201, "{}", told.body);
+    let location = told.header("location").unwrap().to_owned();
+    assert!(location.starts_with(&endpoint.base()), "{location}");
+    assert_eq!(told.header("etag"), Some("W/\"1\""));
+    let id = told.at("/id");
+    let path = format!("/Patient/{id}");
+    assert_eq!(location, format!("{}{path}/_history/1", endpoint.base()));
+
+    let read = endpoint.get(&path).await;
+    assert_eq!((read.status, read.at("/name/0/family").as_str()), (200, "Abel"));
+    assert!(read.header("last-modified").is_some());
+    let same = [("if-none-match", "W/\"1\"")];
+    assert_eq!(endpoint.send(&format!("GET {path}"), &same, "").await.status, 304);
+
+    let put = format!("PUT {path}");
+    let held = |tag| [JSON, ("if-match", tag)];
+    let told = endpoint.send(&put, &held("W/\"1\""), patient(&id, "Baker")).await;
+    assert_eq!((told.status, told.header("etag")), (200, Some("W/\"2\"")), "{}", told.body);
+    let told = endpoint.send(&put, &held("W/\"1\""), patient(&id, "Cole")).await;
+    assert_eq!(told.status, 412, "{}", told.body);
+    assert_eq!(told.at("/resourceType"), "OperationOutcome");
+    let minimal = [JSON, ("prefer", "return=minimal")];
+    let told = endpoint.send(&put, &minimal, patient(&id, "Dale")).await;
+    assert_eq!((told.status, told.body.as_str()), (200, ""));
+
+    let patch = [("content-type", "application/json-patch+json")];
+    let body = r#"[{"op":"replace","path":"/name/0/family","value":"Earl"}]"#;
+    let told = endpoint.send(&format!("PATCH {path}"), &patch, body).await;
+    assert_eq!((told.status, told.at("/name/0/family").as_str()), (200, "Earl"), "{}", told.body);
+
+    let old = endpoint.get(&format!("{path}/_history/1")).await;
+    assert_eq!((old.status, old.at("/name/0/family").as_str()), (200, "Abel"));
+    let history = endpoint.get(&format!("{path}/_history")).await;
+    assert_eq!((history.at("/type").as_str(), history.at("/total").as_str()), ("history", "4"));
+    let found = endpoint.get("/Patient?family=earl").await;
+    assert_eq!((found.at("/type").as_str(), found.at("/total").as_str()), ("searchset", "1"));
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let found = endpoint.send("POST /Patient/_search", &form, "family=earl").await;
+    assert_eq!((found.status, found.at("/total").as_str()), (200, "1"), "{}", found.body);
+
+    let told = endpoint.send(&format!("DELETE {path}"), &[], "").await;
+    assert!(matches!(told.status, 200 | 204), "{} {}", told.status, told.body);
+    assert_eq!(endpoint.get(&path).await.brief(), "410 not-found W2338");
+    assert_eq!(endpoint.get("/Patient/never").await.brief(), "404 not-found W2337");
+    assert_eq!(endpoint.get(&format!("{path}/_history/99")).await.status, 404);
+    let ledger = endpoint.ledger();
+    assert!(ledger.contains("skipped"), "the 412 was heard by its sender: {ledger}");
+    let audit = endpoint.site.ok(&["ledger", "--json"]);
+    assert!(audit.contains("\"dead\": 0") || audit.contains("\"dead\":0"), "{audit}");
+    endpoint.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_are_kept() {
+    let endpoint = Endpoint::of_records();
+    let new = [JSON, ("if-none-exist", "identifier=urn:x|Fox")];
+    let told = endpoint.send("POST /Patient", &new, patient("", "Fox")).await;
+    assert_eq!(told.status, 201, "{}", told.body);
+    let first = told.header("location").unwrap().to_owned();
+    let told = endpoint.send("POST /Patient", &new, patient("", "Fox")).await;
+    assert_eq!(told.status, 200, "{}", told.body);
+    assert_eq!(told.header("location"), Some(&*first));
+    let put = "PUT /Patient?identifier=urn:x|Gray";
+    assert_eq!(endpoint.json(put, &patient("", "Gray")).await.status, 201);
+    assert_eq!(endpoint.json(put, &patient("", "Gray")).await.status, 200);
+    let told = endpoint.json("PUT /Patient/own-1", &patient("own-1", "Hill")).await;
+    assert_eq!(told.status, 201, "an id of the client's: {}", told.body);
+    let told = endpoint.json("PUT /Patient?family=zz&_count=1", &patient("", "Ivy")).await;
+    assert!(told.status < 500, "{}", told.body);
+    let headers = [JSON, ("prefer", "respond-async")];
+    let told = endpoint.send("POST /Patient", &headers, patient("", "Jay")).await;
+    assert_eq!((told.status, told.body.as_str()), (202, ""));
+    let done = endpoint.outcome(told.header("content-location").unwrap()).await;
+    assert_eq!(done.at("/entry/0/response/status"), "201 Created", "{}", done.body);
+    let path = done.header("location").unwrap().strip_prefix(&endpoint.base()).unwrap().to_owned();
+    assert_eq!(endpoint.get(&path).await.at("/name/0/family"), "Jay");
+    endpoint.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_is_whole_or_nothing() {
+    let endpoint = Endpoint::of_records();
+    let bundle = |last: &str| {
+        format!(
+            r#"{{"resourceType":"Bundle","type":"transaction","entry":[
+            {{"fullUrl":"urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a","resource":{},
+              "request":{{"method":"POST","url":"Patient"}}}},
+            {{"resource":{{"resourceType":"Observation","status":"final","code":{{"text":"x"}},
+              "subject":{{"reference":"urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a"}}}},
+              "request":{{"method":"POST","url":"Observation"}}}}{last}]}}"#,
+            patient("", "Kent")
+        )
+    };
+    let unmet = r#",{"resource":{"resourceType":"Patient","id":"nobody"},
+        "request":{"method":"PUT","url":"Patient/nobody","ifMatch":"W/\"7\""}}"#;
+    let told = endpoint.json("POST /", &bundle(unmet)).await;
+    assert!(matches!(told.status, 404 | 409 | 412), "{} {}", told.status, told.body);
+    assert_eq!(endpoint.get("/Patient").await.at("/total"), "0", "nothing is half-done");
+    let told = endpoint.json("POST /", &bundle("")).await;
+    assert_eq!((told.status, told.at("/type").as_str()), (200, "transaction-response"));
+    assert!(told.at("/entry/0/response/status").starts_with("201"), "{}", told.body);
+    let found = endpoint.get("/Observation?subject:Patient.family=kent").await;
+    assert_eq!(found.at("/total"), "1", "{}", found.body);
+    assert!(found.at("/entry/0/resource/subject/reference").starts_with("Patient/"));
+    let id = endpoint.get("/Patient").await.at("/entry/0/resource/id");
+    let within = endpoint.get(&format!("/Patient/{id}/Observation")).await;
+    assert_eq!(within.at("/total"), "1", "{}", within.body);
+    let batch = format!(
+        r#"{{"resourceType":"Bundle","type":"batch","entry":[
+        {{"request":{{"method":"GET","url":"Patient/{id}"}}}},
+        {{"request":{{"method":"GET","url":"Patient?family=kent"}}}},
+        {{"request":{{"method":"GET","url":"Patient/never"}}}}]}}"#
+    );
+    let told = endpoint.json("POST /", &batch).await;
+    assert_eq!((told.status, told.at("/type").as_str()), (200, "batch-response"));
+    assert_eq!(told.at("/entry/0/resource/id"), id);
+    assert_eq!(told.at("/entry/1/resource/total"), "1");
+    assert_eq!(told.at("/entry/2/response/status"), "404 Not Found");
+    endpoint.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_statement_says_what_is_served() {
+    let endpoint = Endpoint::of_records();
+    let told = endpoint.get("/metadata").await;
+    let statement = weir::fhir::Doc::parse_json(told.body.clone().into()).unwrap();
+    assert_eq!(weir::fhir::validate::structure(&statement).len(), 0);
+    let told = told.value();
+    let resources = told["rest"][0]["resource"].as_array().unwrap();
+    let patient = resources.iter().find(|resource| resource["type"] == "Patient").unwrap();
+    let codes: Vec<_> =
+        patient["interaction"].as_array().unwrap().iter().map(|i| i["code"].as_str()).collect();
+    for code in ["create", "update", "patch", "delete", "read", "vread", "search-type"] {
+        assert!(codes.contains(&Some(code)), "{code}: {codes:?}");
+    }
+    let names = patient["searchParam"].as_array().unwrap();
+    assert!(names.iter().any(|row| row["name"] == "birthdate" && row["type"] == "date"));
+    endpoint.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_server_says_is_handed_on() {
+    let site = Site::new();
+    let (front, back) = (free_address(), free_address());
+    let to = format!("type = \"fhir\"\nurl = \"http://{back}/fhir\"");
+    let source = "reply = \"after-delivery\"\naccept = [\"*\"]";
+    channel(&site, "front", front, source, &to);
+    channel(&site, "back", back, "reply = \"after-delivery\"", "type = \"records\"");
+    let endpoint = Endpoint::run(site, front);
+    let told = endpoint.json("PUT /Patient/1", &patient("1", "Lee")).await;
+    assert_eq!(told.status, 201, "{}", told.body);
+    assert_eq!(told.header("etag"), Some("W/\"1\""), "{:?}", told.headers);
+    let held = [JSON, ("if-match", "W/\"9\"")];
+    let told = endpoint.send("PUT /Patient/1", &held, patient("1", "Moss")).await;
+    assert_eq!(told.status, 412, "{}", told.body);
+    let told = endpoint.send("DELETE /Patient/1", &[], "").await;
+    assert!(matches!(told.status, 200 | 204), "{}", told.body);
+    let ledger = endpoint.ledger();
+    assert!(ledger.contains("front"), "{ledger}");
+    endpoint.stop();
+}
