@@ -531,7 +531,7 @@ mod tests {
                 knowledge: Arc::new(knowledge),
                 name: profile.into(),
                 codes: codes.to_vec(),
-                is_strict: false,
+                ..FhirRules::default()
             };
             let checker = Checker::new(Site::NONE, Profile::default());
             rules.validate = Some(ValidateRules { checker, rules: [].into(), on_fail, fhir });

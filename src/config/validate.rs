@@ -78,7 +78,8 @@ const CODES: KeyRow =
     KeyRow::of("codes", "How much each code counts, such as `W2105 = \"ignore\"`.", GRADES);
 const PATHS: KeyRow = KeyRow::of(
     "paths",
-    "How much a place and all below it counts, such as `\"PID-13\" = \"ignore\"`.",
+    "How much a place and all below it counts, such as `\"PID-13\" = \"ignore\"` or \
+     `\"Patient.photo\" = \"warning\"`.",
     GRADES,
 );
 const RULE: KeyRow = KeyRow::of(
@@ -130,7 +131,7 @@ pub(super) struct Found {
 pub(super) fn read(tree: &Tree, server: &ServerPlan, root: &mut Table<'_>) -> Option<Found> {
     let mut table = root.table("validate")?;
     let mut profile = Profile::default();
-    let mut rules = Vec::new();
+    let mut site = Site::default();
     let mut text = String::new();
     let named = table.spanned(&PROFILE);
     let mut knowledge = definitions(tree, &mut table, &mut text);
@@ -153,7 +154,7 @@ pub(super) fn read(tree: &Tree, server: &ServerPlan, root: &mut Table<'_>) -> Op
                 text.push('\n');
                 text.push_str(&file.text);
                 table.with_problems(|problems| {
-                    load(&tree.document(file, problems), problems, &mut profile, &mut rules);
+                    load(&tree.document(file, problems), problems, &mut profile, &mut site);
                 });
             }
             None => {
@@ -164,16 +165,17 @@ pub(super) fn read(tree: &Tree, server: &ServerPlan, root: &mut Table<'_>) -> Op
     }
     let on_fail = table.or(&ON_FAIL, OnFail::Nak);
     about(&mut table, &mut profile);
-    body(&mut table, &mut profile, &mut rules);
+    body(&mut table, &mut profile, &mut site);
     table.finish();
     let fhir = FhirRules {
         knowledge: Arc::new(knowledge),
         name: profile.name.as_str().into(),
         codes: profile.codes.clone(),
+        paths: site.paths,
         is_strict: profile.is_strict,
     };
     let checker = Checker::new(server.hl7.clone(), profile);
-    Some(Found { rules: ValidateRules { checker, rules: rules.into(), on_fail, fhir }, text })
+    Some(Found { rules: ValidateRules { checker, rules: site.rules.into(), on_fail, fhir }, text })
 }
 
 /// Whether a profile is one of FHIR, and not a file of grades.
@@ -201,12 +203,7 @@ fn definitions(tree: &Tree, table: &mut Table<'_>, text: &mut String) -> Knowled
     knowledge
 }
 
-fn load(
-    document: &Document,
-    problems: &mut Problems,
-    profile: &mut Profile,
-    rules: &mut Vec<SiteRule>,
-) {
+fn load(document: &Document, problems: &mut Problems, profile: &mut Profile, site: &mut Site) {
     let mut root = document.root(problems);
     let path = &document.file().path;
     let stem = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".toml");
@@ -220,7 +217,7 @@ fn load(
         about(&mut table, profile);
         table.finish();
     }
-    body(&mut root, profile, rules);
+    body(&mut root, profile, site);
     root.finish();
 }
 
@@ -237,7 +234,7 @@ fn about(table: &mut Table<'_>, profile: &mut Profile) {
     profile.is_strict |= table.or(&STRICT, false);
 }
 
-fn body(table: &mut Table<'_>, profile: &mut Profile, rules: &mut Vec<SiteRule>) {
+fn body(table: &mut Table<'_>, profile: &mut Profile, site: &mut Site) {
     // What the channel says stands before what its profile says.
     let levels = grades(table, LEVELS.name, &|name| {
         let level = Level::ALL.into_iter().find(|level| level.name() == name);
@@ -251,9 +248,14 @@ fn body(table: &mut Table<'_>, profile: &mut Profile, rules: &mut Vec<SiteRule>)
         known.ok_or_else(|| suggest(Fault::new(W1013), name, all))
     });
     profile.codes.splice(..0, codes);
-    profile.paths.extend(grades(table, PATHS.name, &|name| Path::parse(name)));
+    for (place, grade) in grades(table, PATHS.name, &place) {
+        match place {
+            Spot::Hl7(path) => profile.paths.push((path, grade)),
+            Spot::Fhir(path) => site.paths.push((path, grade)),
+        }
+    }
     for mut rule in table.array(RULE.name) {
-        rules.extend(site_rule(&mut rule));
+        site.rules.extend(site_rule(&mut rule));
         rule.finish();
     }
     for mut order in table.array(ORDER.name) {
@@ -268,6 +270,33 @@ fn body(table: &mut Table<'_>, profile: &mut Profile, rules: &mut Vec<SiteRule>)
             profile.orders.push(Order { first, then, message, severity });
         }
     }
+}
+
+/// What a site says beside grades of HL7 v2.
+#[derive(Default)]
+struct Site {
+    rules: Vec<SiteRule>,
+    /// Grades of paths of FHIR.
+    paths: Vec<(Arc<str>, Grade)>,
+}
+
+/// A place of either standard.
+enum Spot {
+    Hl7(Path),
+    Fhir(Arc<str>),
+}
+
+/// Reads a place: one of FHIR begins with a type of resource and has no indexes.
+fn place(name: &str) -> Result<Spot, Fault> {
+    let ty = name.split('.').next().unwrap_or(name);
+    if !fhir::tables::is_resource(ty) {
+        return Path::parse(name).map(Spot::Hl7);
+    }
+    if name.contains('.') && fhir::tables::walk(name).is_none() {
+        let cause = "R4 has no such element; choices are named with their type, `valueQuantity`";
+        return Err(Fault::new(W1011).because(cause));
+    }
+    Ok(Spot::Fhir(name.into()))
 }
 
 /// A table of names and how much each counts.

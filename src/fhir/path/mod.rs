@@ -70,6 +70,12 @@ pub struct Context {
     pub now: Option<Timestamp>,
 }
 
+/// Which of two values comes first, as `<` has it; none when they have no order, or when
+/// precision or units leave it open.
+pub(super) fn order(a: Node<'_>, b: Node<'_>) -> Option<std::cmp::Ordering> {
+    value::Item::Node(a).order(&value::Item::Node(b)).ok().flatten()
+}
+
 /// A value found or computed. Its text is patient data.
 #[derive(Clone)]
 pub struct Value<'d>(value::Item<'d>);

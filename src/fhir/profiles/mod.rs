@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::doc::Doc;
 use super::path::FhirPath;
 
-pub(in crate::fhir) use package::rows;
+pub(in crate::fhir) use package::{rows, value_sets};
 pub(in crate::fhir) use read::definition;
 pub(in crate::fhir) use us_core::{full, is_us_core, us_core, us_core_versions};
 
@@ -29,6 +29,76 @@ pub(in crate::fhir) struct Profile {
     /// The profile it builds on; R4's own definitions are none here.
     pub base: Option<String>,
     pub root: Branch,
+}
+
+/// A value set by what it is made of.
+#[derive(Clone, Debug)]
+pub(in crate::fhir) struct ValueSet {
+    pub url: String,
+    pub parts: Vec<Part>,
+}
+
+/// A part of a value set: codes of a system, a system of which nothing more is known, or
+/// other sets.
+#[derive(Clone, Debug)]
+pub(in crate::fhir) struct Part {
+    pub system: Option<String>,
+    /// None when the system's codes are not listed.
+    pub codes: Option<Vec<String>>,
+    /// A code has to be in all of these.
+    pub sets: Vec<String>,
+}
+
+impl ValueSet {
+    /// Whether it holds a code, of any system when none is given; none when that cannot be
+    /// told. `known` answers for other sets.
+    pub fn has(
+        &self,
+        system: Option<&str>,
+        code: &str,
+        known: &dyn Fn(&str) -> Option<bool>,
+    ) -> Option<bool> {
+        let mut answer = Some(false);
+        for part in &self.parts {
+            match part.has(system, code, known) {
+                Some(true) => return Some(true),
+                Some(false) => {}
+                None => answer = None,
+            }
+        }
+        answer
+    }
+}
+
+impl Part {
+    fn has(
+        &self,
+        system: Option<&str>,
+        code: &str,
+        known: &dyn Fn(&str) -> Option<bool>,
+    ) -> Option<bool> {
+        let mut answer = Some(true);
+        if let Some(own) = &self.system {
+            if system.is_some_and(|system| system != own) {
+                return Some(false);
+            }
+            match &self.codes {
+                Some(codes) if codes.iter().any(|known| known == code) => {}
+                Some(_) => return Some(false),
+                // A set that holds a code of the system says that the system has it.
+                None if system.is_some() && !self.sets.is_empty() => {}
+                None => answer = None,
+            }
+        }
+        for set in &self.sets {
+            match known(set) {
+                Some(true) => {}
+                Some(false) => return Some(false),
+                None => answer = None,
+            }
+        }
+        answer
+    }
 }
 
 /// A type a value may have, with profiles of it.
@@ -69,12 +139,15 @@ pub(in crate::fhir) struct Branch {
     pub types: Vec<TypeFact>,
     /// Profiles of the targets of references.
     pub targets: Vec<String>,
-    /// `{"fixed": value}` and `{"pattern": value}`.
+    /// `{"value": value}`, as are all constants.
     pub fixed: Option<Doc>,
     pub pattern: Option<Doc>,
     /// Value set of a required binding.
     pub binding: Option<String>,
     pub max_length: Option<usize>,
+    /// `{"value": value}`
+    pub min_value: Option<Doc>,
+    pub max_value: Option<Doc>,
     pub slicing: Option<Slicing>,
     pub constraints: Vec<Arc<Constraint>>,
     pub children: Vec<Branch>,
@@ -122,6 +195,8 @@ impl Branch {
         put(&mut self.pattern, &over.pattern);
         put(&mut self.binding, &over.binding);
         put(&mut self.max_length, &over.max_length);
+        put(&mut self.min_value, &over.min_value);
+        put(&mut self.max_value, &over.max_value);
         put(&mut self.slicing, &over.slicing);
         if !over.types.is_empty() {
             self.types.clone_from(&over.types);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::read::{alone, choice};
-use super::{Branch, Constraint, Profile, Slicing, TypeFact};
+use super::{Branch, Constraint, Part, Profile, Slicing, TypeFact, ValueSet};
 use crate::fhir::doc::{Doc, Node};
 use crate::fhir::path::FhirPath;
 
@@ -21,6 +21,21 @@ pub(in crate::fhir) fn rows(text: &str) -> impl Iterator<Item = Profile> {
     text.lines().filter_map(|line| {
         let doc = Doc::parse_json(Bytes::copy_from_slice(line.as_bytes())).ok()?;
         profile(doc.root())
+    })
+}
+
+/// The value sets of a package; lines that are none are passed over.
+pub(in crate::fhir) fn value_sets(text: &str) -> impl Iterator<Item = ValueSet> {
+    text.lines().filter_map(|line| {
+        let doc = Doc::parse_json(Bytes::copy_from_slice(line.as_bytes())).ok()?;
+        let root = doc.root();
+        let part = |part: Node<'_>| Part {
+            system: string(part, "system").map(Cow::into_owned),
+            codes: part.get("codes").is_some().then(|| texts(part, "codes")),
+            sets: texts(part, "sets"),
+        };
+        let parts = root.get("parts")?.items().map(part).collect();
+        Some(ValueSet { url: string(root, "valueSet")?.into_owned(), parts })
     })
 }
 
@@ -64,6 +79,8 @@ fn facts(element: Node<'_>, branch: &mut Branch) {
     branch.targets = texts(element, "targets").iter().map(|target| url(target)).collect();
     branch.fixed = choice(element, "fixed").map(alone);
     branch.pattern = choice(element, "pattern").map(alone);
+    branch.min_value = choice(element, "minValue").map(alone);
+    branch.max_value = choice(element, "maxValue").map(alone);
     let binding = texts(element, "binding");
     if let [strength, set] = binding.as_slice()
         && strength == "required"

@@ -84,6 +84,8 @@ fn facts(element: Node<'_>, branch: &mut Branch) {
     }
     branch.fixed = choice(element, "fixed").map(alone);
     branch.pattern = choice(element, "pattern").map(alone);
+    branch.min_value = choice(element, "minValue").map(alone);
+    branch.max_value = choice(element, "maxValue").map(alone);
     if let Some(binding) = element.get("binding")
         && text(binding, "strength").as_deref() == Some("required")
     {

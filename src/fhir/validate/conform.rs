@@ -4,13 +4,15 @@
 //! Source: FHIR R4 profiling.html. Slices are told apart by their discriminators; where
 //! what a profile says does not suffice to decide, nothing is said.
 
+use std::cmp::Ordering;
+
 use super::bundle::Found;
 use super::knowledge::in_value_set;
 use super::reference::is_contained;
 use super::walk::Check;
 use crate::fault::codes::W2757;
-use crate::fhir::doc::{Node, NodeKind};
-use crate::fhir::path::{Context, FhirPath, find, type_of};
+use crate::fhir::doc::{Doc, Node, NodeKind};
+use crate::fhir::path::{Context, FhirPath, find, order, type_of};
 use crate::fhir::profiles::{Branch, Profile, Slicing};
 use crate::fhir::resources::IssueSeverity;
 use crate::fhir::tables;
@@ -128,6 +130,12 @@ impl<'d> Check<'d, '_> {
         let long = |text: &str, max: usize| text.chars().count() > max;
         if branch.max_length.is_some_and(|max| node.text().is_some_and(|text| long(&text, max))) {
             self.at(node, W2757, "the text is longer than the profile allows");
+        }
+        if compared(node, branch.min_value.as_ref()) == Some(Ordering::Less) {
+            self.at(node, W2757, "the value is below the least that the profile allows");
+        }
+        if compared(node, branch.max_value.as_ref()) == Some(Ordering::Greater) {
+            self.at(node, W2757, "the value is above the most that the profile allows");
         }
         // On a resource within another, `%resource` means the outer one: left alone.
         let nested = !branch.is_root && node.resource_type().is_some();
@@ -414,6 +422,25 @@ impl<'d> Check<'d, '_> {
         }
         FhirPath::parse(path).ok()?.try_select(value).ok()
     }
+}
+
+/// How a value stands to a limit of a profile: numbers, dates, and quantities of one unit;
+/// none when that cannot be told.
+///
+/// Source: FHIR R4 elementdefinition.html#ElementDefinition.minValue_x_.
+fn compared(node: Node<'_>, limit: Option<&Doc>) -> Option<Ordering> {
+    let limit = limit?.root().get("value")?;
+    if limit.kind() != NodeKind::Object {
+        return order(node, limit);
+    }
+    let unit = |node: Node<'_>| {
+        let text = |name: &str| node.get(name).and_then(|n| n.string()).map(|t| t.into_owned());
+        (text("system"), text("code").or_else(|| text("unit")))
+    };
+    if unit(node) != unit(limit) || node.get("comparator").is_some() {
+        return None;
+    }
+    order(node.get("value")?, limit.get("value")?)
 }
 
 /// Without a slicing of its own, extensions are told apart by their URL, a choice by type.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::fault::Fault;
 use crate::fault::codes::W2760;
 use crate::fhir::doc::{Builder, Doc, Node};
-use crate::fhir::profiles::{self, Profile};
+use crate::fhir::profiles::{self, Profile, ValueSet};
 use crate::fhir::tables;
 
 /// Most resources of one set: packages of profiles hold a few hundred.
@@ -20,6 +20,8 @@ pub const KNOWLEDGE_MAX: usize = 10_000;
 pub struct Knowledge {
     docs: BTreeMap<String, Doc>,
     packaged: BTreeMap<String, Profile>,
+    /// Value sets of packages.
+    sets: BTreeMap<String, ValueSet>,
     /// Types of resources and the profile that a guide asks of all of them.
     globals: Vec<(String, String)>,
     /// Profiles with their bases, made when first asked.
@@ -50,12 +52,16 @@ impl Knowledge {
         self.profiles.take();
     }
 
-    /// Adds the profiles of a package: one JSON object a line. How many it has.
+    /// Adds the profiles and value sets of a package: one JSON object a line. How many
+    /// profiles it has.
     pub fn add_package(&mut self, text: &str) -> usize {
         let mut count = 0;
         for profile in profiles::rows(text).take(KNOWLEDGE_MAX) {
             count += 1;
             self.packaged.entry(profile.url.clone()).or_insert(profile);
+        }
+        for set in profiles::value_sets(text).take(KNOWLEDGE_MAX) {
+            self.sets.entry(set.url.clone()).or_insert(set);
         }
         self.profiles.take();
         count
@@ -232,6 +238,9 @@ fn expanded(all: Node<'_>, out: &mut Vec<(Option<String>, String)>) {
     }
 }
 
+/// Deepest chain of value sets that are made of others.
+const SETS_DEEP_MAX: usize = 8;
+
 /// Whether a value set holds a code: one that is loaded, else one of R4; none when that
 /// cannot be told.
 pub(super) fn in_value_set(
@@ -240,8 +249,27 @@ pub(super) fn in_value_set(
     system: Option<&str>,
     code: &str,
 ) -> Option<bool> {
-    match knowledge.and_then(|known| known.find(set, "ValueSet")) {
-        Some(found) => Listed::of(found).map(|listed| listed.has(system, code)),
+    in_set(knowledge, set, (system, code), 0)
+}
+
+fn in_set(
+    knowledge: Option<&Knowledge>,
+    set: &str,
+    (system, code): (Option<&str>, &str),
+    depth: usize,
+) -> Option<bool> {
+    if depth > SETS_DEEP_MAX {
+        return None;
+    }
+    if let Some(found) = knowledge.and_then(|known| known.find(set, "ValueSet")) {
+        return Listed::of(found).map(|listed| listed.has(system, code));
+    }
+    let plain = set.split('|').next().unwrap_or(set);
+    match knowledge.and_then(|known| known.sets.get(plain)) {
+        Some(found) => {
+            let other = |set: &str| in_set(knowledge, set, (system, code), depth + 1);
+            found.has(system, code, &other)
+        }
         None => tables::has_coding(set, system, code),
     }
 }

@@ -491,3 +491,88 @@ fn packages_of_profile_facts_are_loaded() {
     let lines: Vec<_> = found.iter().filter(|f| f.is_error()).map(|f| f.path.as_str()).collect();
     assert_eq!(lines, ["Patient", "Patient.extension[0].valueString"]);
 }
+
+#[test]
+fn limits_of_values_are_checked() {
+    let mut knowledge = Knowledge::default();
+    knowledge.add(doc(
+        r#"{"resourceType":"StructureDefinition","url":"http://a/o","type":"Observation",
+      "derivation":"constraint","differential":{"element":[
+      {"path":"Observation.valueInteger","minValueInteger":1,"maxValueInteger":10},
+      {"path":"Observation.issued","minValueInstant":"2020-01-01T00:00:00Z"},
+      {"path":"Observation.referenceRange.low","maxValueQuantity":{"value":5.0,"unit":"mg"}},
+      {"path":"Observation.note.text","maxLength":3}]}}"#,
+    ));
+    let check = |inside: &str, expected: &str| {
+        let text = format!(
+            r#"{{"resourceType":"Observation","status":"final","code":{{"text":"x"}},{inside}}}"#
+        );
+        let options = Options {
+            knowledge: Some(&knowledge),
+            profile: Some("http://a/o"),
+            ..Options::default()
+        };
+        let found = resource(&doc(&text), &options);
+        let told: Vec<_> = found.iter().filter(|f| f.is_error()).map(|f| f.what.as_ref()).collect();
+        assert_eq!(told.join("; "), expected, "{inside}");
+    };
+    let (below, above) = (
+        "the value is below the least that the profile allows",
+        "the value is above the most that the profile allows",
+    );
+    check(r#""valueInteger":1"#, "");
+    check(r#""valueInteger":0"#, below);
+    check(r#""valueInteger":11"#, above);
+    check(r#""issued":"2019-12-31T23:59:59Z""#, below);
+    check(r#""issued":"2020-01-01T01:00:00Z""#, "");
+    let low = |low: &str| format!(r#""referenceRange":[{{"low":{low}}}]"#);
+    check(&low(r#"{"value":5.01,"unit":"mg"}"#), above);
+    check(&low(r#"{"value":5,"unit":"mg"}"#), "");
+    check(&low(r#"{"value":7,"unit":"g"}"#), "");
+    check(r#""note":[{"text":"abcd"}]"#, "the text is longer than the profile allows");
+}
+
+#[test]
+fn value_sets_of_packages_tell_what_they_know() {
+    let mut knowledge = Knowledge::default();
+    knowledge.add_package(concat!(
+        r#"{"valueSet":"http://a/own","parts":[{"system":"urn:a","codes":["x","y"]},{"system":"urn:b"}]}"#,
+        "\n",
+        r#"{"valueSet":"http://a/both","parts":[{"sets":["http://a/own"]},{"sets":["http://a/unknown"]}]}"#,
+        "\n",
+        r#"{"valueSet":"http://a/round","parts":[{"sets":["http://a/round"]}]}"#,
+        "\n",
+        r#"{"valueSet":"http://a/r4","parts":[{"system":"http://hl7.org/fhir/administrative-gender","sets":["http://hl7.org/fhir/ValueSet/administrative-gender"]}]}"#,
+    ));
+    let check = |set: &str, system: Option<&str>, code: &str, expected: Option<bool>| {
+        let found = super::knowledge::in_value_set(Some(&knowledge), set, system, code);
+        assert_eq!(found, expected, "{set} {system:?} {code}");
+    };
+    check("http://a/own", Some("urn:a"), "x", Some(true));
+    check("http://a/own|1", None, "y", Some(true));
+    check("http://a/own", Some("urn:a"), "z", Some(false));
+    check("http://a/own", Some("urn:b"), "z", None);
+    check("http://a/own", Some("urn:c"), "x", Some(false));
+    check("http://a/both", Some("urn:a"), "x", Some(true));
+    check("http://a/both", Some("urn:a"), "z", None);
+    check("http://a/round", Some("urn:a"), "z", None);
+    let gender = Some("http://hl7.org/fhir/administrative-gender");
+    check("http://a/r4", gender, "male", Some(true));
+    check("http://a/r4", gender, "x", Some(false));
+}
+
+#[test]
+fn us_core_knows_the_codes_of_its_own_systems() {
+    let mut knowledge = Knowledge::default();
+    knowledge.ask("us-core|6.1.0").unwrap();
+    let check = |set: &str, system: &str, code: &str, expected: Option<bool>| {
+        let url = format!("http://hl7.org/fhir/us/core/ValueSet/{set}");
+        let found = super::knowledge::in_value_set(Some(&knowledge), &url, Some(system), code);
+        assert_eq!(found, expected, "{set} {code}");
+    };
+    let category = "http://hl7.org/fhir/us/core/CodeSystem/us-core-category";
+    check("us-core-screening-assessment-condition-category", category, "sdoh", Some(true));
+    check("us-core-screening-assessment-condition-category", category, "x", Some(false));
+    check("us-core-documentreference-type", "http://loinc.org", "x", None);
+    check("us-core-documentreference-type", "http://snomed.info/sct", "x", Some(false));
+}
