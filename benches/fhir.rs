@@ -1,11 +1,14 @@
-//! FHIR: reading, writing, checking and asking of documents, each beside `serde_json`.
+//! FHIR: reading, writing, checking, asking, patching of documents, beside `serde_json` and
+//! `quick-xml` where they do the same.
 
 use std::path::Path;
 
 use bytes::Bytes;
-use divan::counter::BytesCount;
+use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use weir::fhir::{Builder, Doc, FhirPath, validate};
+use weir::fhir::patch::{self, Patch};
+use weir::fhir::transaction::{Identity, Transaction};
+use weir::fhir::{Builder, Doc, FhirPath, model, rest, validate};
 
 /// A transaction of 200 resources, and published Bundles where they are at hand.
 const SAMPLES: [&str; 3] = ["own", "bundle-188kB.json", "bundle-1.0MB.json"];
@@ -94,16 +97,150 @@ fn check_with_rules(bencher: Bencher, name: &str) {
     bencher.counter(count).bench(|| validate::resource(black_box(&doc), &options).len());
 }
 
-#[divan::bench(args = [
+/// Thirteen expressions such as mappings, searches and policies ask for.
+const PATHS: [&str; 13] = [
     "Bundle.entry[0].resource.status",
+    "Bundle.entry.count()",
+    "Bundle.entry.resource.ofType(Observation).count() > 100",
     "Observation.code.coding.where(system = 'http://loinc.org').code",
+    "Observation.code.coding.exists(code = '2345-7')",
     "Observation.value.ofType(Quantity).value",
+    "Observation.value.ofType(Quantity).where(value > 98.0).unit",
+    "Observation.subject.reference",
     "Observation.subject.resolve()",
-])]
+    "Observation.effective.ofType(dateTime).first()",
+    "Observation.status = 'final'",
+    "Observation.component.exists() or Observation.value.exists()",
+    "Observation.code.coding.display.first().startsWith('Glucose')",
+];
+
+/// Over one resource, as a mapping or an invariant asks.
+#[divan::bench(args = PATHS)]
+fn select_in_a_resource(bencher: Bencher, path: &str) {
+    let whole = doc("own").unwrap().0;
+    let first = FhirPath::parse("entry[0].resource").unwrap().select(whole.root());
+    let mut out = Builder::new();
+    out.node(first[0]);
+    let resource = out.finish();
+    let path = FhirPath::parse(path).unwrap();
+    let context = weir::fhir::Context::default();
+    bencher.bench(|| path.evaluate(black_box(&resource).root(), &context).map(|all| all.len()));
+}
+
+/// Over a Bundle of 200.
+#[divan::bench(args = PATHS)]
 fn select(bencher: Bencher, path: &str) {
     let Some((doc, _)) = doc("own") else { return };
     let path = FhirPath::parse(path).unwrap();
-    bencher.bench(|| path.select(black_box(&doc).root()).len());
+    let context = weir::fhir::Context::default();
+    bencher.bench(|| path.evaluate(black_box(&doc).root(), &context).map(|all| all.len()));
+}
+
+#[divan::bench(args = SAMPLES)]
+fn write_by_serde_json(bencher: Bencher, name: &str) {
+    let Some(bytes) = sample(name) else { return };
+    let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    let write = || serde_json::to_vec(black_box(&value)).unwrap();
+    bencher.counter(BytesCount::new(bytes.len())).bench(write);
+}
+
+/// Bytes of a sample as XML; none when it is not at hand.
+fn xml(name: &str) -> Option<Bytes> {
+    Some(Bytes::from(doc(name)?.0.to_xml().unwrap().to_vec()))
+}
+
+#[divan::bench(args = SAMPLES)]
+fn xml_parse(bencher: Bencher, name: &str) {
+    let Some(bytes) = xml(name) else { return };
+    let count = BytesCount::new(bytes.len());
+    bencher.counter(count).bench(|| Doc::parse_xml(black_box(&bytes).clone()).unwrap());
+}
+
+/// The events of the reader below ours, nothing made of them: the least that XML costs.
+#[divan::bench(args = SAMPLES)]
+fn xml_events_by_quick_xml(bencher: Bencher, name: &str) {
+    let Some(bytes) = xml(name) else { return };
+    let text = std::str::from_utf8(&bytes).unwrap();
+    bencher.counter(BytesCount::new(bytes.len())).bench(|| {
+        let mut reader = quick_xml::Reader::from_str(black_box(text));
+        let mut events = 0_usize;
+        while !matches!(reader.read_event().unwrap(), quick_xml::events::Event::Eof) {
+            events += 1;
+        }
+        events
+    });
+}
+
+#[divan::bench(args = SAMPLES)]
+fn xml_write(bencher: Bencher, name: &str) {
+    let Some((doc, _)) = doc(name) else { return };
+    let count = BytesCount::new(doc.to_xml().unwrap().len());
+    bencher.counter(count).bench(|| black_box(&doc).to_xml().unwrap());
+}
+
+/// A resource as a struct, and back.
+#[divan::bench]
+fn through_a_struct(bencher: Bencher) {
+    let whole = doc("own").unwrap().0;
+    let first = FhirPath::parse("entry[0].resource").unwrap().select(whole.root());
+    bencher.bench(|| {
+        let found: model::r4::Observation = model::read(black_box(first[0])).unwrap();
+        model::write(&found)
+    });
+}
+
+/// One operation of each form of patch.
+#[divan::bench(args = ["json", "path", "xml"])]
+fn patch_a_resource(bencher: Bencher, kind: &str) {
+    let resource = Bytes::from_static(
+        br#"{"resourceType":"Patient","id":"p","active":true,"name":[{"family":"a","given":["b"]}]}"#,
+    );
+    let resource = Doc::parse_json(resource).unwrap();
+    let patch = match kind {
+        "json" => Patch::json(Bytes::from_static(
+            br#"[{"op":"replace","path":"/name/0/family","value":"c"}]"#,
+        )),
+        "path" => Patch::parameters(
+            Doc::parse_json(Bytes::from_static(
+                br#"{"resourceType":"Parameters","parameter":[{"name":"operation","part":[
+                {"name":"type","valueCode":"replace"},{"name":"path","valueString":"Patient.name[0].family"},
+                {"name":"value","valueString":"c"}]}]}"#,
+            ))
+            .unwrap(),
+        ),
+        _ => Patch::xml(
+            br#"<diff xmlns:f="http://hl7.org/fhir"><replace
+            sel="f:Patient/f:name[1]/f:family/@value">c</replace></diff>"#,
+        ),
+    };
+    let patch = patch.unwrap();
+    bencher.bench(|| patch::apply(black_box(&resource), &patch).unwrap());
+}
+
+/// Entries that refer to each other: read, sorted and written with the links of the server.
+#[divan::bench(args = [1_000, 10_000])]
+fn transaction(bencher: Bencher, entries: usize) {
+    let mut out = Builder::new();
+    out.start_object().member("resourceType", "Bundle").member("type", "transaction");
+    out.name("entry").start_array();
+    for at in 0..entries {
+        out.start_object().member("fullUrl", &format!("urn:uuid:{at}")).name("resource");
+        out.start_object().member("resourceType", "Basic").name("subject").start_object();
+        out.member("reference", &format!("urn:uuid:{}", (at + 1) % entries)).end_object();
+        out.end_object().name("request").start_object();
+        out.member("method", "POST").member("url", "Basic").end_object().end_object();
+    }
+    out.end_array().end_object();
+    let bundle = out.finish();
+    let count = ItemsCount::new(entries);
+    bencher.counter(count).bench(|| {
+        let Ok(read) = Transaction::read(black_box(&bundle)) else { return 0 };
+        let links = read.links(|entry| {
+            let id = rest::Id::parse(&format!("b{}", entry.index))?;
+            Some(Identity { kind: "Basic", id, version: None })
+        });
+        read.order().iter().filter_map(|entry| links.rewrite(entry).ok().flatten()).count()
+    });
 }
 
 #[divan::bench]

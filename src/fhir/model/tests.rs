@@ -1,3 +1,5 @@
+//! Tests of the structs.
+
 use super::r4::*;
 use super::*;
 use crate::fhir::doc::doc;

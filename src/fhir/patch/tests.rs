@@ -1,3 +1,5 @@
+//! Tests of the three forms of patches.
+
 use bytes::Bytes;
 
 use super::*;

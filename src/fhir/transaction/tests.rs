@@ -1,3 +1,5 @@
+//! Tests of transactions, batches and their links.
+
 use std::time::Instant;
 
 use super::*;
