@@ -32,8 +32,6 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::base::{ChannelName, MessageId};
-
 pub use check::{ChainCheck, Recount};
 pub use damage::{Damage, Survey};
 pub use index::Mark;
