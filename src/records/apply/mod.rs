@@ -2,7 +2,7 @@
 //!
 //! [`apply`] turns a body into versions and answers and changes nothing itself; whoever keeps
 //! versions calls it while nobody else writes and keeps all of what it gives, or nothing.
-//! [`say`] makes the answer to the sender from the answers that are kept, so that the same
+//! [`say()`] makes the answer to the sender from the answers that are kept, so that the same
 //! message hears the same again after a crash.
 //!
 //! What a body is: a transaction or batch is carried out entry by entry; a message is taken
