@@ -56,9 +56,9 @@ fn said(text: &str) -> Vec<String> {
 
 fn tag(start: &quick_xml::events::BytesStart<'_>) -> String {
     let attributes = start.attributes().map(Result::unwrap);
-    let mut all: Vec<String> = attributes.map(|a| format!("{}={}", &*a.key.0, &*a.value)).collect();
+    let mut all: Vec<String> = attributes.map(|a| format!("{}={}", a.key.0, &*a.value)).collect();
     all.sort();
-    format!("{} {}", &*start.name().0, all.join(" "))
+    format!("{} {}", start.name().0, all.join(" "))
 }
 
 /// What a document says: members by name, texts without white space.

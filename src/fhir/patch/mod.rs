@@ -1,8 +1,8 @@
 //! Patches of a resource: FHIRPath Patch, JSON Patch and XML Patch.
 //!
 //! A patch is applied as a whole or not at all, and what comes out is a document read anew.
-//! Only structure is looked at, as far as an operation needs it; whether the outcome is a
-//! good resource says [`validate`](super::validate). Type and id of the resource stay.
+//! The outcome has the structure of R4 where the resource had it; rules beyond that are for
+//! [`validate`](super::validate) to check. Type and id of the resource stay.
 //! Faults name the operation by its number from 0 and never repeat a value.
 //!
 //! Source: FHIR R4 http.html#patch, fhirpatch.html; RFC 6901, RFC 6902, RFC 5261.
@@ -15,12 +15,15 @@ mod tests;
 mod value;
 mod xml;
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use super::validate::{self, Finding};
 use super::{Doc, Node};
-use crate::fault::codes::{W2780, W2785, W2786};
+use crate::fault::codes::{W2780, W2783, W2785, W2786};
 use crate::fault::{Code, Fault, Place};
 
 /// Most operations of a patch: those that programs make from two versions of a resource
@@ -178,7 +181,31 @@ pub fn apply(doc: &Doc, patch: &Patch) -> Result<Doc, Fault> {
         let place = Place::path(if turned { "resourceType" } else { "id" });
         return Err(Fault::new(W2786).at(place));
     }
+    sound(doc, &patched)?;
     Ok(patched)
+}
+
+/// Refuses an outcome whose structure is not that of R4, where that of the resource was:
+/// what was wrong before does not keep a patch from mending something else.
+///
+/// Source: FHIR R4 fhirpatch.html: "Servers SHALL return an error if the outcome of the patch
+/// operation is not a valid resource".
+fn sound(before: &Doc, after: &Doc) -> Result<(), Fault> {
+    if !after.resource_type().is_some_and(|name| super::tables::is_resource(&name)) {
+        return Ok(());
+    }
+    let errors = |doc: &Doc| validate::structure(doc).into_iter().filter(Finding::is_error);
+    let mut after = errors(after).peekable();
+    if after.peek().is_none() {
+        return Ok(());
+    }
+    let plain = |path: &str| path.replace(|c: char| c.is_ascii_digit(), "");
+    let key = |finding: &Finding| (finding.code.as_str(), plain(&finding.path));
+    let known: HashSet<_> = errors(before).map(|finding| key(&finding)).collect();
+    match after.find(|finding| !known.contains(&key(finding))) {
+        Some(finding) => Err(Fault::new(W2783).at(Place::path(finding.path)).because(finding.what)),
+        None => Ok(()),
+    }
 }
 
 /// Applies an XML Patch to any XML text.

@@ -156,6 +156,24 @@ fn the_resource_stays_the_one_it_is() {
 }
 
 #[test]
+fn what_comes_out_has_the_structure_of_r4() {
+    let check = |text: &str, patch: &str, expected: &str| {
+        let found = json_patch(text, patch);
+        assert!(found.starts_with(expected), "{patch} {found}");
+    };
+    let text = r#"{"resourceType":"Patient","name":[{"family":"a"}]}"#;
+    check(text, r#"[{"op":"remove","path":"/name/0"}]"#, "W2783 Patient.name: ");
+    check(text, r#"[{"op":"add","path":"/gender","value":"x"}]"#, "W2783 Patient.gender: ");
+    check(text, r#"[{"op":"add","path":"/zip","value":"x"}]"#, "W2783 Patient.zip: ");
+    check(text, r#"[{"op":"add","path":"/active","value":true}]"#, "{");
+    // What was wrong before may stay.
+    let text = r#"{"resourceType":"Patient","zip":1,"gender":"x"}"#;
+    check(text, r#"[{"op":"add","path":"/active","value":true}]"#, "{");
+    check(text, r#"[{"op":"replace","path":"/gender","value":"male"}]"#, "{");
+    check(text, r#"[{"op":"add","path":"/zap","value":1}]"#, "W2783 Patient.zap: ");
+}
+
+#[test]
 fn short_patches_do_not_grow_large() {
     let copies = r#"{"op":"copy","from":"/a","path":"/a/-"},"#.repeat(60);
     let patch = format!("[{}]", copies.trim_end_matches(','));
@@ -232,7 +250,7 @@ fn elements_change_with_what_stands_beside_them() {
         r#""part":[{"name":"url","valueUri":"http://b"},{"name":"value","valueCode":"y"}]"#,
     );
     check(&extension, "_birthDate.extension.1", r#"{"url":"http://b","valueCode":"y"}"#);
-    let contained = add("Patient", "contained", r#""resource":{"resourceType":"Basic","id":"c"}"#);
+    let contained = add("Patient", "contained", r#""resource":{"resourceType":"Organization","id":"c"}"#);
     check(&contained, "contained.0.id", "\"c\"");
     check(&add("Patient", "multipleBirth", r#""valueInteger":2"#), "multipleBirthInteger", "2");
     check(
