@@ -10,6 +10,7 @@ mod cli;
 mod consent_corpus;
 mod engine;
 mod exchange;
+mod fhir_clients;
 mod fhir_corpus;
 mod fhir_patch;
 mod fhir_source;
