@@ -25,6 +25,9 @@ const SAME: &[&[&str]] = &[
     &["DR", "RI"],
 ];
 
+/// Field, repetition (`None` appends) and component with subcomponent of a target.
+type Cell = (u16, Option<u16>, [u16; 2]);
+
 /// One target of a rule.
 struct Spot<'t> {
     rule: &'t Make,
@@ -87,7 +90,7 @@ impl Compiler<'_> {
         let each = scope.each.clone();
         let mut make = Make { name, id: id.into(), home, each, when: None, puts: Vec::new() };
         let mut names: Vec<(u16, String)> = Vec::new();
-        let mut written: Vec<(u16, Option<u16>, [u16; 2])> = Vec::new();
+        let mut written: Vec<Cell> = Vec::new();
         for (target, value) in &rule.set {
             let puts = self.put((target, value), &make, structure, (&scope, &mut names));
             let spot = puts.first().map(|put| (put.field, put.repetition, put.parts));
@@ -216,7 +219,7 @@ impl Compiler<'_> {
         make: &'m Make,
         structure: &Structure,
         names: &mut Vec<(u16, String)>,
-    ) -> Option<(Spot<'m>, (u16, Option<u16>, [u16; 2]))> {
+    ) -> Option<(Spot<'m>, Cell)> {
         let Some((field, instance, parts)) = read(&target.text, &make.id) else {
             let cause = format!(
                 "expected a field of {id}, as `{id}-3`, `{id}-3[]`, `{id}-3[home].1`",
@@ -429,11 +432,7 @@ impl Compiler<'_> {
             found.next().map_or(0, |datatype| datatype.components.len())
         };
         let same = |group: &&[&str]| group.contains(&given) && group.contains(&wanted);
-        if given == wanted
-            || wanted == "varies"
-            || given == "varies"
-            || SAME.iter().any(|g| same(&g))
-        {
+        if given == wanted || wanted == "varies" || given == "varies" || SAME.iter().any(same) {
             return Some(false);
         }
         match (parts(given) > 1, parts(wanted) > 1) {
@@ -491,7 +490,7 @@ impl Compiler<'_> {
 }
 
 /// Whether one of two targets covers the other.
-fn is_same(one: (u16, Option<u16>, [u16; 2]), other: (u16, Option<u16>, [u16; 2])) -> bool {
+fn is_same(one: Cell, other: Cell) -> bool {
     let covers =
         |a: [u16; 2], b: [u16; 2]| a[0] == 0 || a[0] == b[0] && (a[1] == 0 || a[1] == b[1]);
     one.0 == other.0
