@@ -30,6 +30,10 @@ use crate::store::Store;
 /// Longest wait for delivery with `ack = "after-delivery"`.
 const DELIVERY_WAIT: Duration = Duration::from_secs(30);
 
+/// Longest time for which an outcome that took effect may not be readable yet, counted from
+/// the arrival of its message: many times what the disk takes.
+const OUTCOME_LAG: Duration = Duration::from_secs(60);
+
 /// What a commit keeps until its end.
 #[derive(Default)]
 pub(super) struct Hold {
@@ -241,6 +245,17 @@ pub(super) fn standing(channel: &Channel, message: MessageId) -> Result<Option<S
                 | Outcome::Released
                 | Outcome::Requeued { .. } => {}
             }
+        }
+        // Its outcome is on its way to disk still, and is read in a moment.
+        let unread = match stand.state {
+            State::Delivered => stand.receipt.is_none(),
+            State::Dead => stand.fault.is_none(),
+            State::Waiting | State::Held | State::Filtered | State::Denied | State::Skipped => {
+                false
+            }
+        };
+        if unread && channel.core.now().since(record.received) < OUTCOME_LAG {
+            stand.state = State::Waiting;
         }
         stand
     };

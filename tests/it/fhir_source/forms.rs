@@ -117,8 +117,8 @@ async fn a_key_says_who_may_do_what() {
     let site = Site::new();
     site.file("keys/lab", "swordfish-swordfish-swordfish");
     let address = free_address();
-    let source = "auth = { type = \"api-key\", clients = { lab = { keys = [\"file:keys/lab\"], \
-                  scopes = [\"system/Patient.c\"] } } }";
+    let source = "auth = { type = \"api-key\", client.lab = { keys = [\"file:keys/lab\"], \
+                  scopes = [\"system/Patient.c\"] } }";
     channel(&site, "in", address, source, "type = \"file\"\ndir = \"out\"");
     let endpoint = Endpoint::run(site, address);
     assert_eq!(endpoint.get("/metadata").await.status, 200, "for everybody");
