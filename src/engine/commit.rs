@@ -415,7 +415,7 @@ mod tests {
     async fn a_refusal_is_heard_by_who_listens_or_stays_with_the_courier() {
         let core = core().await;
         let id = MessageId::new(Timestamp::from_millis(1), 1);
-        let said = |status| Box::new(message::Said::status(status));
+        let said = message::Said::status;
         assert!(!core.waiters.tell(id, said(412)), "nobody is there");
         let watches = core.waiters.watch(&core, id);
         assert!(!core.waiters.tell(id, said(412)), "who only watches passes nothing on");

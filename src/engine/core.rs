@@ -176,7 +176,7 @@ struct Waiting {
     /// Those among them who hand on what destinations say.
     listening: usize,
     /// What destinations said to those who listen.
-    said: Vec<Box<Said>>,
+    said: Vec<Said>,
 }
 
 /// Most answers kept of one message: a channel has few destinations, and one that is tried
@@ -203,7 +203,7 @@ impl Waiters {
     }
 
     /// Hands what a destination said to those who listen; false when nobody does.
-    pub(crate) fn tell(&self, message: MessageId, said: Box<Said>) -> bool {
+    pub(crate) fn tell(&self, message: MessageId, said: Said) -> bool {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(of) = waiting.get_mut(&message).filter(|of| of.listening > 0) else {
             return false;
@@ -263,7 +263,7 @@ impl Watch {
         let of = waiting.get_mut(&self.message)?;
         of.listening -= 1;
         let refusal = of.said.iter().find(|said| said.refuses());
-        refusal.or_else(|| of.said.first()).cloned()
+        refusal.or_else(|| of.said.first()).cloned().map(Box::new)
     }
 }
 

@@ -346,7 +346,7 @@ impl Worker {
         }
         let core = &self.channel.core;
         let status = said.status;
-        core.waiters.tell(delivery.message, said.clone()).then(|| {
+        core.waiters.tell(delivery.message, (**said).clone()).then(|| {
             let to = (&self.channel.name, &self.outlet.name);
             let subject = Subject::delivery(delivery.message, to.0, to.1);
             let fault = FaultRecord::from(&error.fault);
@@ -358,7 +358,7 @@ impl Worker {
         let Delivered { receipt, said } = delivered;
         if let Some(said) = said {
             // Whoever waited and gave up looks at the status address.
-            let _ = self.channel.core.waiters.tell(delivery.message, said);
+            let _ = self.channel.core.waiters.tell(delivery.message, *said);
         }
         let core = &self.channel.core;
         let now = core.now();

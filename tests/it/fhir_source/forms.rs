@@ -97,7 +97,7 @@ async fn http_2_takes_many_requests_at_once() {
     let one = async |n: usize| {
         let request = hyper::Request::post(format!("{}/Patient", endpoint.base()))
             .header("content-type", "application/fhir+json")
-            .body(Full::new(Bytes::from(PATIENT.replace("true", &(n % 2 == 0).to_string()))))
+            .body(Full::new(Bytes::from(PATIENT.replace("true", &n.is_multiple_of(2).to_string()))))
             .unwrap();
         let mut sender = sender.clone();
         sender.ready().await.unwrap();

@@ -148,6 +148,13 @@ fn pointer(node: Node<'_>) -> String {
     format!("{}/{step}", pointer(parent))
 }
 
+/// Any text as a FHIRPath.
+pub fn fhir_path(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        path_survives(text);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -312,12 +319,5 @@ mod tests {
         fn paths_never_break(text in "[a-zA-Z.()\\[\\]'=!|<> 0-9]{0,40}|(Patient|Bundle|entry|where\\(|resolve\\(\\)|\\.|name|\\)|= 'a'| and |\\[0\\]|descendants\\(\\)|ofType\\(Quantity\\)|value|count\\(\\)|not\\(\\)){0,12}") {
             path_survives(&text);
         }
-    }
-}
-
-/// Any text as a FHIRPath.
-pub fn fhir_path(data: &[u8]) {
-    if let Ok(text) = std::str::from_utf8(data) {
-        path_survives(text);
     }
 }
