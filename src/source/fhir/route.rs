@@ -131,7 +131,7 @@ impl Endpoint {
         if is_public(&parts, &path) {
             return match self.guard.visit(&peer) {
                 Ok(()) => metadata::answer(self, &path, &base).into(),
-                Err(denied) => Err(self.denied(&denied)).into(),
+                Err(denied) => Err(self.denied(&denied, &peer)).into(),
             };
         }
         let admitted = self.guard.admit(&parts.headers, &peer).await;
@@ -140,7 +140,7 @@ impl Endpoint {
         }
         let client = match admitted {
             Ok(client) => client,
-            Err(denied) => return Err(self.denied(&denied)).into(),
+            Err(denied) => return Err(self.denied(&denied, &peer)).into(),
         };
         let peer = match &self.plan.guard.auth {
             // The certificate says more than a name that everybody has.
@@ -204,7 +204,7 @@ impl Endpoint {
             Ok(()) => {}
             // Whose it is, its content says.
             Err(denied) if denied.fault.code() == W2359 && by_content => {}
-            Err(denied) => return Err(self.denied(&denied)).into(),
+            Err(denied) => return Err(self.denied(&denied, &call.peer)).into(),
         }
         match (interaction, body) {
             (Interaction::Capabilities, _) => metadata::answer(self, "metadata", &call.base).into(),
@@ -239,7 +239,13 @@ impl Endpoint {
         Box::new(Reply::outcome(405, &[fault]).with(hyper::header::ALLOW, &allow))
     }
 
-    pub(super) fn denied(&self, denied: &super::auth::Denied) -> Box<Reply> {
+    /// The answer to a caller who may not; an event, too, but for those who only come too
+    /// often: each of them would be one.
+    pub(super) fn denied(&self, denied: &super::auth::Denied, peer: &Peer) -> Box<Reply> {
+        if denied.status != 429 {
+            let (peer, fault) = (peer.clone(), denied.fault.clone());
+            self.events.note(&SourceEvent::Denied { peer, fault });
+        }
         let reply = Reply::outcome(denied.status, std::slice::from_ref(&denied.fault));
         Box::new(reply.with_all(denied.headers()))
     }

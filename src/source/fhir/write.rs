@@ -169,7 +169,7 @@ impl Endpoint {
             _ => {
                 rest::addressed(interaction, root)?;
                 let may = call.client.may_with(interaction, root);
-                may.map_err(|denied| self.denied(&denied))?;
+                may.map_err(|denied| self.denied(&denied, &call.peer))?;
             }
         }
         match rest::wrapped(interaction, &Change::Resource(&doc)) {
@@ -227,7 +227,7 @@ impl Endpoint {
                 },
                 may => may,
             };
-            may.map_err(|denied| self.denied(&denied))?;
+            may.map_err(|denied| self.denied(&denied, &call.peer))?;
         }
         Ok(batch && reads && any && self.reader().is_some())
     }

@@ -2,7 +2,9 @@
 
 mod bad;
 mod forms;
+mod guard;
 mod records;
+mod relay;
 mod writes;
 
 use std::net::SocketAddr;
