@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 
 use super::parameter::{Kind, Parameter};
 use super::span::{Prefix, Span};
-use super::values::{BEGINNINGS, Found, Reference, Token, decimal, many, named, plain};
+use super::values::{BEGINNINGS, Found, Reference, Token, decimal, is_indexed, many, named, plain};
 use super::{Key, references};
 use crate::fault::codes::W7611;
 use crate::fault::{Fault, Place};
@@ -133,6 +133,9 @@ impl Term {
     /// Keys of which every resource that fits has one; none where no list has them all.
     pub fn keys(&self, now: i64) -> Option<Vec<Key>> {
         let Asked::Any(wanted) = &self.asked else { return None };
+        if !is_indexed(self.parameter) {
+            return None;
+        }
         let mut keys = vec![many(self.parameter)];
         for wanted in wanted {
             keys.extend(wanted.keys(now)?.iter().map(|key| named(self.parameter, key)));
@@ -177,10 +180,19 @@ fn wanted(
     part: &str,
 ) -> Result<Wanted, Result<NoSuchModifier, Fault>> {
     let misfit = |why| Err(wrong(parameter, why));
+    // Every text begins with nothing: such a condition would fit whoever has a value.
+    let filled = |text: String| match text.is_empty() {
+        true => Err(misfit("there is nothing in it to compare with")),
+        false => Ok(text),
+    };
+    let reference = |ty: Option<&str>| {
+        let found = Wanted::reference(ty, &unescaped(part));
+        found.ok_or_else(|| misfit("it names another type than its modifier"))
+    };
     Ok(match (parameter.kind, modifier) {
-        (Kind::String, None) => Wanted::Begins(plain(&unescaped(part))),
+        (Kind::String, None) => Wanted::Begins(filled(plain(&unescaped(part)))?),
         (Kind::String, Some("exact")) => Wanted::Exactly(unescaped(part)),
-        (Kind::String, Some("contains")) => Wanted::Contains(plain(&unescaped(part))),
+        (Kind::String, Some("contains")) => Wanted::Contains(filled(plain(&unescaped(part)))?),
         (Kind::Token, None | Some("not")) => {
             let (system, code) = token(part);
             if !matches!(system, System::Is(_)) && code.is_none() {
@@ -188,7 +200,7 @@ fn wanted(
             }
             Wanted::Token(system, code)
         }
-        (Kind::Token, Some("text")) => Wanted::Text(plain(&unescaped(part))),
+        (Kind::Token, Some("text")) => Wanted::Text(filled(plain(&unescaped(part)))?),
         (Kind::Date, None) => {
             let (prefix, text) = Prefix::split(part);
             let span = Span::parse(text).ok_or_else(|| misfit("it is not a date"))?;
@@ -213,14 +225,15 @@ fn wanted(
         }
         (Kind::Reference, Some("identifier")) => {
             let (system, code) = token(part);
+            if !matches!(system, System::Is(_)) && code.is_none() {
+                return Err(misfit("it has neither system nor code"));
+            }
             Wanted::Identifier(system, code)
         }
-        (Kind::Reference, None) => Wanted::reference(None, &unescaped(part)),
-        (Kind::Reference, Some(ty)) if tables::is_resource(ty) => {
-            Wanted::reference(Some(ty), &unescaped(part))
-        }
+        (Kind::Reference, None) => reference(None)?,
+        (Kind::Reference, Some(ty)) if tables::is_resource(ty) => reference(Some(ty))?,
         (Kind::Uri, None) => Wanted::Uri(unescaped(part)),
-        (Kind::Uri, Some("below")) => Wanted::UriBelow(unescaped(part)),
+        (Kind::Uri, Some("below")) => Wanted::UriBelow(filled(unescaped(part))?),
         _ => return Err(Ok(NoSuchModifier)),
     })
 }
@@ -259,13 +272,17 @@ fn token_fits(system: &System, code: Option<&str>, token: &Token) -> bool {
 }
 
 impl Wanted {
-    fn reference(ty: Option<&str>, text: &str) -> Self {
+    /// None where the text names another type than the modifier.
+    fn reference(ty: Option<&str>, text: &str) -> Option<Self> {
         let read = references::read(text);
-        match (read.kind, read.id, read.url) {
-            (Some(kind), Some(id), None) => Self::Reference(Some(kind), id),
-            (_, _, Some(url)) if ty.is_none() && !rest::is_id(&url) => Self::Reference(None, url),
-            _ => Self::Reference(ty.map(str::to_owned), text.to_owned()),
+        if ty.zip(read.kind.as_deref()).is_some_and(|(ty, kind)| ty != kind) {
+            return None;
         }
+        Some(match (read.kind, read.id, read.url) {
+            (Some(kind), Some(id), None) => Self::Reference(Some(kind), id),
+            (_, _, Some(url)) if !rest::is_id(&url) => Self::Reference(None, url),
+            _ => Self::Reference(ty.map(str::to_owned), text.to_owned()),
+        })
     }
 
     fn fits(&self, found: &Found, now: i64) -> bool {
@@ -430,7 +447,7 @@ mod tests {
         "managingOrganization":{"reference":"Organization/o1"},
         "generalPractitioner":[{"identifier":{"system":"npi","value":"55"}},
                                {"reference":"http://y/Practitioner/7"}],
-        "meta":{"profile":["http://p/a/b"],"tag":[{"system":"t","code":"vip"}]}}"#;
+        "meta":{"lastUpdated":"2024-02-03T10:00:00Z","profile":["http://p/a/b"],"tag":[{"system":"t","code":"vip"}]}}"#;
 
     const OBSERVATION: &str = r#"{"resourceType":"Observation","status":"final",
         "code":{"coding":[{"system":"http://loinc.org","code":"1234-5","display":"Glucose in Blood"}],
@@ -504,6 +521,9 @@ mod tests {
         check("_profile", "http://p/a/b", true);
         check("_profile:below", "http://p/", true);
         check("_tag", "t|vip", true);
+        check("_lastUpdated", "2024-02-03", true);
+        check("_lastUpdated", "2024", true);
+        check("general-practitioner:Practitioner", "http://y/Practitioner/7", true);
     }
 
     #[test]
@@ -546,6 +566,15 @@ mod tests {
         check(PATIENT, "family", "a,,b");
         check(PATIENT, "family:nothing", "a");
         check(PATIENT, "organization:Nothing", "a");
+        check(PATIENT, "organization:Organization", "Patient/o1");
+        check(PATIENT, "general-practitioner:Practitioner", "http://y/Patient/7");
+        check(PATIENT, "general-practitioner:identifier", "|");
+        for blank in [" ", " \u{a0}", "a, "] {
+            check(PATIENT, "family", blank);
+            check(PATIENT, "family:contains", blank);
+            check(PATIENT, "identifier:text", blank);
+        }
+        check(PATIENT, "_profile:below", "\\");
         check(OBSERVATION, "value-quantity", "much");
         check(OBSERVATION, "value-quantity", "1e99");
         check(OBSERVATION, "value-quantity", "|a|b");

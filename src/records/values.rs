@@ -166,6 +166,12 @@ impl Parameter {
     }
 }
 
+/// Whether the index knows a parameter: ids are looked up by themselves, and times are kept
+/// with each version.
+pub(super) fn is_indexed(parameter: &Parameter) -> bool {
+    !matches!(parameter.code, "_id" | "_lastUpdated")
+}
+
 /// Adds the parameter's name to a key.
 pub(super) fn named(parameter: &Parameter, key: &str) -> Key {
     Key(format!("{}\u{1f}{key}", parameter.code))
@@ -185,11 +191,7 @@ pub fn keys(doc: &Doc) -> Vec<Key> {
     let root = doc.root();
     let kind = root.resource_type().unwrap_or_default();
     let mut all = Vec::new();
-    for parameter in parameters(&kind) {
-        // Looked up by itself, and kept with each version.
-        if matches!(parameter.code, "_id" | "_lastUpdated") {
-            continue;
-        }
+    for parameter in parameters(&kind).filter(|parameter| is_indexed(parameter)) {
         let values = parameter.values(root).unwrap_or_default();
         let begin = all.len();
         for found in &values {

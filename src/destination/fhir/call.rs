@@ -77,6 +77,12 @@ pub(super) fn sending(plan: &FhirPlan, delivery: &Delivery) -> Result<Sending, F
 /// A resource or Bundle as it stands.
 fn plain(doc: &Doc, kind: &str, message_type: &str) -> Ask {
     let text = |name: &str| doc.root().get(name).and_then(|node| node.text());
+    if message_type == "update:Bundle" && kind == "Bundle" {
+        // A Bundle that is itself what is updated, whatever its type says.
+        if let Some(id) = text("id").filter(|id| rest::is_id(id)) {
+            return Ask { may_reread: true, ..Ask::new(Method::PUT, format!("{kind}/{id}")) };
+        }
+    }
     if message_type.strip_prefix("create:") == Some(kind) {
         // A create is a create, whatever id the resource came with.
         //
@@ -141,7 +147,16 @@ fn lone(doc: &Doc, message_type: &str) -> Result<Option<Ask>, Fault> {
     let wrong = |refused: rest::Refused| {
         Fault::new(W7205).because(format!("its entry: {}", refused.fault.code().row().phrase))
     };
-    let interaction = rest::entry(&method, &url, conditions).map_err(wrong)?;
+    let interaction = match rest::entry(&method, &url, conditions) {
+        Ok(interaction) => interaction,
+        // The Bundle may be a resource of its own, which need not be carried out.
+        Err(_) if message_type.ends_with(":Bundle") => return Ok(None),
+        Err(refused) => return Err(wrong(refused)),
+    };
+    // A source wraps what the type of the message says; all else is a client's transaction.
+    if rest::message_type(&interaction).as_deref() != Some(message_type) {
+        return Ok(None);
+    }
     let Some(mut ask) = asked(&interaction) else { return Ok(None) };
     ask.body = body(&interaction, entry.get("resource"))?;
     Ok(Some(ask))

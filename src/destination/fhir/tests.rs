@@ -387,6 +387,10 @@ async fn what_a_source_wrapped_leaves_as_what_it_was() {
     check(BUNDLE, "update:Patient", "POST /r4", &[json], BUNDLE).await;
     let get = lone(r#""method":"GET","url":"Patient/1""#, "");
     check(&get, "update:Patient", "POST /r4", &[json], &get).await;
+    // A Bundle of a client that is to be created or updated is never carried out.
+    check(&one, "create:Bundle", "POST /r4/Bundle", &[json], &one).await;
+    let named = one.replacen("\"type\"", "\"id\":\"b\",\"type\"", 1);
+    check(&named, "update:Bundle", "PUT /r4/Bundle/b", &[json], &named).await;
 }
 
 #[tokio::test]

@@ -250,7 +250,8 @@ fn elements_change_with_what_stands_beside_them() {
         r#""part":[{"name":"url","valueUri":"http://b"},{"name":"value","valueCode":"y"}]"#,
     );
     check(&extension, "_birthDate.extension.1", r#"{"url":"http://b","valueCode":"y"}"#);
-    let contained = add("Patient", "contained", r#""resource":{"resourceType":"Organization","id":"c"}"#);
+    let contained =
+        add("Patient", "contained", r#""resource":{"resourceType":"Organization","id":"c"}"#);
     check(&contained, "contained.0.id", "\"c\"");
     check(&add("Patient", "multipleBirth", r#""valueInteger":2"#), "multipleBirthInteger", "2");
     check(

@@ -24,7 +24,7 @@ use crate::fhir::tables;
 pub use entries::{Entry, doubled, entries};
 pub use headers::{Prefer, Return, Tags, etag, http_date, reason, status_line, version};
 pub use query::{PARAMETERS_MAX, Parameter, QUERY_BYTES_MAX, Query};
-pub use wrap::{Change, addressed, message_type, message_type_of, wrapped};
+pub use wrap::{Change, addressed, message_type, message_type_of, unwrapped, wrapped};
 
 /// Longest path below the base: type, id, `_history` and version with room to spare.
 pub const PATH_BYTES_MAX: usize = 256;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Id, Interaction, Kind, Query, Tags};
+use super::{Entry, Id, Interaction, Kind, Query, Tags, entries};
 use crate::fault::codes::{W2322, W2326};
 use crate::fault::{Fault, Place};
 use crate::fhir::{Builder, Doc, Node, tables};
@@ -27,7 +27,8 @@ pub enum Change<'d> {
 
 /// The transaction of one entry that says what a request with a condition said; `None` for
 /// an interaction that needs none, or is no write of one resource. A patch that is no
-/// resource is carried as `Binary`.
+/// resource is carried as `Binary`; a transaction that is itself the resource to be written
+/// is wrapped, too, so that it is never taken for the wrapper.
 ///
 /// Source: FHIR R4 http.html#transaction, http.html#patch.
 #[must_use]
@@ -36,12 +37,16 @@ pub fn wrapped(interaction: &Interaction, change: &Change<'_>) -> Option<Doc> {
     let with_search = |kind: Kind, search: &Query| format!("{kind}?{}", search.encode());
     let mut condition = None;
     let (method, url, if_match) = match interaction {
-        Interaction::Create { kind, if_none_exist: Some(search) } => {
-            condition = Some(search.encode());
+        Interaction::Create { kind, if_none_exist }
+            if if_none_exist.is_some() || is_transaction(change) =>
+        {
+            condition = if_none_exist.as_ref().map(Query::encode);
             ("POST", (*kind).to_owned(), None)
         }
-        Interaction::Update { kind, id, if_match: Some(tags) } => {
-            ("PUT", with_id(kind, id), Some(tags))
+        Interaction::Update { kind, id, if_match }
+            if if_match.is_some() || is_transaction(change) =>
+        {
+            ("PUT", with_id(kind, id), if_match.as_ref())
         }
         Interaction::ConditionalUpdate { kind, search, if_match } => {
             ("PUT", with_search(kind, search), if_match.as_ref())
@@ -61,6 +66,30 @@ pub fn wrapped(interaction: &Interaction, change: &Change<'_>) -> Option<Doc> {
         _ => return None,
     };
     Some(bundle(change, method, &url, (if_match, condition.as_deref())))
+}
+
+/// Whether a client sends a transaction as a resource to be written.
+fn is_transaction(change: &Change<'_>) -> bool {
+    matches!(change, Change::Resource(doc) if transaction(doc.root()))
+}
+
+fn transaction(root: Node<'_>) -> bool {
+    let ty = root.get("type").and_then(|ty| ty.string());
+    root.resource_type().as_deref() == Some("Bundle") && ty.as_deref() == Some("transaction")
+}
+
+/// The entry of a body that [`wrapped`] made: the only one, and it asks for what the type of
+/// the message says (`create:Patient`: a POST of a Patient). `None` for all other bodies: a
+/// transaction of a client is never taken for a wrapper by its content alone.
+#[must_use]
+pub fn unwrapped<'d>(body: Node<'d>, of_type: &str) -> Option<Entry<'d>> {
+    if !transaction(body) {
+        return None;
+    }
+    let mut all = entries(body);
+    let (Some(entry), None) = (all.next(), all.next()) else { return None };
+    let asks = entry.asks.as_ref().ok()?;
+    (message_type(asks).as_deref() == Some(of_type)).then_some(entry)
 }
 
 fn bundle(

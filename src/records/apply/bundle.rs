@@ -237,6 +237,13 @@ impl Plan {
                 let condition = (kind, search.encode());
                 // The same condition again: the same resource, which is claimed twice then.
                 let known = self.sought.get(&condition).cloned();
+                if let (None, Some(own)) = (&known, &own)
+                    && stage.latest(kind, own.as_str())?.is_some_and(|version| !version.deleted)
+                {
+                    let cause = "a resource of this id stands, and the condition does not fit it";
+                    let place = Place::path(format!("{kind}.id"));
+                    return Err(one::refused(409, Fault::new(W7605).at(place).because(cause)));
+                }
                 let id = match known.or(own) {
                     Some(id) => id,
                     None => fresh(stage)?,

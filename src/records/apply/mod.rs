@@ -28,7 +28,7 @@ use super::version::{Method, Version};
 use crate::base::{ChannelName, MessageId, Timestamp};
 use crate::fault::codes::{W7600, W7607, W7608};
 use crate::fault::{Fault, Place};
-use crate::fhir::rest::Refused;
+use crate::fhir::rest::{self, Refused};
 use crate::fhir::{Doc, tables};
 
 pub use say::{Told, refusal, say};
@@ -133,20 +133,18 @@ impl Form {
         let Some(kind) = kind.filter(|kind| tables::is_resource(kind)) else {
             return Err(Fault::new(W7600).because("it has no resource type of R4").into());
         };
-        if kind != "Bundle" || message_type == "create:Bundle" || message_type == "update:Bundle" {
-            let own = doc.root().get("type").and_then(|ty| ty.string());
-            // What carries a condition for a Bundle is a transaction itself.
-            if kind != "Bundle" || own.as_deref() != Some("transaction") {
-                return Ok(Self::One);
-            }
+        if kind != "Bundle" {
+            return Ok(Self::One);
+        }
+        if rest::unwrapped(doc.root(), message_type).is_some() {
             return Ok(Self::Wrapped);
         }
+        // What a client wants created or updated is a resource, whatever its type says.
+        if matches!(message_type, "create:Bundle" | "update:Bundle") {
+            return Ok(Self::One);
+        }
         let ty = doc.root().get("type").and_then(|ty| ty.string()).unwrap_or_default();
-        let act = message_type.split(':').next().unwrap_or_default();
         match &*ty {
-            "transaction" if matches!(act, "create" | "update" | "patch" | "delete") => {
-                Ok(Self::Wrapped)
-            }
             "transaction" | "message" => Ok(Self::Transaction),
             "batch" => Ok(Self::Batch),
             "document" | "collection" => Ok(Self::One),

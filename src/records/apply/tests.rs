@@ -165,6 +165,53 @@ fn conditions_are_met_or_nothing_is_written() {
 }
 
 #[test]
+fn the_bundle_of_a_client_is_a_resource() {
+    let mut all = Memory::default();
+    put(&mut all, r#"{"resourceType":"Patient","id":"a"}"#);
+    let delete = wrapped(r#""method":"DELETE","url":"Patient/a""#, "");
+    check(&mut all, "create:Bundle", &delete, 201, "POST Bundle/n2/_history/1");
+    let named = delete.replacen("\"type\"", "\"id\":\"b\",\"type\"", 1);
+    check(&mut all, "update:Bundle", &named, 201, "PUT Bundle/b/_history/1");
+    // An entry that is as the wrapper would be: the source wraps it, so it stays whole.
+    let inner = r#"{"resourceType":"Bundle","id":"x","type":"collection"}"#;
+    let inner = wrapped(r#""method":"POST","url":"Bundle""#, inner);
+    let doc = Doc::parse_json(inner.clone().into()).unwrap();
+    let create = rest::Interaction::Create { kind: "Bundle", if_none_exist: None };
+    let outer = rest::wrapped(&create, &rest::Change::Resource(&doc)).unwrap();
+    let outer = String::from_utf8(outer.to_json().to_vec()).unwrap();
+    check(&mut all, "create:Bundle", &outer, 201, "POST Bundle/n6/_history/1");
+    let kept = all.latest("Bundle", "n6").unwrap().unwrap().doc().unwrap();
+    assert_eq!(one::text(kept.root(), "type").as_deref(), Some("transaction"));
+    assert!(!all.latest("Patient", "a").unwrap().unwrap().deleted);
+    // Where the types do not agree, it is a transaction as any other.
+    let (_, told) = write(&mut all, "update:Patient", &delete).unwrap();
+    assert!(String::from_utf8_lossy(&told.body).contains("transaction-response"));
+}
+
+#[test]
+fn a_condition_overwrites_nothing_that_it_does_not_fit() {
+    let mut all = Memory::default();
+    put(&mut all, r#"{"resourceType":"Patient","id":"a","gender":"male"}"#);
+    let own = r#"{"resourceType":"Patient","id":"a","gender":"female"}"#;
+    let update = wrapped(r#""method":"PUT","url":"Patient?identifier=m|1""#, own);
+    refused(&mut all, "update:Patient", &update, 409, W7605);
+    let spaces = wrapped(r#""method":"DELETE","url":"Patient?family=%20""#, "");
+    refused(&mut all, "delete:Patient", &spaces, 400, W7611);
+    let when = wrapped(
+        r#""method":"POST","url":"Patient","ifNoneExist":"_lastUpdated=ge2000&gender=male""#,
+        r#"{"resourceType":"Patient"}"#,
+    );
+    put(
+        &mut all,
+        r#"{"resourceType":"Patient","id":"t","gender":"male",
+            "meta":{"lastUpdated":"2020-01-01T00:00:00Z"}}"#,
+    );
+    check(&mut all, "create:Patient", &when, 200, "");
+    let equal = when.replace("ge2000", "2020-01-01");
+    check(&mut all, "create:Patient", &equal, 200, "");
+}
+
+#[test]
 fn resources_are_patched() {
     let mut all = Memory::default();
     put(&mut all, r#"{"resourceType":"Patient","id":"a","gender":"male"}"#);
