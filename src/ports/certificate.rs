@@ -69,25 +69,37 @@ fn short_name(oid: &[u8]) -> Option<&'static str> {
     })
 }
 
+/// Ends a subject that does not say all: it is no name to know anybody by.
+pub const AND_MORE: &str = "\u{2026}";
+
 /// The subject of a certificate: `CN=emr, O=Hospital`. Characters that could upset a log
-/// or a page are replaced, and it is cut at 128 bytes.
+/// or a page are replaced, attributes without a short name left out, and it is cut at 128
+/// bytes; then it ends in [`AND_MORE`], so that two certificates share no name by that.
 #[must_use]
 pub fn subject(der: &[u8]) -> Option<String> {
     let (_, subject) = walk(der)?;
-    let mut text = String::new();
+    let (mut text, mut whole) = (String::new(), true);
     let mut sets = Reader(subject);
     while let Some(set) = sets.expect(SET) {
-        let mut pair = Reader(Reader(set).expect(SEQUENCE)?);
+        let mut set = Reader(set);
+        let mut pair = Reader(set.expect(SEQUENCE)?);
+        // Several attributes at once are told apart by nobody.
+        whole &= set.0.is_empty();
         let oid = pair.expect(OID)?;
         let (_, value) = pair.next()?;
-        let Some(name) = short_name(oid) else { continue };
+        let Some(name) = short_name(oid) else {
+            whole = false;
+            continue;
+        };
         if !text.is_empty() {
             text.push_str(", ");
         }
         text.push_str(name);
         text.push('=');
         for c in String::from_utf8_lossy(value).chars() {
-            text.push(if c.is_alphanumeric() || " .-_@:/".contains(c) { c } else { '?' });
+            let is_plain = c.is_alphanumeric() || " .-_@:/".contains(c);
+            whole &= is_plain;
+            text.push(if is_plain { c } else { '?' });
         }
         if text.len() > SUBJECT_BYTES_MAX {
             let mut end = SUBJECT_BYTES_MAX;
@@ -95,10 +107,17 @@ pub fn subject(der: &[u8]) -> Option<String> {
                 end -= 1;
             }
             text.truncate(end);
+            whole = false;
             break;
         }
     }
-    (!text.is_empty()).then_some(text)
+    if text.is_empty() {
+        return None;
+    }
+    if !whole {
+        text.push_str(AND_MORE);
+    }
+    Some(text)
 }
 
 /// The moment after which a certificate is no longer valid.
@@ -144,9 +163,22 @@ mod tests {
     #[test]
     fn reads_subject_and_end() {
         let der = certificate("emr\n<b>");
-        assert_eq!(subject(&der).as_deref(), Some("CN=emr??b?, O=Hospital"));
+        assert_eq!(subject(&der).as_deref(), Some("CN=emr??b?, O=Hospital\u{2026}"));
         assert_eq!(not_after(&der), Timestamp::parse("2031-02-03T00:00:00Z"));
-        assert_eq!(subject(&certificate(&"x".repeat(300))).map(|s| s.len()), Some(128));
+        assert_eq!(subject(&certificate(&"x".repeat(300))).map(|s| s.len()), Some(131));
+    }
+
+    #[test]
+    fn a_name_that_does_not_say_all_is_nobody_s() {
+        assert_eq!(subject(&certificate("emr")).as_deref(), Some("CN=emr, O=Hospital"));
+        let mut params = rcgen::CertificateParams::new(vec![]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "lab");
+        let serial = rcgen::DnType::CustomDnType(vec![2, 5, 4, 5]);
+        params.distinguished_name.push(serial, "9");
+        let key = rcgen::KeyPair::generate().unwrap();
+        let der = params.self_signed(&key).unwrap().der().to_vec();
+        assert_eq!(subject(&der).as_deref(), Some("CN=lab\u{2026}"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What the entries of a Bundle ask for.
 
 use super::{Conditions, Interaction, Refused, addressed, entry};
-use crate::fault::codes::{W2323, W2731};
+use crate::base::limits::DEPTH_MAX;
+use crate::fault::codes::{W2323, W2702, W2731};
 use crate::fault::{Fault, Place};
 use crate::fhir::Node;
 
@@ -81,18 +82,60 @@ fn asked(node: Node<'_>) -> Result<Interaction, Refused> {
     entry(&method, &url, conditions)
 }
 
-/// Whether a member stands twice in an object: two readers could see different ones.
-#[must_use]
-pub fn doubled(object: Node<'_>) -> bool {
+/// Whether a member stands twice in an object.
+fn doubled(object: Node<'_>) -> bool {
     let mut names: Vec<&str> = object.members().map(|(name, _)| name).collect();
     names.sort_unstable();
     names.windows(2).any(|pair| matches!(pair, [one, other] if one == other))
+}
+
+/// Levels that a Bundle puts around the resources in it: `entry`, its item, `resource`.
+const AROUND: usize = 3;
+
+/// Looks through a document for what must not come in: a member that stands twice in an
+/// object, as two readers could see different ones, and nesting that leaves no room for a
+/// Bundle around it.
+///
+/// # Errors
+/// `W2731`, `W2702`, each with the path.
+pub fn clean(root: Node<'_>) -> Result<(), Fault> {
+    let mut open = vec![(root, 1)];
+    while let Some((node, depth)) = open.pop() {
+        if depth + AROUND > DEPTH_MAX && node.children().next().is_some() {
+            return Err(Fault::new(W2702).at(Place::path(node.path())));
+        }
+        if doubled(node) {
+            return Err(Fault::new(W2731).at(Place::path(node.path())));
+        }
+        open.extend(node.children().map(|child| (child, depth + 1)));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fhir::doc::doc;
+
+    #[test]
+    fn what_stands_twice_or_too_deep_does_not_come_in() {
+        let check = |text: &str, expected: Option<&str>| {
+            let found = clean(doc(text).root()).err().map(|fault| fault.line());
+            assert_eq!(found.is_some(), expected.is_some(), "{found:?}");
+            let words = expected.unwrap_or_default();
+            assert!(found.unwrap_or_default().contains(words), "{words}");
+        };
+        check(r#"{"resourceType":"Patient","name":[{"given":["a","a"]}]}"#, None);
+        check(r#"{"resourceType":"Patient","id":"a","id":"b"}"#, Some("W2731"));
+        let subject = r#"{"resourceType":"Basic","subject":{"reference":"a","reference":"b"}}"#;
+        check(subject, Some("Basic.subject"));
+        let nested = |levels: usize| {
+            let (open, close) = (r#"{"a":"#.repeat(levels), "}".repeat(levels));
+            format!(r#"{{"resourceType":"Basic","a":{open}1{close}}}"#)
+        };
+        check(&nested(DEPTH_MAX - AROUND - 1), None);
+        check(&nested(DEPTH_MAX - AROUND), Some("W2702"));
+    }
 
     #[test]
     fn entries_say_what_they_ask_for() {

@@ -21,7 +21,7 @@ use crate::fault::Fault;
 use crate::fault::codes::{W2320, W2321, W2322, W2323, W2324, W2325};
 use crate::fhir::tables;
 
-pub use entries::{Entry, doubled, entries};
+pub use entries::{Entry, clean, entries};
 pub use headers::{Prefer, Return, Tags, etag, http_date, reason, status_line, version};
 pub use query::{PARAMETERS_MAX, Parameter, QUERY_BYTES_MAX, Query};
 pub use wrap::{Change, addressed, message_type, message_type_of, unwrapped, wrapped};

@@ -11,9 +11,10 @@ use super::answer::Reply;
 use super::content::{Form, Media};
 use super::request::{self, Body};
 use super::route::{Call, Endpoint, Outcome};
-use crate::fault::codes::{W2326, W2327, W2359, W2720, W2731};
+use crate::fault::codes::{W2326, W2327, W2359, W2720};
 use crate::fault::{Fault, Place};
-use crate::fhir::rest::{self, Change, Interaction};
+use crate::fhir::rest::{self, Change, Interaction, Query};
+use crate::fhir::transaction::Transaction;
 use crate::fhir::{Doc, Node, tables};
 use crate::source::{Answer, Arrival};
 
@@ -147,16 +148,14 @@ impl Endpoint {
             _ => Doc::parse_json(body.bytes.clone())?,
         };
         let root = doc.root();
-        if rest::doubled(root) {
-            return Err(Fault::new(W2731).at(Place::path("Resource")).into());
-        }
+        rest::clean(root)?;
         let kind = root.resource_type();
         if !kind.as_deref().is_some_and(tables::is_resource) {
             return Err(Fault::new(W2720).because("no type of resource of R4").into());
         }
         match interaction {
             Interaction::Bundle | Interaction::ProcessMessage { .. } => {
-                if self.bundle(call, interaction, root)? {
+                if self.bundle(call, interaction, &doc)? {
                     return Err(Unfit::Reads(doc));
                 }
             }
@@ -185,12 +184,8 @@ impl Endpoint {
     }
 
     /// Checks a Bundle; whether it asks for reads only, which are served from here.
-    fn bundle(
-        &self,
-        call: &Call,
-        interaction: &Interaction,
-        root: Node<'_>,
-    ) -> Result<bool, Unfit> {
+    fn bundle(&self, call: &Call, interaction: &Interaction, doc: &Doc) -> Result<bool, Unfit> {
+        let root = doc.root();
         let unfit = |why: &'static str| {
             Unfit::Content(Fault::new(W2326).at(Place::path("Bundle.type")).because(why))
         };
@@ -199,7 +194,7 @@ impl Endpoint {
         }
         let kind = root.get("type").and_then(|kind| kind.string()).unwrap_or_default();
         let batch = match (&*kind, interaction) {
-            ("message", _) => return Ok(false),
+            ("message", _) => return self.message(call, root).map(|()| false),
             (_, Interaction::ProcessMessage { .. }) => {
                 return Err(unfit("`$process-message` takes a Bundle of type `message`"));
             }
@@ -229,7 +224,35 @@ impl Endpoint {
             };
             may.map_err(|denied| self.denied(&denied, &call.peer))?;
         }
+        if !batch {
+            self.conditional(call, doc)?;
+        }
         Ok(batch && reads && any && self.reader().is_some())
+    }
+
+    /// Checks who may send a message Bundle, to whichever address. Its resources are written
+    /// one by one where records stand behind the channel.
+    fn message(&self, call: &Call, root: Node<'_>) -> Result<(), Unfit> {
+        let sends = Interaction::ProcessMessage { query: Query::default() };
+        call.client.may(&sends).map_err(|denied| self.denied(&denied, &call.peer))?;
+        if self.reader().is_some() {
+            let resources = rest::entries(root).filter_map(|entry| entry.resource);
+            let may = call.client.may_write_all(resources);
+            may.map_err(|denied| self.denied(&denied, &call.peer))?;
+        }
+        Ok(())
+    }
+
+    /// Checks the searches that references of a transaction stand for: they tell whether
+    /// something is there.
+    fn conditional(&self, call: &Call, doc: &Doc) -> Result<(), Unfit> {
+        let Ok(transaction) = Transaction::read(doc) else { return Ok(()) };
+        for found in transaction.conditional().map_err(|refused| refused.fault)? {
+            let (kind, query) = (Some(found.kind), found.search);
+            let search = Interaction::Search { kind, compartment: None, query };
+            call.client.may(&search).map_err(|denied| self.denied(&denied, &call.peer))?;
+        }
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::fhir::Node;
 use crate::fhir::rest::{Interaction, Kind, Parameter, Query};
 use crate::fhir::smart::{Permission, Reach, Scopes, belongs_to};
 use crate::fhir::tables;
+use crate::records;
 
 /// Wait that callers are told while the issuer's keys cannot be had.
 const KEYS_WAIT: Duration = Duration::from_secs(10);
@@ -78,7 +79,8 @@ impl Client {
     /// What each scope covers is said in SMART's table; a conditional update, which may
     /// create, needs `u` and `c`; `$process-message` needs `c` on MessageHeader; `$validate`
     /// `c` on the type; `$export` and `$everything` `r` and `s` on all types; every other
-    /// operation `u` on its type. A search that follows references, or brings in what they
+    /// operation `u` on its type. A condition needs `s` on its type besides, as it tells
+    /// whether something is there. A search that follows references, or brings in what they
     /// point to, needs the scope of the type there, and of all types when it names none.
     ///
     /// # Errors
@@ -87,18 +89,44 @@ impl Client {
     ///
     /// Source: SMART App Launch 2.2, scopes for requesting FHIR resources.
     pub fn may(&self, interaction: &Interaction) -> Result<(), Denied> {
-        let needs = self.needs(interaction);
-        for need in &needs {
-            if self.reach(need.kind, need.permission)? == Reach::Patient && !need.within {
+        self.allow(interaction, false)
+    }
+
+    /// Whether its scopes cover an interaction about a resource that is the patient's own,
+    /// or is not.
+    fn allow(&self, interaction: &Interaction, is_theirs: bool) -> Result<(), Denied> {
+        for need in &self.needs(interaction) {
+            // Whose a resource is says nothing of what a search beside it would find.
+            let within = need.within || (is_theirs && need.permission != Permission::Search);
+            if self.reach(need.kind, need.permission)? == Reach::Patient && !within {
                 return Err(Denied::beyond(
                     "its address does not say that it is about the patient",
                 ));
             }
         }
-        match interaction {
-            Interaction::Search { query, .. } => self.may_follow(query),
-            _ => Ok(()),
+        match searched(interaction) {
+            Some(query) => self.may_follow(query),
+            None => Ok(()),
         }
+    }
+
+    /// Whether it may send a message whose resources are written one by one.
+    ///
+    /// # Errors
+    /// As [`Client::may`]: it needs `c` and `u` on the type of each resource, of all patients.
+    pub fn may_write_all<'d>(
+        &self,
+        resources: impl Iterator<Item = Node<'d>>,
+    ) -> Result<(), Denied> {
+        for resource in resources {
+            let kind = resource.resource_type();
+            for permission in [Permission::Create, Permission::Update] {
+                if self.reach(kind.as_deref(), permission)? != Reach::All {
+                    return Err(Denied::beyond("a message may be about any patient"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// As [`Client::may`] where the resource is at hand: the one sent with a create, or the
@@ -112,11 +140,8 @@ impl Client {
             interaction,
             Interaction::Create { .. } | Interaction::Read { .. } | Interaction::Vread { .. }
         );
-        let theirs = self.patient().is_some_and(|patient| belongs_to(resource, patient));
-        match self.may(interaction) {
-            Err(denied) if denied.fault.code() == W2359 && by_content && theirs => Ok(()),
-            other => other,
-        }
+        let theirs = || self.patient().is_some_and(|patient| belongs_to(resource, patient));
+        self.allow(interaction, by_content && theirs())
     }
 
     fn needs(&self, interaction: &Interaction) -> Vec<Need> {
@@ -127,6 +152,10 @@ impl Client {
         let own = own && self.patient().is_some();
         let need = |permission| Need { kind, permission, within: own };
         let all = |permission| Need { kind: None, permission, within: false };
+        let found = |query: &Query| {
+            let within = names_patient(kind, query, self.patient().unwrap_or_default());
+            Need { kind, permission: Search, within }
+        };
         match interaction {
             Interaction::Capabilities | Interaction::Bundle => vec![],
             Interaction::Read { .. } | Interaction::Vread { .. } => vec![need(Read)],
@@ -140,14 +169,17 @@ impl Client {
                 let within = inside || names_patient(kind, query, patient);
                 vec![Need { kind, permission: Search, within }]
             }
-            Interaction::Create { .. } => vec![need(Create)],
-            Interaction::ConditionalUpdate { .. } => vec![need(Update), need(Create)],
-            Interaction::Update { .. }
-            | Interaction::Patch { .. }
-            | Interaction::ConditionalPatch { .. } => vec![need(Update)],
-            Interaction::Delete { .. } | Interaction::ConditionalDelete { .. } => {
-                vec![need(Delete)]
+            Interaction::Create { if_none_exist: None, .. } => vec![need(Create)],
+            Interaction::Create { if_none_exist: Some(search), .. } => {
+                vec![need(Create), found(search)]
             }
+            Interaction::ConditionalUpdate { search, .. } => {
+                vec![need(Update), need(Create), found(search)]
+            }
+            Interaction::ConditionalPatch { search, .. } => vec![need(Update), found(search)],
+            Interaction::ConditionalDelete { search, .. } => vec![need(Delete), found(search)],
+            Interaction::Update { .. } | Interaction::Patch { .. } => vec![need(Update)],
+            Interaction::Delete { .. } => vec![need(Delete)],
             Interaction::ProcessMessage { .. } => {
                 vec![Need { kind: Some("MessageHeader"), permission: Create, within: false }]
             }
@@ -168,6 +200,18 @@ impl Client {
             }
         }
         Ok(())
+    }
+}
+
+/// The search of an interaction: its own, or that of its condition.
+const fn searched(interaction: &Interaction) -> Option<&Query> {
+    match interaction {
+        Interaction::Search { query, .. } => Some(query),
+        Interaction::ConditionalUpdate { search, .. }
+        | Interaction::ConditionalPatch { search, .. }
+        | Interaction::ConditionalDelete { search, .. }
+        | Interaction::Create { if_none_exist: Some(search), .. } => Some(search),
+        _ => None,
     }
 }
 
@@ -196,11 +240,15 @@ fn hops(parameter: &Parameter) -> Vec<Option<&str>> {
     }
 }
 
-/// Whether a search finds nothing but what belongs to the patient.
+/// Whether a search finds nothing but what belongs to the patient. A parameter that the type
+/// does not have would be passed over, and counts for nothing.
 fn names_patient(kind: Option<Kind>, query: &Query, patient: &str) -> bool {
-    if patient.is_empty() {
-        return false;
-    }
+    let Some(searched) = kind.filter(|_| !patient.is_empty()) else { return false };
+    let leads = |name: &str| {
+        records::parameter(searched, name).is_some_and(|parameter| {
+            parameter.kind == records::Kind::Reference && parameter.targets.contains(&"Patient")
+        })
+    };
     query.iter().any(|parameter| {
         let value = parameter.value.as_str();
         let named = value.strip_prefix("Patient/").unwrap_or(value) == patient;
@@ -208,9 +256,9 @@ fn names_patient(kind: Option<Kind>, query: &Query, patient: &str) -> bool {
         named
             && match (parameter.name.as_str(), parameter.modifier.as_deref()) {
                 ("_id", None) => kind == Some("Patient") && !typed,
-                ("patient", None | Some("Patient")) => kind != Some("Patient"),
-                ("subject", None) => typed,
-                ("subject", Some("Patient")) => true,
+                ("patient", None | Some("Patient")) => leads("patient"),
+                ("subject", None) => typed && leads("subject"),
+                ("subject", Some("Patient")) => leads("subject"),
                 _ => false,
             }
     })
@@ -341,9 +389,7 @@ mod tests {
         check("POST Patient", "system/Patient.c");
         check("PUT Patient/1", "system/Patient.u");
         check("PATCH Patient/1", "system/Patient.u");
-        check("PATCH Patient?identifier=x", "system/Patient.u");
         check("DELETE Patient/1", "system/Patient.d");
-        check("DELETE Patient?identifier=x", "system/Patient.d");
         check("POST $process-message", "system/MessageHeader.c");
         check("POST Patient/$validate", "system/Patient.c");
         check("POST Patient/1/$other", "system/Patient.u");
@@ -352,7 +398,8 @@ mod tests {
         }
         let both = asked("PUT Patient?identifier=x");
         assert_eq!(tell(client("system/Patient.u", None).may(&both)), "`system/Patient.c`");
-        assert_eq!(tell(client("system/Patient.cu", None).may(&both)), "yes");
+        assert_eq!(tell(client("system/Patient.cu", None).may(&both)), "`system/Patient.s`");
+        assert_eq!(tell(client("system/Patient.cus", None).may(&both)), "yes");
         let export = asked("GET $export");
         assert_eq!(tell(client("system/*.r", None).may(&export)), "`system/*.s`");
         assert_eq!(tell(client("system/*.rs", None).may(&export)), "yes");
@@ -417,6 +464,12 @@ mod tests {
             "GET Patient?_id=p1,p2",
             "GET Patient?_id:not=p1",
             "GET Patient?patient=p1",
+            // These types have no such parameter: it would be passed over.
+            "GET Patient?subject=Patient/p1",
+            "GET Immunization?subject=Patient/p1",
+            "GET Appointment?subject=Patient/p1",
+            "GET Practitioner?patient=p1",
+            "GET ?patient=p1",
             "GET Patient?name=x",
             "GET Patient/_history",
             "GET Observation?patient=p1&_include=Observation:performer:Practitioner",
@@ -433,6 +486,54 @@ mod tests {
         let none = client("patient/*.cruds", None);
         assert_eq!(tell(none.may(&asked("GET Patient/p1"))), "`system/Patient.r`");
         assert_eq!(tell(none.may(&asked("GET Observation?patient=p1"))), "`system/Observation.s`");
+    }
+
+    #[test]
+    fn a_condition_needs_what_its_search_needs() {
+        let check = |interaction: &Interaction, scopes: &str, expected: &str| {
+            assert_eq!(tell(client(scopes, None).may(interaction)), expected, "{scopes}");
+        };
+        for (request, permission) in
+            [("PATCH Patient?identifier=x", "u"), ("DELETE Patient?identifier=x", "d")]
+        {
+            let interaction = asked(request);
+            let own = format!("system/Patient.{permission}");
+            check(&interaction, "system/Patient.s", &format!("`{own}`"));
+            check(&interaction, &own, "`system/Patient.s`");
+            check(&interaction, &format!("{own}s"), "yes");
+        }
+        let create = |query: &str| Interaction::Create {
+            kind: "Observation",
+            if_none_exist: Some(Query::parse(query).unwrap()),
+        };
+        let chained = create("subject:Patient.name=x");
+        check(&chained, "system/Observation.c", "`system/Observation.s`");
+        check(&chained, "system/Observation.cs", "`system/Patient.s`");
+        check(&chained, "system/Observation.cs system/Patient.s", "yes");
+        // What is sent is the patient's own; what the condition finds need not be.
+        let own = client("patient/*.cruds", Some("p1"));
+        let json = r#"{"resourceType":"Observation","subject":{"reference":"Patient/p1"}}"#;
+        let doc = Doc::parse_json(json.into()).unwrap();
+        let may = |query| tell(own.may_with(&create(query), doc.root()));
+        assert_eq!(may("subject=Patient/p2&code=x"), "W2359");
+        assert_eq!(may("subject=Patient/p1&code=x"), "yes");
+    }
+
+    #[test]
+    fn a_message_that_is_written_one_by_one_needs_every_type() {
+        let json = r#"{"resourceType":"Bundle","type":"message","entry":[
+            {"resource":{"resourceType":"MessageHeader"}},
+            {"resource":{"resourceType":"Patient"}}]}"#;
+        let doc = Doc::parse_json(json.into()).unwrap();
+        let check = |scopes: &str, patient, expected: &str| {
+            let resources = crate::fhir::rest::entries(doc.root()).filter_map(|e| e.resource);
+            let may = client(scopes, patient).may_write_all(resources);
+            assert_eq!(tell(may), expected, "{scopes}");
+        };
+        check("system/MessageHeader.cu", None, "`system/Patient.c`");
+        check("system/MessageHeader.cu system/Patient.c", None, "`system/Patient.u`");
+        check("system/MessageHeader.cu system/Patient.cu", None, "yes");
+        check("patient/*.cruds", Some("p1"), "W2359");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 use crate::fault::{Fault, codes::*};
 use crate::fhir::smart::Scopes;
 use crate::message::Peer;
-use crate::ports::Ports;
+use crate::ports::{Ports, certificate};
 
 pub use client::{Client, Denied};
 pub use plan::{
@@ -112,15 +112,21 @@ impl Guard {
         if let Some(wait) = self.failures.as_ref().and_then(|limit| limit.wait(&address, now)) {
             return Err(Denied::throttled(Fault::new(W2361), wait));
         }
-        let client = self.know(headers, peer).await.map_err(|fault| {
-            if guesses(&fault)
-                && let Some(limit) = &self.failures
-            {
-                // Refused all the same; the next one is not looked at.
-                let _ = limit.take(&address, now);
+        let client = match self.know(headers, peer).await {
+            Ok(client) => client,
+            Err(fault) => {
+                let spent = self.failures.as_ref().filter(|_| guesses(&fault));
+                // Of guesses at once, those past the limit hear no more than that.
+                if let Some(Err(wait)) = spent.map(|limit| limit.take(&address, now)) {
+                    return Err(Denied::throttled(Fault::new(W2361), wait));
+                }
+                return Err(Denied::unknown(fault, self.door.challenge()));
             }
-            Denied::unknown(fault, self.door.challenge())
-        })?;
+        };
+        // A right guess among many at once counts for nothing either.
+        if let Some(wait) = self.failures.as_ref().and_then(|limit| limit.wait(&address, now)) {
+            return Err(Denied::throttled(Fault::new(W2361), wait));
+        }
         let counted = if client.name() == ANYONE { &*address } else { client.name() };
         match self.calls.as_ref().map(|limit| limit.take(counted, now)) {
             Some(Err(wait)) => Err(Denied::throttled(Fault::new(W2360), wait)),
@@ -162,7 +168,8 @@ impl Guard {
             Door::Subjects(subjects) => {
                 let subject = peer.subject.as_deref();
                 let subject = subject.ok_or_else(|| Fault::new(W2350).because("no certificate"))?;
-                let known = subjects.iter().find(|known| &*known.subject == subject);
+                let whole = !subject.ends_with(certificate::AND_MORE);
+                let known = subjects.iter().find(|known| whole && &*known.subject == subject);
                 let unknown = || Fault::new(W2351).because("no client has this certificate");
                 let known = known.ok_or_else(unknown)?;
                 Ok(Client::new(known.name.clone(), known.scopes.clone(), None))
