@@ -128,10 +128,10 @@ fn heading(section: Element<'_>, look: Look<'_>, shell: &mut Shell) -> Result<()
     let title = section.child("title").map(|title| title.text()).unwrap_or_default();
     let title = if look.values { view::visible(&title).into_owned() } else { MASK.to_owned() };
     let head = format!("{}  {title}", code.as_deref().unwrap_or("section"));
-    shell.line(shell.paint(Tone::Strong, head.trim_end().to_owned()))
+    shell.line(shell.paint(Tone::Strong, head.trim_end()))
 }
 
 fn value_line(path: &str, value: &str, look: Look<'_>, shell: &mut Shell) -> Result<(), Stop> {
     let value = if look.values { view::visible(value) } else { MASK.into() };
-    shell.line(format!("{}  {value}", shell.paint(Tone::Dim, path.to_owned())))
+    shell.line(format!("{}  {value}", shell.paint(Tone::Dim, path)))
 }
