@@ -103,9 +103,12 @@ const WARD: &[&str] = &[
        "valueQuantity":{"value":1e9}}"#,
 ];
 
+/// Type and id.
+type Address = (Arc<str>, Arc<str>);
+
 /// Versions in memory; with an index, or without one.
 struct Ward {
-    all: BTreeMap<(Arc<str>, Arc<str>), (Version, Vec<Key>)>,
+    all: BTreeMap<Address, (Version, Vec<Key>)>,
     indexed: bool,
 }
 
