@@ -53,6 +53,6 @@ fn settings_become_plans() {
         assert_eq!(told, expected, "{path}");
     }
     check("public_url = \"fhir.example\"", "W7505:3", &|_| {});
-    check("reply = \"later\"\nidle_timeout = \"0s\"", "W1011:3 W1021:4", &|_| {});
+    check("reply = \"later\"\nidle_timeout = \"0s\"", "W1013:3 W1021:4", &|_| {});
     check("max_connections = 0\nwrite_timeout = \"0s\"", "W1021:4 W1021:3", &|_| {});
 }

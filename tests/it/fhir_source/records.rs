@@ -60,7 +60,7 @@ async fn a_resource_lives_through_all_interactions() {
     assert_eq!(endpoint.get(&format!("{path}/_history/99")).await.status, 404);
     let ledger = endpoint.ledger();
     let total: Vec<&str> = ledger.lines().last().unwrap().split_whitespace().collect();
-    assert_eq!(total[6..9], ["1", "0", "0"], "the 412 was heard by its sender:\n{ledger}");
+    assert_eq!(total[7..10], ["1", "0", "0"], "the 412 was heard by its sender:\n{ledger}");
     endpoint.stop();
 }
 

@@ -43,7 +43,7 @@ async fn every_interaction_travels_in_its_form() {
             r#"{{"resourceType":"Bundle","type":"transaction","entry":[{{{resource}"request":{{{request}}}}}]}}"#
         )
     };
-    let parameters = r#"{"resourceType":"Parameters","parameter":[]}"#;
+    let parameters = r#"{"resourceType":"Parameters","parameter":[{"name":"operation"}]}"#;
     let transaction = entry(r#""method":"POST","url":"Patient""#, PATIENT);
     let message = r#"{"resourceType":"Bundle","type":"message","entry":[{"resource":{"resourceType":"MessageHeader"}}]}"#;
     let batch = transaction.replace("transaction", "batch");
@@ -128,11 +128,12 @@ async fn every_interaction_travels_in_its_form() {
         ("POST /$process-message", vec![JSON], message, "message:MessageHeader", message.into()),
         ("POST /%24process-message", vec![JSON], message, "message:MessageHeader", message.into()),
     ];
-    for (at, (line, headers, body, kind, written)) in cases.iter().enumerate() {
+    for (line, headers, body, kind, written) in &cases {
         let told = endpoint.send(line, headers, (*body).to_owned()).await;
         assert_eq!(told.status, 202, "{line}: {}", told.body);
-        endpoint.wait_files(at + 1).await;
         let id = told.header("content-location").unwrap().rsplit_once('/').unwrap().1.to_owned();
+        let address = told.header("content-location").unwrap();
+        assert_eq!(endpoint.outcome(address).await.status, 200, "{line}");
         let file = endpoint.site.root().join(format!("out/{id}.json"));
         assert_eq!(&std::fs::read_to_string(file).unwrap(), written, "{line}");
         let trace = endpoint.site.ok(&["trace", &id]);
