@@ -8,11 +8,16 @@ use super::xml::Source;
 use super::{COOKED, Doc, ESCAPED, NONE, Node, NodeKind, Raw, Tree, text};
 use crate::base::limits::DEPTH_MAX;
 
+/// Deepest nesting that is written: what a reader takes, and the levels of a Bundle around it.
+const BUILT_DEPTH_MAX: usize = DEPTH_MAX + 8;
+
 /// Builds a document in writing order; text and nodes at once, so nothing is parsed.
 ///
 /// Objects and arrays that stay empty are taken back with their name, as FHIR demands,
 /// but for the root. Calls that make no sense (a value without a name in an object, a
-/// name in an array, a second root, nesting beyond [`DEPTH_MAX`]) write nothing.
+/// name in an array, a second root) write nothing. Nothing is cut off in silence: what is a
+/// few levels deeper than [`DEPTH_MAX`] is written whole, for its reader to refuse
+/// (`W2702`); what is deeper still comes out as `null`, which nobody takes for a resource.
 #[derive(Default)]
 pub struct Builder {
     out: Vec<u8>,
@@ -24,6 +29,8 @@ pub struct Builder {
     name: Option<Name>,
     /// Containers that write nothing and are not closed yet.
     skipped: usize,
+    /// Whether something was nested deeper than is written.
+    too_deep: bool,
     /// Place in another text that the next value was read from.
     place: Option<u32>,
     /// Such places by the number of the node.
@@ -153,6 +160,9 @@ impl Builder {
     /// Ends what is open and gives the document; `null` when nothing was written.
     #[must_use]
     pub fn finish(mut self) -> Doc {
+        if self.too_deep {
+            self = Self::default();
+        }
         self.unname();
         self.skipped = 0;
         while let Some(open) = self.open.last() {
@@ -266,7 +276,8 @@ impl Builder {
     fn start(&mut self, kind: NodeKind, bracket: u8) -> &mut Self {
         let mark = self.name.as_ref().map_or(self.out.len(), |name| name.mark);
         let before = self.open.last().map_or(NONE, |open| open.last);
-        let fits = self.open.len() < DEPTH_MAX;
+        let fits = self.open.len() < BUILT_DEPTH_MAX;
+        self.too_deep |= !fits;
         match if fits { self.value(kind) } else { None } {
             Some(id) => {
                 self.out.push(bracket);
@@ -375,11 +386,23 @@ mod tests {
         check("[1]", |b| {
             b.start_array().name("in array").number("1").start_array();
         });
-        let mut deep = Builder::new();
-        for _ in 0..100 {
-            deep.start_array().number("1");
+    }
+
+    #[test]
+    fn nothing_is_cut_off_by_its_depth() {
+        let built = |depth: usize| {
+            let mut deep = Builder::new();
+            for _ in 0..depth {
+                deep.start_array().number("1");
+            }
+            deep.finish().to_json()
+        };
+        for depth in [1, DEPTH_MAX, BUILT_DEPTH_MAX] {
+            let json = built(depth);
+            assert_eq!(json.iter().filter(|b| **b == b'[').count(), depth);
+            assert_eq!(Doc::parse_json(json).is_ok(), depth <= DEPTH_MAX, "{depth}");
         }
-        assert_eq!(deep.finish().to_json().iter().filter(|b| **b == b'[').count(), DEPTH_MAX);
+        assert_eq!(built(BUILT_DEPTH_MAX + 1), "null");
     }
 
     #[test]
