@@ -112,7 +112,7 @@ impl Store {
         if self.read().live().records.bytes > FRESH_BYTES_MAX {
             drop(self.read().caught_up()?);
         }
-        make(&Writing(&collection), &mut record)?;
+        aside(|| make(&Writing(&collection), &mut record))?;
         let at = record.at;
         let record = Arc::new(record);
         let mut ready = self.ready_to_send(Entry::Records(Box::new((*record).clone())))?;
@@ -135,6 +135,17 @@ impl Store {
         let Some(at) = shared.kv.read(&key::write(&own))? else { return Ok(None) };
         let record = shared.record_cache.read(shared, decode(&at)?)?;
         Ok(Some((record, true)))
+    }
+}
+
+/// Does what may read much of the index, while other tasks of this thread go on elsewhere.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
+    match flavor {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        // A runtime of one thread, as of a test, has no elsewhere.
+        _ => work(),
     }
 }
 
