@@ -52,7 +52,7 @@ pub fn history(page: &HistoryPage, path: &str, base: &str) -> Result<Doc, Fault>
     begin(&mut out, "history", page.total);
     links(&mut out, &join(base, path), &page.this, page.next.as_deref());
     out.name("entry").start_array();
-    for version in &page.versions {
+    for (index, version) in page.versions.iter().enumerate() {
         out.start_object().member("fullUrl", &join(base, &version.resource_address()));
         if !version.deleted {
             out.name("resource").node(version.doc()?.root());
@@ -64,7 +64,7 @@ pub fn history(page: &HistoryPage, path: &str, base: &str) -> Result<Doc, Fault>
         out.name("request").start_object();
         out.member("method", version.method.name()).member("url", &url).end_object();
         out.name("response").start_object();
-        out.member("status", &rest::status_line(status(version)));
+        out.member("status", &rest::status_line(status(version, page.anew.contains(&index))));
         out.member("etag", &version.etag()).member("lastModified", &version.at.to_string());
         out.end_object().end_object();
     }
@@ -72,9 +72,11 @@ pub fn history(page: &HistoryPage, path: &str, base: &str) -> Result<Doc, Fault>
     Ok(out.finish())
 }
 
-fn status(version: &Version) -> u16 {
+/// The status of a version; an update of a deleted resource makes it `anew`.
+const fn status(version: &Version, anew: bool) -> u16 {
     match (version.method, version.number) {
         (Method::Delete, _) => 204,
+        (Method::Put, _) if anew => 201,
         (Method::Post, _) | (Method::Put, 1) => 201,
         (Method::Put | Method::Patch, _) => 200,
     }

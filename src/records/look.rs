@@ -4,6 +4,7 @@
 //! [`Look`] is small and knows nothing of FHIR searches: the store implements it over its
 //! index. [`Reader`] is what a FHIR endpoint serves from; whatever is a `Look` is a `Reader`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -114,8 +115,8 @@ pub enum Mode {
     Include,
 }
 
-/// One page of what a search found.
-#[derive(Clone, Debug, Default)]
+/// One page of what a search found. Patient data, the search among it: `Debug` masks it.
+#[derive(Clone, Default)]
 pub struct Page {
     /// How many match in all; `None` where counting on would cost too much.
     pub total: Option<u64>,
@@ -131,17 +132,31 @@ pub struct Page {
     pub elements: Vec<String>,
 }
 
-/// One page of a history, the latest version first.
-#[derive(Clone, Debug, Default)]
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Page({} <phi>)", self.entries.len())
+    }
+}
+
+/// One page of a history, the latest version first. Patient data: `Debug` masks it.
+#[derive(Clone, Default)]
 pub struct HistoryPage {
     /// How many versions there are in all; `None` where they were not counted.
     pub total: Option<u64>,
     /// The versions.
     pub versions: Vec<Version>,
+    /// Places of those updates that made a deleted resource anew.
+    pub anew: BTreeSet<usize>,
     /// The query of this page, encoded.
     pub this: String,
     /// The query of the next page, encoded.
     pub next: Option<String>,
+}
+
+impl fmt::Debug for HistoryPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HistoryPage({} <phi>)", self.versions.len())
+    }
 }
 
 /// What a FHIR endpoint serves from. Blocking: reads of the index and the journal.

@@ -16,6 +16,7 @@ mod look;
 mod memory;
 mod parameter;
 mod plan;
+mod rank;
 mod references;
 mod search;
 mod span;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::look::Search;
 use super::parameter::{Kind, Parameter, parameter, parameters};
+use super::rank::{self, Ranks};
 use super::term::{NoSuchModifier, Term, split};
 use crate::fault::codes::{W7610, W7611, W7613};
 use crate::fault::{Fault, Place};
@@ -17,7 +18,7 @@ pub(super) const COUNT: usize = 50;
 /// Most matches on a page: a client that asks for more gets this many, as R4 allows.
 pub(super) const COUNT_MAX: usize = 1000;
 
-/// Most orders of one search, and most `_include`s: nobody names more by hand.
+/// Most orders of one search, most `_include`s and most chains: nobody names more by hand.
 const MANY: usize = 16;
 
 /// Deepest chain: `subject:Patient.organization.name` has two steps.
@@ -78,22 +79,36 @@ pub(super) struct Include {
     pub iterate: bool,
 }
 
-/// Behind which resource a page begins, and how many came before it.
+/// Behind which resource a page begins.
 #[derive(Clone)]
 pub(super) struct PagePlace {
     pub after: String,
-    pub before: usize,
+    /// How many came before it; of a sorted search what that resource was sorted by, so that
+    /// the page begins at the same place when it has changed or is gone since.
+    pub by: PageBy,
+}
+
+#[derive(Clone)]
+pub(super) enum PageBy {
+    Count(usize),
+    Ranks(Ranks),
 }
 
 impl PagePlace {
     pub fn write(&self) -> String {
-        format!("{}~{}", self.after, self.before)
+        match &self.by {
+            PageBy::Count(count) => format!("{}~{count}", self.after),
+            PageBy::Ranks(ranks) => format!("{}~s~{}", self.after, rank::write(ranks)),
+        }
     }
 
     fn read(text: &str) -> Option<Self> {
-        let (after, before) = text.split_once('~')?;
-        let before = before.parse().ok()?;
-        rest::is_id(after).then(|| Self { after: after.to_owned(), before })
+        let (after, by) = text.split_once('~')?;
+        let by = match by.strip_prefix("s~") {
+            Some(ranks) => PageBy::Ranks(rank::read(ranks)?),
+            None => PageBy::Count(by.parse().ok()?),
+        };
+        rest::is_id(after).then(|| Self { after: after.to_owned(), by })
     }
 }
 
@@ -208,6 +223,14 @@ impl Plan {
         Ok(true)
     }
 
+    fn chain(&mut self, chain: Chain) -> Result<(), Fault> {
+        self.chains.push(chain);
+        match self.chains.len() > MANY {
+            true => Err(Fault::new(W7611).because("it has too many chains")),
+            false => Ok(()),
+        }
+    }
+
     /// Reads a condition; whether its parameter is known.
     fn condition(
         &mut self,
@@ -217,7 +240,7 @@ impl Plan {
         depth: usize,
     ) -> Result<bool, Fault> {
         if name == "_has" {
-            self.chains.push(reverse(kind, modifier, value, depth)?);
+            self.chain(reverse(kind, modifier, value, depth)?)?;
             return Ok(true);
         }
         if (name, modifier) == ("_id", None) {
@@ -231,7 +254,7 @@ impl Plan {
         }
         let Some(parameter) = parameter(kind, name) else { return Ok(false) };
         if let Some(chain) = forward(parameter, modifier, value, depth)? {
-            self.chains.push(chain);
+            self.chain(chain)?;
             return Ok(true);
         }
         match Term::read(parameter, modifier, value) {

@@ -4,16 +4,18 @@
 //! is decided by the resource itself. So an index that knows too much, too little order or
 //! two values under one hash changes how long a search takes, never what it finds.
 
-use std::cmp::Ordering;
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
 use super::look::{HistoryPage, Look, Mode, Page, Place as Written, Reader, Scope, Search};
 use super::parameter::Parameter;
-use super::plan::{COUNT, COUNT_MAX, Chain, Include, Order, PAGE, PagePlace, Plan, Total};
+use super::plan::{COUNT, COUNT_MAX, Chain, Include, PAGE, PageBy, PagePlace, Plan, Total};
+use super::rank::{Ranks, compare, ranks};
 use super::span::Span;
 use super::term::Term;
-use super::values::{Found, plain};
+use super::values::Found;
+use super::version::Method;
 use super::{Key, Version};
 use crate::base::Timestamp;
 use crate::fault::codes::{W7611, W7612, W7613};
@@ -21,9 +23,9 @@ use crate::fault::{Fault, Place};
 use crate::fhir::Doc;
 use crate::fhir::rest::Query;
 
-/// Most resources that one search looks at, so that it holds up nobody for long. A search that
-/// no key narrows is refused there and says so.
-const LOOKS_MAX: usize = 50_000;
+/// Most resources that one search looks at, its chains and inclusions among them, so that it
+/// holds up nobody for long. A search that no key narrows is refused there and says so.
+pub(super) const LOOKS_MAX: usize = 50_000;
 
 /// Resources looked at for the number of all matches when nobody asked for it.
 const COUNT_ON: usize = 1000;
@@ -40,13 +42,49 @@ const INCLUDED_MAX: usize = 1000;
 /// Most rounds of `_include:iterate`.
 const ROUNDS_MAX: usize = 5;
 
+/// How many resources may still be looked at: one number for all that a search or a Bundle
+/// asks.
+pub(super) struct Looks(Cell<usize>);
+
+impl Looks {
+    pub fn new(most: usize) -> Self {
+        Self(Cell::new(most))
+    }
+
+    /// Allows more.
+    pub fn allow(&self, more: usize) {
+        self.0.set(self.0.get().saturating_add(more));
+    }
+
+    fn take(&self) -> Result<(), Fault> {
+        let rest = self.0.get().checked_sub(1);
+        let rest =
+            rest.ok_or_else(|| too_much("it would look at more resources than a search may"))?;
+        self.0.set(rest);
+        Ok(())
+    }
+}
+
+/// What is searched, when, and how much of it may be looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    pub look: &'a dyn Look,
+    pub now: Timestamp,
+    pub looks: &'a Looks,
+}
+
+impl Run<'_> {
+    fn micros(&self) -> i64 {
+        self.now.micros()
+    }
+}
+
 /// What is asked of one type, chains resolved.
 struct Asked<'a> {
-    look: &'a dyn Look,
+    run: Run<'a>,
     kind: &'a str,
     terms: Vec<Term>,
     ids: Option<BTreeSet<String>>,
-    now: i64,
     looks: usize,
 }
 
@@ -57,14 +95,12 @@ fn too_much(why: &'static str) -> Fault {
 impl Asked<'_> {
     fn fits(&mut self, version: &Version) -> Result<bool, Fault> {
         self.looks += 1;
-        if self.looks > LOOKS_MAX {
-            return Err(too_much("it would look at more resources than a search may"));
-        }
+        self.run.looks.take()?;
         if self.terms.is_empty() {
             return Ok(true);
         }
         let doc = version.doc()?;
-        Ok(self.terms.iter().all(|term| term.fits(doc.root(), self.now)))
+        Ok(self.terms.iter().all(|term| term.fits(doc.root(), self.run.micros())))
     }
 
     /// Visits what fits, from behind `after` on.
@@ -75,7 +111,7 @@ impl Asked<'_> {
     ) -> Result<(), Fault> {
         if let Some(ids) = self.ids.clone() {
             for id in ids.iter().filter(|id| after.is_none_or(|after| id.as_str() > after)) {
-                let found = self.look.latest(self.kind, id)?.filter(|found| !found.deleted);
+                let found = self.run.look.latest(self.kind, id)?.filter(|found| !found.deleted);
                 let Some(version) = found else { continue };
                 if self.fits(&version)? && visit(version, self.looks)?.is_break() {
                     break;
@@ -84,8 +120,8 @@ impl Asked<'_> {
             return Ok(());
         }
         let keys: Vec<Vec<Key>> =
-            self.terms.iter().filter_map(|term| term.keys(self.now)).collect();
-        let (look, kind) = (self.look, self.kind);
+            self.terms.iter().filter_map(|term| term.keys(self.run.micros())).collect();
+        let (look, kind) = (self.run.look, self.kind);
         look.visit(kind, &keys, after, &mut |version| {
             if self.fits(&version)? {
                 visit(version, self.looks)
@@ -99,10 +135,9 @@ impl Asked<'_> {
 /// Resolves the chains of a plan: conditions on this type alone, or none when a chain leads
 /// nowhere.
 fn asked<'a>(
-    look: &'a dyn Look,
+    run: Run<'a>,
     kind: &'a str,
     plan: &mut Plan,
-    now: i64,
     depth: usize,
 ) -> Result<Option<Asked<'a>>, Fault> {
     let mut terms = std::mem::take(&mut plan.terms);
@@ -112,7 +147,7 @@ fn asked<'a>(
             Chain::Forward { reference, kinds, rest, value } => {
                 let mut to = Vec::new();
                 for target in kinds {
-                    for version in chained(look, target, (&rest, &value), now, depth)? {
+                    for version in chained(run, target, (&rest, &value), depth)? {
                         to.push((target.to_owned(), version.id.to_string()));
                     }
                 }
@@ -123,7 +158,7 @@ fn asked<'a>(
             }
             Chain::Reverse { kind: other, reference, rest, value } => {
                 let mut named = BTreeSet::new();
-                for version in chained(look, &other, (&rest, &value), now, depth)? {
+                for version in chained(run, &other, (&rest, &value), depth)? {
                     let doc = version.doc()?;
                     named.extend(
                         referred(reference, &doc).filter(|(k, _)| k == kind).map(|(_, id)| id),
@@ -136,20 +171,19 @@ fn asked<'a>(
             }
         }
     }
-    Ok(Some(Asked { look, kind, terms, ids, now, looks: 0 }))
+    Ok(Some(Asked { run, kind, terms, ids, looks: 0 }))
 }
 
 /// The resources that a step of a chain finds.
 fn chained(
-    look: &dyn Look,
+    run: Run<'_>,
     kind: &str,
     (rest, value): (&str, &str),
-    now: i64,
     depth: usize,
 ) -> Result<Vec<Version>, Fault> {
     let mut plan = Plan::of_chain(kind, rest, value, depth + 1)?;
     let mut found = Vec::new();
-    if let Some(mut asked) = asked(look, kind, &mut plan, now, depth + 1)? {
+    if let Some(mut asked) = asked(run, kind, &mut plan, depth + 1)? {
         asked.each(None, &mut |version, _| {
             found.push(version);
             if found.len() > CHAINED_MAX {
@@ -171,16 +205,21 @@ fn referred(parameter: &Parameter, doc: &Doc) -> impl Iterator<Item = (String, S
 }
 
 /// Runs a search.
-pub(super) fn search(look: &dyn Look, search: &Search<'_>) -> Result<Page, Fault> {
+pub(super) fn search(look: &dyn Look, search: &Search<'_>, looks: &Looks) -> Result<Page, Fault> {
     let mut plan = Plan::read(search)?;
-    let now = search.now.micros();
+    let run = Run { look, now: search.now, looks };
     let names: Vec<&str> = plan.passed_over.iter().map(String::as_str).collect();
     let understood = search.query.clone().without(&names);
     let mut page = Page { this: understood.encode(), ..Page::default() };
-    let found = match asked(look, search.kind, &mut plan, now, 0)? {
-        None => Matches { total: Some(0), ..Matches::default() },
-        Some(asked) if plan.orders.is_empty() || plan.count_only => unsorted(asked, &plan)?,
-        Some(asked) => sorted(asked, &plan)?,
+    let found = if plan.count_only && is_unconditional(&plan) {
+        let counts = look.counts()?.into_iter().find(|(kind, _)| **kind == *search.kind);
+        Matches { total: Some(counts.map_or(0, |(_, count)| count)), ..Matches::default() }
+    } else {
+        match asked(run, search.kind, &mut plan, 0)? {
+            None => Matches { total: Some(0), ..Matches::default() },
+            Some(asked) if plan.orders.is_empty() || plan.count_only => unsorted(asked, &plan)?,
+            Some(asked) => sorted(asked, &plan)?,
+        }
     };
     page.total = found.total;
     if let Some(next) = found.next {
@@ -188,10 +227,15 @@ pub(super) fn search(look: &dyn Look, search: &Search<'_>) -> Result<Page, Fault
         page.next = Some(understood.without(&[PAGE]).and(place)?.encode());
     }
     page.entries = found.page.into_iter().map(|version| (Mode::Match, version)).collect();
-    included(look, &plan, &mut page, now)?;
+    included(run, &plan, &mut page)?;
     page.passed_over = plan.passed_over;
     page.elements = plan.elements;
     Ok(page)
+}
+
+/// Whether a plan asks for everything of its type.
+fn is_unconditional(plan: &Plan) -> bool {
+    plan.terms.is_empty() && plan.ids.is_none() && plan.chains.is_empty()
 }
 
 /// Matches of a page.
@@ -223,7 +267,10 @@ fn unsorted(mut asked: Asked<'_>, plan: &Plan) -> Result<Matches, Fault> {
         whole = go_on;
         Ok(if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     })?;
-    let before = plan.page.as_ref().map_or(0, |page| page.before);
+    let before = match plan.page.as_ref().map(|page| &page.by) {
+        Some(PageBy::Count(count)) => *count,
+        _ => 0,
+    };
     found.total = match (first, plan.total) {
         (_, Total::None) => None,
         (true, _) => whole.then_some(count),
@@ -241,63 +288,9 @@ fn unsorted(mut asked: Asked<'_>, plan: &Plan) -> Result<Matches, Fault> {
         && let Some(last) = found.page.last()
     {
         let before = before.saturating_add(found.page.len());
-        found.next = Some(PagePlace { after: last.id.to_string(), before });
+        found.next = Some(PagePlace { after: last.id.to_string(), by: PageBy::Count(before) });
     }
     Ok(found)
-}
-
-/// What resources are sorted by: a value for each order, none for a resource without.
-type Ranks = Vec<Option<Rank>>;
-
-/// A value to sort by.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
-    Moment(i64),
-    Number(rust_decimal::Decimal),
-    Text(String),
-}
-
-fn rank(found: &Found) -> Rank {
-    match found {
-        Found::Date(span) => Rank::Moment(span.low),
-        Found::Number(value) | Found::Quantity { value, .. } => Rank::Number(*value),
-        Found::Text(text) => Rank::Text(plain(text)),
-        Found::Uri(text) => Rank::Text(text.clone()),
-        Found::Token(token) => {
-            Rank::Text(token.code.clone().or_else(|| token.text.clone()).unwrap_or_default())
-        }
-        Found::Reference(reference) => {
-            let kind = reference.kind.as_deref().unwrap_or_default();
-            let id = reference.id.as_deref().or(reference.url.as_deref()).unwrap_or_default();
-            Rank::Text(format!("{kind}/{id}"))
-        }
-    }
-}
-
-fn ranks(orders: &[Order], doc: &Doc) -> Ranks {
-    let best = |order: &Order| {
-        let values = order.parameter.values(doc.root()).unwrap_or_default();
-        let ranks = values.iter().map(rank);
-        if order.descending { ranks.max() } else { ranks.min() }
-    };
-    orders.iter().map(best).collect()
-}
-
-/// Compares two by the orders; those without a value come last.
-fn compare(orders: &[Order], a: &Ranks, b: &Ranks) -> Ordering {
-    for (order, (a, b)) in orders.iter().zip(a.iter().zip(b)) {
-        let ordering = match (a, b) {
-            (Some(a), Some(b)) if order.descending => b.cmp(a),
-            (Some(a), Some(b)) => a.cmp(b),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => Ordering::Equal,
-        };
-        if ordering != Ordering::Equal {
-            return ordering;
-        }
-    }
-    Ordering::Equal
 }
 
 fn sorted(mut asked: Asked<'_>, plan: &Plan) -> Result<Matches, Fault> {
@@ -310,98 +303,115 @@ fn sorted(mut asked: Asked<'_>, plan: &Plan) -> Result<Matches, Fault> {
         Ok(ControlFlow::Continue(()))
     })?;
     all.sort_by(|(a, own), (b, other)| compare(&plan.orders, a, b).then_with(|| own.cmp(other)));
-    let begin = plan.page.as_ref().map_or(0, |page| {
-        let last = all.iter().position(|(_, id)| *id == page.after);
-        // One that is gone since is not looked for: as many were seen as were seen.
-        last.map_or(page.before, |last| last + 1)
-    });
+    let begin = match &plan.page {
+        None => 0,
+        // By what the last one was sorted by then: it may have moved or gone since.
+        Some(PagePlace { after, by: PageBy::Ranks(last) }) if last.len() == plan.orders.len() => {
+            all.partition_point(|(own, id)| {
+                compare(&plan.orders, own, last).then_with(|| id.cmp(after)).is_le()
+            })
+        }
+        Some(_) => return Err(Fault::new(W7613)),
+    };
     let total = (plan.total != Total::None).then_some(all.len() as u64);
     let mut found = Matches { total, ..Matches::default() };
     let rest = all.get(begin.min(all.len())..).unwrap_or_default();
     for (_, id) in rest.iter().take(plan.count) {
-        let version = asked.look.latest(asked.kind, id)?.filter(|version| !version.deleted);
+        let version = asked.run.look.latest(asked.kind, id)?.filter(|version| !version.deleted);
         found.page.extend(version);
     }
     if rest.len() > plan.count
-        && let Some((_, last)) = rest.get(plan.count.saturating_sub(1))
+        && let Some((ranks, last)) = rest.get(plan.count.saturating_sub(1))
     {
-        let before = begin.saturating_add(plan.count);
-        found.next = Some(PagePlace { after: last.clone(), before });
+        found.next = Some(PagePlace { after: last.clone(), by: PageBy::Ranks(ranks.clone()) });
     }
     Ok(found)
 }
 
+/// What is added to a page, each resource once.
+struct Added {
+    known: HashSet<String>,
+    fresh: Vec<Version>,
+    count: usize,
+}
+
+impl Added {
+    fn push(&mut self, version: Version) -> Result<(), Fault> {
+        if !self.known.insert(version.resource_address()) {
+            return Ok(());
+        }
+        self.count += 1;
+        if self.count > INCLUDED_MAX {
+            return Err(too_much("it includes more resources than a page holds"));
+        }
+        self.fresh.push(version);
+        Ok(())
+    }
+}
+
 /// Adds what `_include` and `_revinclude` ask for.
-fn included(look: &dyn Look, plan: &Plan, page: &mut Page, now: i64) -> Result<(), Fault> {
-    let name = |version: &Version| version.resource_address();
-    let mut known: HashSet<String> = page.entries.iter().map(|(_, v)| name(v)).collect();
-    let mut fresh: Vec<Version> = page.entries.iter().map(|(_, v)| v.clone()).collect();
+fn included(run: Run<'_>, plan: &Plan, page: &mut Page) -> Result<(), Fault> {
+    let known = page.entries.iter().map(|(_, version)| version.resource_address()).collect();
+    let mut added = Added { known, fresh: Vec::new(), count: 0 };
+    let mut last: Vec<Version> = page.entries.iter().map(|(_, v)| v.clone()).collect();
     for round in 0..ROUNDS_MAX {
-        let mut more = Vec::new();
         for include in plan.includes.iter().filter(|i| round == 0 || i.iterate) {
-            for version in fresh.iter().filter(|v| *v.kind == *include.kind) {
-                forward(look, include, version, &mut more)?;
+            for version in last.iter().filter(|v| *v.kind == *include.kind) {
+                forward(run, include, version, &mut added)?;
             }
         }
         for include in plan.revincludes.iter().filter(|i| round == 0 || i.iterate) {
-            backward(look, include, &fresh, now, &mut more)?;
+            backward(run, include, &last, &mut added)?;
         }
-        more.retain(|version| known.insert(name(version)));
-        let included = page.entries.iter().filter(|(mode, _)| *mode == Mode::Include).count();
-        if included + more.len() > INCLUDED_MAX {
-            return Err(too_much("it includes more resources than a page holds"));
-        }
-        if more.is_empty() {
+        last = std::mem::take(&mut added.fresh);
+        if last.is_empty() {
             break;
         }
-        page.entries.extend(more.iter().map(|version| (Mode::Include, version.clone())));
-        fresh = more;
+        page.entries.extend(last.iter().map(|version| (Mode::Include, version.clone())));
     }
     Ok(())
 }
 
 fn forward(
-    look: &dyn Look,
+    run: Run<'_>,
     include: &Include,
     version: &Version,
-    more: &mut Vec<Version>,
+    added: &mut Added,
 ) -> Result<(), Fault> {
     let doc = version.doc()?;
     for parameter in &include.references {
         for (kind, id) in referred(parameter, &doc) {
-            if include.target.as_ref().is_some_and(|target| *target != kind) {
+            let wanted = include.target.as_ref().is_none_or(|target| *target == kind);
+            if !wanted || added.known.contains(&format!("{kind}/{id}")) {
                 continue;
             }
-            if more.len() > INCLUDED_MAX {
-                return Ok(());
+            run.looks.take()?;
+            if let Some(found) = run.look.latest(&kind, &id)?.filter(|found| !found.deleted) {
+                added.push(found)?;
             }
-            more.extend(look.latest(&kind, &id)?.filter(|found| !found.deleted));
         }
     }
     Ok(())
 }
 
 fn backward(
-    look: &dyn Look,
+    run: Run<'_>,
     include: &Include,
-    fresh: &[Version],
-    now: i64,
-    more: &mut Vec<Version>,
+    last: &[Version],
+    added: &mut Added,
 ) -> Result<(), Fault> {
-    let wanted = fresh.iter().filter(|v| include.target.as_ref().is_none_or(|t| *v.kind == **t));
+    let wanted = last.iter().filter(|v| include.target.as_ref().is_none_or(|t| *v.kind == **t));
     let to: Vec<(String, String)> =
         wanted.map(|v| (v.kind.to_string(), v.id.to_string())).collect();
     if to.is_empty() {
         return Ok(());
     }
     for parameter in &include.references {
-        let term = Term::refers(parameter, to.clone());
-        let (terms, ids) = (vec![term], None);
-        let mut asked = Asked { look, kind: &include.kind, terms, ids, now, looks: 0 };
+        let (terms, ids) = (vec![Term::refers(parameter, to.clone())], None);
+        let mut asked = Asked { run, kind: &include.kind, terms, ids, looks: 0 };
         asked.each(None, &mut |version, _| {
-            more.push(version);
-            let full = more.len() > INCLUDED_MAX;
-            Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            added.push(version)?;
+            Ok(ControlFlow::Continue(()))
         })?;
     }
     Ok(())
@@ -412,19 +422,18 @@ fn backward(
 /// # Errors
 /// `W7610` and `W7611` for a condition that is not understood: nothing may be written by one.
 pub(super) fn first(
-    look: &dyn Look,
+    run: Run<'_>,
     kind: &str,
     query: &Query,
-    now: Timestamp,
     most: usize,
 ) -> Result<Vec<Version>, Fault> {
     let query = query.clone().criteria();
-    let mut plan = Plan::read(&Search { kind, query: &query, strict: true, now })?;
-    if plan.terms.is_empty() && plan.ids.is_none() && plan.chains.is_empty() {
+    let mut plan = Plan::read(&Search { kind, query: &query, strict: true, now: run.now })?;
+    if is_unconditional(&plan) {
         return Err(Fault::new(W7611).because("the condition of a write is empty"));
     }
     let mut found = Vec::new();
-    if let Some(mut asked) = asked(look, kind, &mut plan, now.micros(), 0)? {
+    if let Some(mut asked) = asked(run, kind, &mut plan, 0)? {
         asked.each(None, &mut |version, _| {
             found.push(version);
             let full = found.len() >= most;
@@ -449,6 +458,11 @@ pub(super) fn history(
         None => None,
         Some(text) => Some(Span::parse(text).ok_or_else(|| wrong("_since"))?.low),
     };
+    let at = match query.first("_at") {
+        None => None,
+        Some(text) => Some(Span::parse(text).ok_or_else(|| wrong("_at"))?),
+    };
+    let looks = Looks::new(LOOKS_MAX);
     let before = match query.first(PAGE) {
         None => None,
         Some(text) => Some(written(text).ok_or_else(|| Fault::new(W7613))?),
@@ -460,17 +474,29 @@ pub(super) fn history(
         if since.is_some_and(|since| version.at.micros() < since) {
             return Ok(ControlFlow::Break(()));
         }
+        if let Some(at) = at {
+            looks.take()?;
+            if !was_current(look, &version, at)? {
+                return Ok(ControlFlow::Continue(()));
+            }
+        }
         if page.versions.len() >= count {
             more = true;
             return Ok(ControlFlow::Break(()));
         }
         last = Some(place);
+        if version.method == Method::Put && version.number > 1 {
+            let before = look.version(&version.kind, &version.id, version.number - 1)?;
+            if before.is_some_and(|before| before.deleted) {
+                page.anew.insert(page.versions.len());
+            }
+        }
         page.versions.push(version);
         Ok(ControlFlow::Continue(()))
     })?;
     if before.is_none() && !more {
         page.total = Some(page.versions.len() as u64);
-    } else if let (Scope::Instance(kind, id), None) = (scope, since) {
+    } else if let (Scope::Instance(kind, id), None, None) = (scope, since, at) {
         page.total = look.latest(kind, id)?.map(|version| version.number);
     }
     if let Some(Written(position, slot)) = last.filter(|_| more) {
@@ -478,6 +504,17 @@ pub(super) fn history(
         page.next = Some(query.clone().without(&[PAGE]).and(place)?.encode());
     }
     Ok(page)
+}
+
+/// Whether a version was the resource at some point of a time.
+///
+/// Source: FHIR R4 http.html#history, `_at`.
+fn was_current(look: &dyn Look, version: &Version, at: Span) -> Result<bool, Fault> {
+    if version.deleted || version.at.micros() >= at.high {
+        return Ok(false);
+    }
+    let next = look.version(&version.kind, &version.id, version.number + 1)?;
+    Ok(next.is_none_or(|next| next.at.micros() > at.low))
 }
 
 fn written(text: &str) -> Option<Written> {
@@ -495,7 +532,7 @@ impl<L: Look + Send + Sync> Reader for L {
     }
 
     fn search(&self, wanted: &Search<'_>) -> Result<Page, Fault> {
-        search(self, wanted)
+        search(self, wanted, &Looks::new(LOOKS_MAX))
     }
 
     fn history(&self, scope: Scope<'_>, query: &Query) -> Result<HistoryPage, Fault> {

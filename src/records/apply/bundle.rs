@@ -5,13 +5,18 @@
 use std::collections::HashMap;
 
 use super::super::look::{Look, Search};
-use super::super::search;
-use super::{Answer, Stage, Version, one};
+use super::super::search::{self, Run};
+use super::after::After;
+use super::{Answer, Method, Stage, Version, one};
 use crate::fault::codes::{W7600, W7601, W7605, W7606, W7609};
 use crate::fault::{Fault, Place};
 use crate::fhir::rest::{self, Id, Interaction, Kind, Query, Refused};
 use crate::fhir::transaction::{Entry, Identity, Links, Targets, Transaction};
 use crate::fhir::{Builder, Doc, Node};
+
+/// Resources that each entry may look at beyond those of one search: its condition by the
+/// index, and what the index has not taken yet.
+pub(super) const LOOKS_PER_ENTRY: usize = 100;
 
 /// The Bundle with a request for each entry: that of a message gets them.
 pub(super) fn readable(doc: &Doc) -> Result<Doc, Refused> {
@@ -78,7 +83,10 @@ pub(super) fn write(stage: &mut Stage<'_>, doc: &Doc) -> Result<Vec<Answer>, Ref
     let batch = bundle.is_batch();
     let mut plan = Plan::default();
     let mut answers: Vec<Option<Answer>> = vec![None; bundle.entries().len()];
-    for entry in bundle.entries() {
+    let looks = bundle.entries().len().saturating_mul(LOOKS_PER_ENTRY);
+    stage.looks.allow(looks);
+    let order = bundle.order();
+    for entry in &order {
         match plan.target(stage, entry, batch) {
             Ok(target) => {
                 plan.targets.insert(entry.index, target);
@@ -88,14 +96,10 @@ pub(super) fn write(stage: &mut Stage<'_>, doc: &Doc) -> Result<Vec<Answer>, Ref
         }
     }
     let mut links = bundle.links(|entry| plan.identity(entry));
-    for reference in if batch { Vec::new() } else { bundle.conditional()? } {
-        let version = referred(stage, &reference.search, reference.kind)
-            .map_err(|refused| at(&reference.place, refused))?;
-        let id = Id::parse(&version.id).ok_or_else(|| Refused::from(Fault::new(W7605)))?;
-        let identity = Identity { kind: reference.kind, id, version: None };
-        links.found(&reference.text, identity);
+    if !batch {
+        resolve(stage, &bundle, &plan, &mut links)?;
     }
-    for entry in bundle.order() {
+    for entry in order {
         if answers.get(entry.index).is_none_or(Option::is_some) {
             continue;
         }
@@ -131,9 +135,53 @@ fn at(place: &str, refused: Refused) -> Refused {
     Refused { fault, ..refused }
 }
 
+/// Resolves the references by a search, by what stands when all is written.
+fn resolve(
+    stage: &Stage<'_>,
+    bundle: &Transaction<'_>,
+    plan: &Plan,
+    links: &mut Links,
+) -> Result<(), Refused> {
+    let references = bundle.conditional()?;
+    if references.is_empty() {
+        return Ok(());
+    }
+    let mut after = After::new(stage.before());
+    for entry in bundle.entries() {
+        let (Ok(asks), Some(target)) = (&entry.request, plan.targets.get(&entry.index)) else {
+            continue;
+        };
+        let (Some(kind), Target::New(id) | Target::Of(id)) = (asks.kind(), target) else {
+            continue;
+        };
+        match asks {
+            Interaction::Delete { .. } | Interaction::ConditionalDelete { .. } => {
+                after.delete(kind, id.as_str());
+            }
+            Interaction::Create { .. }
+            | Interaction::Update { .. }
+            | Interaction::ConditionalUpdate { .. } => {
+                if let Some(doc) = links.rewrite(entry)? {
+                    after.put(stage.next(kind, id.as_str(), Method::Put, Some(doc))?)?;
+                }
+            }
+            // What a patch makes is known when it is done; it is found as it was before.
+            _ => {}
+        }
+    }
+    let run = Run { look: &after, now: stage.origin.at, looks: &stage.looks };
+    for reference in references {
+        let version = referred(run, &reference.search, reference.kind)
+            .map_err(|refused| at(&reference.place, refused))?;
+        let identity = Identity { kind: reference.kind, id: id_of(&version)?, version: None };
+        links.found(&reference.text, identity);
+    }
+    Ok(())
+}
+
 /// The resource that a conditional reference means.
-fn referred(stage: &Stage<'_>, search: &Query, kind: Kind) -> Result<Version, Refused> {
-    let found = search::first(stage.before(), kind, search, stage.origin.at, 2)?;
+fn referred(run: Run<'_>, search: &Query, kind: Kind) -> Result<Version, Refused> {
+    let found = search::first(run, kind, search, 2)?;
     let cause = match found.len() {
         1 => None,
         0 => Some("it fits none"),
@@ -320,7 +368,7 @@ fn carry_out(
             Ok(Answer::of(200, &version))
         }
         (Interaction::Search { .. } | Interaction::History { .. }, _) => {
-            found(stage, interaction, stage.origin.at)?;
+            found(Run { look: stage, now: stage.origin.at, looks: &stage.looks }, interaction)?;
             Ok(Answer::status(200))
         }
         _ => Err(one::refused(400, Fault::new(W7606))),
@@ -340,17 +388,14 @@ fn read(look: &dyn Look, interaction: &Interaction) -> Result<Version, Refused> 
 }
 
 /// The Bundle that an entry searches for.
-pub(super) fn found(
-    look: &dyn Look,
-    interaction: &Interaction,
-    now: crate::base::Timestamp,
-) -> Result<Doc, Refused> {
+pub(super) fn found(run: Run<'_>, interaction: &Interaction) -> Result<Doc, Refused> {
     use super::super::bundle::{history, searchset};
     use super::super::look::Scope;
+    let Run { look, now, looks } = run;
     match interaction {
         Interaction::Search { kind: Some(kind), compartment: None, query } => {
             let asked = Search { kind, query, strict: false, now };
-            Ok(searchset(&search::search(look, &asked)?, kind, "")?)
+            Ok(searchset(&search::search(look, &asked, looks)?, kind, "")?)
         }
         Interaction::History { kind, id, query } => {
             let (scope, path) = match (kind, id) {

@@ -10,6 +10,7 @@
 //! among them. A resource by itself is created when the message says so (`create:Patient`),
 //! else updated under its own id, else created unless its first identifier is known.
 
+mod after;
 mod bundle;
 mod one;
 mod provenance;

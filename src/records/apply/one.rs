@@ -3,7 +3,7 @@
 //! Source: FHIR R4 http.html.
 
 use super::super::look::Look;
-use super::super::search::first;
+use super::super::search::{Run, first};
 use super::{Answer, Method, Stage, Version};
 use crate::fault::codes::{W7601, W7602, W7603, W7604, W7605};
 use crate::fault::{Fault, Place};
@@ -85,7 +85,8 @@ pub(super) fn sought(
     kind: &str,
     search: &Query,
 ) -> Result<Option<Version>, Refused> {
-    let found = first(stage.before(), kind, search, stage.origin.at, 2)?;
+    let run = Run { look: stage.before(), now: stage.origin.at, looks: &stage.looks };
+    let found = first(run, kind, search, 2)?;
     if found.len() > 1 {
         return Err(refused(412, Fault::new(W7604).at(Place::path(kind.to_owned()))));
     }

@@ -7,6 +7,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::super::look::Look;
+use super::super::search::{LOOKS_MAX, Looks, Run};
 use super::{Answer, Form, bundle};
 use crate::base::Timestamp;
 use crate::fault::Fault;
@@ -91,10 +92,13 @@ fn whole(
     let mut out = Builder::new();
     out.start_object().member("resourceType", "Bundle").member("type", ty);
     out.name("entry").start_array();
+    let more = answers.len().saturating_mul(bundle::LOOKS_PER_ENTRY);
+    let looks = Looks::new(LOOKS_MAX.saturating_add(more));
+    let run = Run { look, now, looks: &looks };
     for (index, answer) in answers.iter().enumerate() {
         let interaction = asked.entries().get(index).and_then(|entry| entry.request.as_ref().ok());
         out.start_object();
-        entry(&mut out, interaction, answer, look, now)?;
+        entry(&mut out, interaction, answer, run)?;
         out.end_object();
     }
     out.end_array().end_object();
@@ -105,12 +109,11 @@ fn entry(
     out: &mut Builder,
     interaction: Option<&Interaction>,
     answer: &Answer,
-    look: &dyn Look,
-    now: Timestamp,
+    run: Run<'_>,
 ) -> Result<(), Refused> {
     let reads = interaction.is_some_and(|interaction| !interaction.writes());
     let named = match &answer.version {
-        Some((kind, id, number)) => look.version(kind, id, *number)?,
+        Some((kind, id, number)) => run.look.version(kind, id, *number)?,
         None => None,
     };
     if reads && answer.status < 300 {
@@ -119,7 +122,7 @@ fn entry(
                 out.name("resource").node(version.doc()?.root());
             }
             (None, Some(interaction)) => {
-                let found = bundle::found(look, interaction, now)?;
+                let found = bundle::found(run, interaction)?;
                 out.name("resource").node(found.root());
             }
             (None, None) => {}

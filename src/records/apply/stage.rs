@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::look::{Key, Look, Place, Scope, Visit};
+use super::super::search::{LOOKS_MAX, Looks};
 use super::{Method, NewId, Origin, Version, stamp};
 use crate::fault::Fault;
 use crate::fhir::Doc;
@@ -17,13 +18,16 @@ pub(in crate::records) struct Stage<'a> {
     pub origin: &'a Origin,
     new_id: NewId<'a>,
     pub versions: Vec<Version>,
+    /// What all conditions and searches of this write may look at together.
+    pub looks: Looks,
     /// Place of the latest version of each resource that was changed.
     latest: HashMap<(Arc<str>, Arc<str>), usize>,
 }
 
 impl<'a> Stage<'a> {
     pub fn new(look: &'a dyn Look, origin: &'a Origin, new_id: NewId<'a>) -> Self {
-        Self { look, origin, new_id, versions: Vec::new(), latest: HashMap::new() }
+        let looks = Looks::new(LOOKS_MAX);
+        Self { look, origin, new_id, versions: Vec::new(), looks, latest: HashMap::new() }
     }
 
     /// What stood before this write.
@@ -43,13 +47,28 @@ impl<'a> Stage<'a> {
         method: Method,
         body: Option<Doc>,
     ) -> Result<Version, Fault> {
+        let version = self.next(kind, id, method, body)?;
+        let name = (version.kind.clone(), version.id.clone());
+        self.latest.insert(name, self.versions.len());
+        self.versions.push(version.clone());
+        Ok(version)
+    }
+
+    /// The next version of a resource, which is not added.
+    pub fn next(
+        &self,
+        kind: &str,
+        id: &str,
+        method: Method,
+        body: Option<Doc>,
+    ) -> Result<Version, Fault> {
         let number = self.latest(kind, id)?.map_or(1, |version| version.number + 1);
         let at = self.origin.at;
         let body = match body {
             Some(doc) => stamp::stamp(doc, id, number, at)?.to_json(),
             None => Bytes::new(),
         };
-        let version = Version {
+        Ok(Version {
             kind: kind.into(),
             id: id.into(),
             number,
@@ -60,11 +79,7 @@ impl<'a> Stage<'a> {
             message: self.origin.message,
             channel: self.origin.channel.clone(),
             revision: self.origin.revision.clone(),
-        };
-        let name = (version.kind.clone(), version.id.clone());
-        self.latest.insert(name, self.versions.len());
-        self.versions.push(version.clone());
-        Ok(version)
+        })
     }
 }
 

@@ -331,6 +331,73 @@ fn the_same_resource_twice_is_refused_and_the_same_condition_is_one() {
     check(&mut all, "t", &create, 200, "POST Patient/n1/_history/1");
 }
 
+const PUT_AND_POST: &str = r#"{"resourceType":"Bundle","type":"KIND","entry":[
+    {"resource":{"resourceType":"Patient","gender":"male"},
+     "request":{"method":"PUT","url":"Patient?identifier=m|1"}},
+    {"resource":{"resourceType":"Patient","identifier":[{"system":"m","value":"1"}]},
+     "request":{"method":"POST","url":"Patient","ifNoneExist":"identifier=m|1"}}]}"#;
+
+#[test]
+fn entries_are_planned_in_the_order_in_which_they_are_done() {
+    let mut all = Memory::default();
+    let transaction = PUT_AND_POST.replace("KIND", "transaction");
+    refused(&mut all, "t", &transaction, 400, W2790);
+    let batch = PUT_AND_POST.replace("KIND", "batch");
+    check(&mut all, "b", &batch, 200, "POST Patient/n1/_history/1, PUT Patient/n1/_history/2");
+}
+
+#[test]
+fn conditional_references_mean_what_stands_afterwards() {
+    let mut all = Memory::default();
+    put(
+        &mut all,
+        r#"{"resourceType":"Patient","id":"old","identifier":[{"system":"m","value":"1"}]}"#,
+    );
+    let bundle = |entry: &str, search: &str| {
+        format!(
+            r#"{{"resourceType":"Bundle","type":"transaction","entry":[{{"resource":
+            {{"resourceType":"Encounter","id":"e","subject":{{"reference":"Patient?{search}"}}}},
+            "request":{{"method":"PUT","url":"Encounter/e"}}}},{entry}]}}"#
+        )
+    };
+    let delete = r#"{"request":{"method":"DELETE","url":"Patient/old"}}"#;
+    refused(&mut all, "t", &bundle(delete, "identifier=m|1"), 412, W7609);
+    let create = r#"{"resource":{"resourceType":"Patient","identifier":
+        [{"system":"m","value":"2"}]},"request":{"method":"POST","url":"Patient"}}"#;
+    let both = format!("{create},{delete}");
+    let subject = |all: &Memory| {
+        let encounter = all.latest("Encounter", "e").unwrap().unwrap().doc().unwrap();
+        one::text(encounter.root().get("subject").unwrap(), "reference").unwrap()
+    };
+    write(&mut all, "t", &bundle(create, "identifier=m|2")).unwrap();
+    assert_eq!(subject(&all), "Patient/n2");
+    refused(&mut all, "t", &bundle(create, "identifier=m|2"), 412, W7609);
+    write(&mut all, "t", &bundle(&both, "identifier=m|1,m|3&identifier=m|1")).unwrap_err();
+    let change = r#"{"resource":{"resourceType":"Patient","id":"old","gender":"other"},
+        "request":{"method":"PUT","url":"Patient/old"}}"#;
+    refused(&mut all, "t", &bundle(change, "identifier=m|1"), 412, W7609);
+    write(&mut all, "t", &bundle(change, "gender=other")).unwrap();
+    assert_eq!(subject(&all), "Patient/old");
+}
+
+#[test]
+fn all_conditions_of_a_bundle_look_at_a_bounded_number_together() {
+    let mut all = Memory { repeat: 30_000, ..Memory::default() };
+    put(&mut all, r#"{"resourceType":"Patient","id":"a","gender":"male"}"#);
+    let entry = |other: &str| {
+        format!(
+            r#"{{"resource":{{"resourceType":"Patient"}},"request":{{"method":"POST",
+            "url":"Patient","ifNoneExist":"gender:not=male&birthdate:missing={other}"}}}}"#
+        )
+    };
+    let bundle = |entries: &str| {
+        format!(r#"{{"resourceType":"Bundle","type":"transaction","entry":[{entries}]}}"#)
+    };
+    let two = format!("{},{}", entry("true"), entry("false"));
+    assert_eq!(write(&mut all, "t", &bundle(&two)).unwrap_err().fault.code(), W7612);
+    check(&mut all, "t", &bundle(&entry("true")), 200, "POST Patient/n2/_history/1");
+}
+
 #[test]
 fn messages_are_taken_as_transactions_of_their_resources() {
     let mut all = Memory::default();
@@ -374,8 +441,9 @@ fn a_provenance_tells_where_versions_come_from() {
         assert!(text.contains(part), "{part} in {text}");
     }
     let query = crate::fhir::rest::Query::parse("target=Patient/a").unwrap();
-    let now = Timestamp::default();
-    let found = crate::records::search::first(&all, "Provenance", &query, now, 2).unwrap();
+    let looks = crate::records::search::Looks::new(9);
+    let run = crate::records::search::Run { look: &all, now: Timestamp::default(), looks: &looks };
+    let found = crate::records::search::first(run, "Provenance", &query, 2).unwrap();
     assert_eq!(found.len(), 1);
     // Nothing written, nothing told.
     let delete = wrapped(r#""method":"DELETE","url":"Patient/zz""#, "");

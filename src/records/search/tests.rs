@@ -4,6 +4,15 @@ use super::*;
 use crate::fault::codes::W7610;
 use crate::records::memory::{Memory, put};
 
+/// Deletes a resource.
+fn delete(all: &mut Memory, id: &str) {
+    let before = all.all.iter().rfind(|version| *version.id == *id).unwrap().clone();
+    let at = Timestamp::from_micros(all.all.last().unwrap().at.micros() + 500);
+    let (number, body) = (before.number + 1, Default::default());
+    let method = Method::Delete;
+    all.all.push(Version { number, body, at, method, deleted: true, ..before });
+}
+
 fn ask(look: &Memory, kind: &str, query: &str) -> Page {
     try_ask(look, kind, query, false).unwrap_or_else(|fault| panic!("{kind}?{query}: {fault}"))
 }
@@ -155,6 +164,58 @@ fn pages_follow_each_other_without_gaps() {
 }
 
 #[test]
+fn sorted_pages_have_no_gaps_when_resources_change_between() {
+    let patient = |id: &str, born: &str| {
+        format!(r#"{{"resourceType":"Patient","id":"{id}","birthDate":"{born}"}}"#)
+    };
+    let check = |change: &dyn Fn(&mut Memory), expected: &[&str]| {
+        let mut all = Memory::default();
+        for (id, born) in [("e", "1951"), ("d", "1952"), ("c", "1953"), ("b", "1954")] {
+            put(&mut all, &patient(id, born));
+        }
+        put(&mut all, r#"{"resourceType":"Patient","id":"a"}"#);
+        let mut page = ask(&all, "Patient", "_sort=birthdate&_count=2");
+        assert_eq!(ids(&page), "e d");
+        change(&mut all);
+        for expected in expected {
+            page = ask(&all, "Patient", &page.next.unwrap());
+            assert_eq!(ids(&page), *expected);
+        }
+        assert_eq!(page.next, None);
+    };
+    check(&|_| {}, &["c b", "a"]);
+    check(&|all| delete(all, "d"), &["c b", "a"]);
+    check(&|all| put(all, &patient("d", "1999")), &["c b", "d a"]);
+    check(&|all| put(all, &patient("d", "1900")), &["c b", "a"]);
+    check(&|all| put(all, &patient("x", "1900")), &["c b", "a"]);
+    let all = Memory::default();
+    for page in ["a~1", "a~s~-~-", "a~s~x"] {
+        let query = format!("_sort=birthdate&_page={page}");
+        assert_eq!(try_ask(&all, "Patient", &query, false).unwrap_err().code(), W7613, "{page}");
+    }
+}
+
+#[test]
+fn what_many_refer_to_is_included_once() {
+    let mut all = Memory::default();
+    for id in ["x", "y"] {
+        put(&mut all, &format!(r#"{{"resourceType":"Practitioner","id":"{id}"}}"#));
+    }
+    for n in 0..400 {
+        let own = if n == 399 { "y" } else { "x" };
+        let one = format!(r#"{{"reference":"Practitioner/{own}"}}"#);
+        put(
+            &mut all,
+            &format!(
+                r#"{{"resourceType":"Observation","id":"o{n:03}","performer":[{one},{one},{one}]}}"#
+            ),
+        );
+    }
+    let page = ask(&all, "Observation", "_count=1000&_include=Observation:performer");
+    assert!(ids(&page).ends_with("o399 +x +y"), "{}", page.entries.len());
+}
+
+#[test]
 fn resources_are_included() {
     let all = wards();
     let check = |kind: &str, query: &str, expected: &str| {
@@ -201,6 +262,18 @@ fn a_search_that_looks_at_too_much_is_refused() {
     all.repeat = LOOKS_MAX + 1;
     let refused = try_ask(&all, "Patient", "gender:not=female&_total=accurate", false);
     assert_eq!(refused.unwrap_err().code(), W7612);
+    // The index knows how many there are in all.
+    assert_eq!(ask(&all, "Patient", "_summary=count").total, Some(1));
+    // Chains share what a search may look at, and are few.
+    put(&mut all, r#"{"resourceType":"Observation","id":"o","subject":{"reference":"Patient/a"}}"#);
+    all.repeat = LOOKS_MAX / 2 + 1;
+    let has = "_has:Observation:patient:code:text=x";
+    assert_eq!(ids(&ask(&all, "Patient", has)), "");
+    let twice = try_ask(&all, "Patient", &format!("{has}&{has}"), false);
+    assert_eq!(twice.unwrap_err().code(), W7612);
+    let many = try_ask(&all, "Patient", &[has; 17].join("&"), false);
+    assert_eq!(many.unwrap_err().code(), W7611);
+    all.repeat = LOOKS_MAX + 1;
     // A page that is full ends the search.
     assert_eq!(ask(&all, "Patient", "gender=male&_count=3").entries.len(), 3);
 }
@@ -224,6 +297,21 @@ fn histories_are_read_backwards() {
     assert_eq!(page(Scope::System, "").versions.len(), 8);
     let at = all.latest("Patient", "a").unwrap().unwrap().at;
     assert_eq!(shown(&page(Scope::System, &format!("_since={at}"))), "a2");
+    // What was current at a time, and only that.
+    assert_eq!(shown(&page(Scope::Type("Patient"), &format!("_at={at}"))), "a2 c1 b1");
+    assert_eq!(shown(&page(Scope::Type("Patient"), "_at=2020")), "");
+    assert!(all.history(Scope::System, &Query::parse("_at=x").unwrap()).is_err());
+    // An update after a deletion makes the resource anew.
+    delete(&mut all, "a");
+    put(&mut all, r#"{"resourceType":"Patient","id":"a","gender":"male"}"#);
+    let own = all.history(Scope::Instance("Patient", "a"), &Query::default()).unwrap();
+    assert_eq!(own.anew, BTreeSet::from([0]));
+    let json = crate::records::history(&own, "Patient/a/_history", "").unwrap().to_json();
+    let json = String::from_utf8_lossy(&json).into_owned();
+    let statuses: Vec<&str> =
+        json.split(r#""status":""#).skip(1).map(|rest| rest.get(..3).unwrap()).collect();
+    assert_eq!(statuses, ["201", "204", "200", "201"]);
+    assert_eq!(format!("{own:?}"), "HistoryPage(4 <phi>)");
     assert!(all.history(Scope::System, &Query::parse("_page=1").unwrap()).is_err());
     assert!(all.history(Scope::System, &Query::parse("_since=x").unwrap()).is_err());
 }
