@@ -2,7 +2,7 @@
 //!
 //! A patch is applied as a whole or not at all, and what comes out is a document read anew.
 //! The outcome has the structure of R4 where the resource had it; rules beyond that are for
-//! [`validate`](super::validate) to check. Type and id of the resource stay.
+//! `validate` to check. Type and id of the resource stay.
 //! Faults name the operation by its number from 0 and never repeat a value.
 //!
 //! Source: FHIR R4 http.html#patch, fhirpatch.html; RFC 6901, RFC 6902, RFC 5261.
