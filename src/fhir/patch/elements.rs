@@ -5,7 +5,7 @@ use crate::fault::Fault;
 use crate::fault::codes::W2783;
 
 /// The JSON of one element: its value, and what stands beside a primitive.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Piece {
     pub value: Option<String>,
     pub shadow: Option<String>,

@@ -325,7 +325,7 @@ impl Patched {
 
     /// The object beside a primitive with one more member.
     fn beside(
-        &self,
+        &mut self,
         spot: &Spot,
         element: &'static Element,
         member: &str,
@@ -338,6 +338,7 @@ impl Patched {
         };
         let shadow = shadow.filter(|node| node.kind() == NodeKind::Object);
         let text = shadow.map_or_else(|| "{}".to_owned(), json);
+        self.budget.copy(text.len())?;
         let mut beside =
             Self { doc: Doc::parse_json(text.into())?, steps: 0, budget: Budget::new(0) };
         beside.append(NodeId(0), element, member, piece)?;
@@ -384,9 +385,13 @@ impl Patched {
 
     /// Pays for a list that is written anew.
     fn pay(&mut self, spot: &Spot) -> Result<(), Fault> {
-        let list = elements::list(&self.doc, spot.holder, &spot.name);
-        let length = list.and_then(|list| self.doc.node(list)).map_or(0, |n| n.json().len());
-        self.budget.copy(length)
+        let length = |name: &str| {
+            let list = elements::list(&self.doc, spot.holder, name);
+            list.and_then(|list| self.doc.node(list)).map_or(0, |n| n.json().len())
+        };
+        // The list of values, and that of what stands beside them.
+        let both = length(&spot.name) + length(&format!("_{}", spot.name));
+        self.budget.copy(both)
     }
 
     /// Changes the element at a place, keeping that of a list.
@@ -401,6 +406,8 @@ impl Patched {
         }
         let text = |name: &str| self.doc.node(holder).and_then(|n| n.get(name)).map(json);
         let mut piece = Piece { value: text(name), shadow: text(&format!("_{name}")) };
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        self.budget.copy(length(&piece.value) + length(&piece.shadow))?;
         change(&mut piece);
         elements::put(&mut self.doc, holder, name, &piece)
     }

@@ -377,6 +377,29 @@ fn paths_share_one_allowance() {
 }
 
 #[test]
+fn what_stands_beside_a_primitive_is_paid_for() {
+    let long = format!(
+        r#"{{"resourceType":"Patient","birthDate":"1970","_birthDate":{{"id":"a","extension":[{{"url":"u","valueString":"{}"}}]}}}}"#,
+        "x".repeat(3_000_000)
+    );
+    let url = r#""part":[{"name":"url","valueUri":"u"},{"name":"value","valueString":"x"}]"#;
+    let add: &[(&str, &str)] =
+        &[("type", "add"), ("path", "Patient.birthDate"), ("name", "extension"), ("value", url)];
+    assert!(path_patch(&long, &[add]).contains("\"x\""));
+    let found = path_patch(&long, &vec![add; 20]);
+    assert!(found.starts_with("W2785 operation["), "{}", &found[..60.min(found.len())]);
+}
+
+#[test]
+fn a_question_about_much_text_is_paid_by_the_node() {
+    let wide = format!("<a>{}</a>", "<b/>".repeat(20_000));
+    let empty = format!("<replace sel=\"a{}/b[1]\"><b/></replace>", "[.='']".repeat(40));
+    let patch = format!("<diff>{}</diff>", empty.repeat(30));
+    let fault = apply_to_xml(wide.as_bytes(), patch.as_bytes()).unwrap_err();
+    assert_eq!(fault.code().as_str(), "W2785", "{fault}");
+}
+
+#[test]
 fn xml_of_a_resource_is_patched() {
     let check = |operations: &str, expected: &str| {
         let patch = format!(r#"<diff xmlns:f="http://hl7.org/fhir">{operations}</diff>"#);

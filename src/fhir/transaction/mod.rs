@@ -15,6 +15,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 
 use super::rest::{self, Conditions, Id, Interaction, Kind, Query, Refused};
 use super::{Doc, Node, NodeKind};
@@ -61,8 +62,9 @@ pub struct Transaction<'d> {
     entries: Vec<Entry<'d>>,
 }
 
-/// A reference by a search, to be resolved by whoever has the resources.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A reference by a search, to be resolved by whoever has the resources. `Debug` shows only
+/// where it stands.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Conditional {
     /// The reference as it is written, for [`Links::found`].
     pub text: String,
@@ -72,6 +74,12 @@ pub struct Conditional {
     pub search: Query,
     /// Where it stands first: `Bundle.entry[2].resource.subject.reference`.
     pub place: String,
+}
+
+impl fmt::Debug for Conditional {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Conditional({} at {}, <phi>)", self.kind, self.place)
+    }
 }
 
 impl Conditional {

@@ -3,12 +3,21 @@
 pub mod sink;
 pub mod site;
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Mutex;
 
-/// A loopback address whose port was free a moment ago.
+/// A loopback address whose port was free a moment ago, another one each time.
 #[allow(clippy::disallowed_methods, reason = "tests bind real ports")]
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    // The machine may give a port again that was let go at once.
+    static GIVEN: Mutex<BTreeSet<SocketAddr>> = Mutex::new(BTreeSet::new());
+    loop {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        if GIVEN.lock().unwrap().insert(address) {
+            return address;
+        }
+    }
 }
 
 /// The folder of shared corpora and peers, where it is present.

@@ -151,7 +151,7 @@ impl Dom {
     fn push(&mut self, parent: Id, kind: NodeKind) -> Id {
         let id = self.add(kind);
         let end = self.element(parent).map_or(0, |element| element.children.len());
-        self.hang(parent, end, id);
+        self.hang(parent, end, vec![id]);
         id
     }
 
@@ -161,15 +161,27 @@ impl Dom {
         self.nodes.len() - 1
     }
 
-    /// Hangs a node under an element, in front of its child of that place.
-    pub fn hang(&mut self, parent: Id, place: usize, id: Id) {
-        if let Some(node) = self.nodes.get_mut(id) {
-            node.parent = parent;
+    /// Hangs nodes under an element, in front of its child of that place.
+    pub fn hang(&mut self, parent: Id, place: usize, ids: Vec<Id>) {
+        for id in &ids {
+            if let Some(node) = self.nodes.get_mut(*id) {
+                node.parent = parent;
+            }
         }
         if let Some(element) = self.element_mut(parent) {
             let place = place.min(element.children.len());
-            element.children.insert(place, id);
+            element.children.splice(place..place, ids);
         }
+    }
+
+    /// How many nodes an element is, itself and all below.
+    pub fn size(&self, id: Id) -> usize {
+        let (mut open, mut size) = (vec![id], 0);
+        while let Some(id) = open.pop() {
+            size += 1;
+            open.extend(self.children(id));
+        }
+        size
     }
 
     /// Unhooks a node, and makes the texts before and after it one.
@@ -206,7 +218,7 @@ impl Dom {
         let copy = self.add(kind);
         for (place, child) in from.children(id).iter().enumerate() {
             let child = self.adopt(from, *child);
-            self.hang(copy, place, child);
+            self.hang(copy, place, vec![child]);
         }
         copy
     }

@@ -85,7 +85,7 @@ impl Patching<'_> {
         let space = |prefix: &str| patch.meaning(self.id, prefix);
         let found = select(self.target, selector, &space, budget)?;
         match op.local() {
-            "add" => self.add(op, found),
+            "add" => self.add(op, found, budget),
             "replace" => self.replace(found),
             "remove" => self.remove(op, found),
             _ => Err(unread("an operation is none of `add`, `replace` and `remove`")),
@@ -104,7 +104,7 @@ impl Patching<'_> {
         Ok(out)
     }
 
-    fn add(&mut self, op: &Element, found: Found) -> Result<(), Fault> {
+    fn add(&mut self, op: &Element, found: Found, budget: &mut Budget) -> Result<(), Fault> {
         let Found::Node(at) = found else {
             return Err(fault(W2783, "nothing can be added to an attribute"));
         };
@@ -112,7 +112,7 @@ impl Patching<'_> {
             return self.add_attribute(at, ty);
         }
         let pos = op.attribute("pos");
-        let (parent, mut place) = match pos {
+        let (parent, place) = match pos {
             None => (at, self.target.children(at).len()),
             Some("prepend") => (at, 0),
             Some("before") => (self.target.parent(at), self.target.place(at).unwrap_or(0)),
@@ -126,6 +126,9 @@ impl Patching<'_> {
         if content.is_empty() {
             return Err(unread("an operation adds nothing"));
         }
+        // The children behind the place move on.
+        budget.spend(self.target.children(parent).len() / 16)?;
+        let mut copies = Vec::with_capacity(content.len());
         for child in content {
             let ink = !matches!(
                 self.patch.kind(*child),
@@ -136,9 +139,9 @@ impl Patching<'_> {
             }
             let copy = self.target.adopt(self.patch, *child);
             self.target.fits(parent, copy)?;
-            self.target.hang(parent, place, copy);
-            place += 1;
+            copies.push(copy);
         }
+        self.target.hang(parent, place, copies);
         Ok(())
     }
 
@@ -214,7 +217,7 @@ impl Patching<'_> {
         if let Some(holder) = self.target.element_mut(parent) {
             holder.children.remove(place);
         }
-        self.target.hang(parent, place, copy);
+        self.target.hang(parent, place, vec![copy]);
         Ok(())
     }
 

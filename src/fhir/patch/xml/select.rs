@@ -295,7 +295,10 @@ fn holds(
     let Some(text) = text else { return Ok(!found.is_empty()) };
     for found in &found {
         let said = match found {
-            Found::Node(id) => dom.said(*id),
+            Found::Node(id) => {
+                budget.spend(dom.size(*id))?;
+                dom.said(*id)
+            }
             Found::Attribute(id, name) => {
                 let raw = dom.element(*id).and_then(|element| element.attribute(name));
                 plain(raw.unwrap_or_default()).into_owned()
