@@ -8,6 +8,7 @@
 pub mod certificate;
 mod clock;
 mod entropy;
+pub mod fhir;
 mod files;
 pub mod http;
 mod net;

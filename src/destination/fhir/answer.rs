@@ -13,16 +13,11 @@ use crate::destination::{Delivered, DeliveryError};
 use crate::fault::{Fault, Place, codes::*};
 use crate::fhir::{self, Doc, Node};
 use crate::message::{Receipt, Said};
+use crate::ports::fhir::issue_of;
 use crate::ports::http::{Answer, Url};
 
 /// Longest location or path kept, in bytes.
 const TEXT_BYTES_MAX: usize = 200;
-
-/// Longest address of a status: servers put signatures into them.
-const STATUS_BYTES_MAX: usize = 2048;
-
-/// Most issues of an outcome that are looked at.
-const ISSUES_MAX: usize = 20;
 
 /// The receipt and what a waiting sender may hear, or why there is none. Causes begin with
 /// the status.
@@ -36,7 +31,7 @@ pub(super) fn judge(
     let json = answer.body.as_ref().and_then(in_json);
     let said = Box::new(said(answer, json.clone(), base));
     let fail = |code| {
-        let outcome = json.as_ref().and_then(first_issue).unwrap_or_default();
+        let outcome = json.as_ref().and_then(|doc| issue_of(doc.root())).unwrap_or_default();
         let fault = Fault::new(code).because(outcome.cause(status));
         let fault = match outcome.path {
             Some(path) => fault.at(Place::path(path)),
@@ -82,17 +77,6 @@ fn said(answer: &Answer, json: Option<Doc>, base: &Url) -> Said {
         last_modified: kept(LAST_MODIFIED),
         body: json.map(|doc| doc.to_json()).unwrap_or_default(),
     }
-}
-
-/// The path of an address of the server, with its query, from the root; `None` for that of
-/// another server.
-pub(super) fn local(text: &str, base: &Url) -> Option<String> {
-    let whole = base.to_string();
-    let origin = whole.strip_suffix(&*base.path).unwrap_or(&whole);
-    let path = text.strip_prefix(origin).unwrap_or(text);
-    let fits = path.starts_with('/') && !path.starts_with("//");
-    (fits && path.len() <= STATUS_BYTES_MAX && path.bytes().all(|b| b.is_ascii_graphic()))
-        .then(|| path.to_owned())
 }
 
 fn location(answer: &Answer, base: &Url) -> Vec<Arc<str>> {
@@ -156,67 +140,6 @@ fn entry_fault(index: usize, status: u16, response: &Node<'_>) -> Fault {
         None => format!("Bundle.entry[{index}]"),
     };
     Fault::new(code).because(outcome.cause(status)).at(Place::path(place))
-}
-
-/// Codes and place of one issue.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Issue {
-    code: Option<String>,
-    detail: Option<String>,
-    path: Option<String>,
-}
-
-impl Issue {
-    fn cause(&self, status: u16) -> String {
-        let mut cause = status.to_string();
-        for part in [&self.code, &self.detail].into_iter().flatten() {
-            cause.push(' ');
-            cause.push_str(part);
-        }
-        cause
-    }
-}
-
-fn first_issue(doc: &Doc) -> Option<Issue> {
-    issue_of(doc.root())
-}
-
-/// The first issue that is an error, else the first one.
-fn issue_of(outcome: Node<'_>) -> Option<Issue> {
-    if outcome.resource_type().as_deref() != Some("OperationOutcome") {
-        return None;
-    }
-    let issues = outcome.get("issue")?;
-    let mut issues = issues.items().take(ISSUES_MAX);
-    let first = issues.next()?;
-    let severe = |issue: &Node<'_>| {
-        let severity = issue.get("severity").and_then(|s| s.text());
-        matches!(severity.as_deref(), Some("error" | "fatal"))
-    };
-    let issue = if severe(&first) { first } else { issues.find(severe).unwrap_or(first) };
-    let coding = issue.get("details").and_then(|d| d.get("coding"));
-    let detail = coding.and_then(|c| c.items().next()).and_then(|c| c.get("code"));
-    let first_of = |name: &str| issue.get(name).and_then(|list| list.items().next());
-    let path = first_of("expression").or_else(|| first_of("location"));
-    Some(Issue {
-        code: issue.get("code").and_then(|n| n.text()).and_then(|t| token(&t)),
-        detail: detail.and_then(|n| n.text()).and_then(|t| token(&t)),
-        path: path.and_then(|n| n.text()).and_then(|t| element_path(&t)),
-    })
-}
-
-/// A code: short, without anything that free text would have.
-fn token(text: &str) -> Option<String> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-    ((1..=40).contains(&text.len()) && text.bytes().all(plain)).then(|| text.to_owned())
-}
-
-/// An element path: names, points and numbers in brackets. A path with a condition in it
-/// may quote a value and is left out.
-fn element_path(text: &str) -> Option<String> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b".[]".contains(&b);
-    let named = text.starts_with(|c: char| c.is_ascii_alphabetic());
-    (named && text.len() <= TEXT_BYTES_MAX && text.bytes().all(plain)).then(|| text.to_owned())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::fault::{Fault, codes::*};
 use crate::fhir::rest::{self, Conditions, Interaction, Query, Tags};
 use crate::fhir::{Builder, Doc, Node};
 use crate::message::{ContentKind, Delivery};
+use crate::ports::fhir::escape;
 use crate::ports::http::Call;
 
 /// Smallest body that is worth packing: below, the frames of gzip eat what it saves.
@@ -266,21 +267,6 @@ fn packed(bytes: &[u8]) -> Result<Bytes, Fault> {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let packed = out.write_all(bytes).and_then(|()| out.finish());
     packed.map(Bytes::from).map_err(|error| Fault::new(W9001).caused_by(error))
-}
-
-/// Percent-encodes all but unreserved characters.
-///
-/// Source: RFC 3986 §2.3.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
 }
 
 fn is_name(text: &str) -> bool {

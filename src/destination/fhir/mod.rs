@@ -5,13 +5,11 @@
 //! `If-None-Exist` where it has an identifier: so that a second attempt after a lost answer
 //! writes nothing twice. What a source wrapped into a transaction of one entry (updates with
 //! a condition, patches, deletes) leaves as the single interaction that it was. `call` makes
-//! the requests, `answer` says what the answers mean, `auth` how weir shows who it is,
-//! `probe` what the server offers.
+//! the requests, `answer` says what the answers mean, `probe` what the server offers; how weir
+//! shows who it is lives in `ports::fhir`.
 
 mod answer;
-mod auth;
 mod call;
-mod jwk;
 mod probe;
 mod shared;
 
@@ -21,52 +19,24 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hyper::Method;
-use hyper::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LOCATION, ETAG, HeaderValue, IF_MATCH, IF_NONE_MATCH,
-};
+use hyper::header::{ACCEPT, CONTENT_LOCATION, ETAG, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 
 use super::{Delivered, DeliveryError, Destination, Outlook};
 use crate::fault::{Fault, Problems, codes::*};
 use crate::message::Delivery;
 use crate::ports::Ports;
-use crate::ports::http::{self, Call, Client, Url};
+use crate::ports::fhir::{self, Caller, Server};
+use crate::ports::http::{self, Call, Url};
 use crate::ports::tls::{self, TlsClientPlan};
-use crate::settings::{Key, KeyRow, KindRow, SecretRef, Shape, Table, Word};
+use crate::settings::{Key, KeyRow, KindRow, Shape, Table, Word};
 
+pub use crate::ports::fhir::Auth;
 use call::Sending;
 pub use shared::Shared;
 
 /// Largest answer read: the answer to a bundle of ten thousand entries with minimal
 /// returns stays below.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
-
-/// How weir shows who it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Auth {
-    /// Not at all.
-    #[default]
-    None,
-    /// A token that someone else made: `Authorization: Bearer ..`.
-    Bearer(SecretRef),
-    /// Name and password.
-    Basic {
-        /// Name.
-        user: Arc<str>,
-        /// Password.
-        password: SecretRef,
-    },
-    /// SMART backend services: a signed assertion buys a short-lived token.
-    SmartBackend {
-        /// Client id as registered with the server.
-        client_id: Arc<str>,
-        /// Private key, a JWK (RSA or P-384).
-        key: SecretRef,
-        /// Token endpoint; `None`: the server's `.well-known/smart-configuration` names it.
-        token_url: Option<Url>,
-        /// Scopes asked for.
-        scope: Arc<str>,
-    },
-}
 
 /// The form in which resources leave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -183,7 +153,7 @@ pub(super) const ROW: KindRow = KindRow {
             "Roots and client certificate for `https`; the roots of the machine without.",
             Shape::Table(tls::CLIENT_KEYS),
         ),
-        KeyRow::of("auth", "How weir shows who it is.", Shape::Kinds(&[], auth::KINDS)),
+        fhir::AUTH_ROW,
         FORMAT.row(),
         GZIP.row(),
         RESPOND_ASYNC.row(),
@@ -195,7 +165,7 @@ pub(super) const ROW: KindRow = KindRow {
 pub(super) fn read(table: &mut Table<'_>) -> Option<FhirPlan> {
     let url = table.required_spanned(&URL);
     let tls = tls::read_client(table);
-    let auth = auth::read(table);
+    let auth = fhir::read_auth(table);
     let format = table.or(&FORMAT, Format::Json);
     let gzip = table.or(&GZIP, false);
     let respond_async = table.or(&RESPOND_ASYNC, false);
@@ -215,7 +185,9 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<FhirPlan> {
 
 /// Makes one; connects nothing.
 pub(super) fn build(plan: &FhirPlan, ports: &Ports) -> Box<dyn Destination> {
-    Box::new(FhirDestination { plan: plan.clone(), ports: ports.clone(), client: None })
+    let server = Server { url: plan.url.clone(), tls: plan.tls.clone(), auth: plan.auth.clone() };
+    let caller = Caller::new(server, plan.shared.account(), ports, ANSWER_BYTES_MAX);
+    Box::new(FhirDestination { plan: plan.clone(), ports: ports.clone(), caller })
 }
 
 /// Longest time spent asking how far the server is, within one attempt; then the delivery
@@ -232,16 +204,13 @@ const REREADS_MAX: usize = 3;
 struct FhirDestination {
     plan: FhirPlan,
     ports: Ports,
-    /// Made at the first use: certificates are files.
-    client: Option<Client>,
+    caller: Caller,
 }
 
 #[async_trait]
 impl Destination for FhirDestination {
     async fn open(&mut self, _ports: &Ports) -> Result<(), DeliveryError> {
-        let net = self.ports.net.clone();
-        self.client()?.open(&*net).await?;
-        Ok(())
+        Ok(self.caller.open().await?)
     }
 
     async fn deliver(&mut self, delivery: &Delivery) -> Result<Delivered, DeliveryError> {
@@ -262,21 +231,11 @@ impl Destination for FhirDestination {
     }
 
     async fn close(&mut self) {
-        if let Some(client) = &mut self.client {
-            client.close();
-        }
+        self.caller.close();
     }
 }
 
 impl FhirDestination {
-    fn client(&mut self) -> Result<&mut Client, Fault> {
-        if self.client.is_none() {
-            let (url, tls) = (self.plan.url.clone(), self.plan.tls.as_ref());
-            self.client = Some(Client::new(url, tls, ANSWER_BYTES_MAX)?);
-        }
-        self.client.as_mut().ok_or_else(|| Fault::new(W9001).because("no client"))
-    }
-
     async fn try_deliver(
         &mut self,
         delivery: &Delivery,
@@ -303,7 +262,7 @@ impl FhirDestination {
         if answer.status == 202
             && let Some(location) = location
         {
-            let path = answer::local(location, &self.plan.url);
+            let path = fhir::local(location, &self.plan.url);
             let foreign = || Fault::new(W7304).because("202, and the status is on another server");
             let path = path.ok_or_else(foreign)?;
             self.plan.shared.set_pending(delivery.message, Some(path.clone()));
@@ -373,27 +332,8 @@ impl FhirDestination {
         self.send(Call { method: Method::GET, path, headers, body: Bytes::new() }).await
     }
 
-    /// Sends a request with what shows who weir is; once more when the server does not take
-    /// it and there is another to show: the token ended earlier than it said, or the secret
-    /// was replaced.
     async fn send(&mut self, call: Call) -> Result<http::Answer, DeliveryError> {
-        let (answer, shown) = self.send_once(call.clone()).await?;
-        let Some(shown) = shown.filter(|_| answer.status == 401) else { return Ok(answer) };
-        self.plan.shared.credentials().lock().await.refuse(&shown);
-        Ok(self.send_once(call).await?.0)
-    }
-
-    async fn send_once(
-        &mut self,
-        mut call: Call,
-    ) -> Result<(http::Answer, Option<HeaderValue>), DeliveryError> {
-        let shown = {
-            let mut credentials = self.plan.shared.credentials().lock().await;
-            credentials.header(&self.plan, &self.ports).await?
-        };
-        call.headers.extend(shown.clone().map(|value| (AUTHORIZATION, value)));
-        let net = self.ports.net.clone();
-        Ok((self.client()?.send(&*net, call).await?, shown))
+        Ok(self.caller.send(call).await?)
     }
 }
 

@@ -5,10 +5,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 
-use tokio::sync::Mutex;
-
-use super::auth::Credentials;
 use crate::base::MessageId;
+use crate::ports::fhir::Account;
 
 /// Most messages whose status addresses are remembered: one for each lane that waits, and
 /// lanes are fewer. Beyond, one is forgotten and its message sent again.
@@ -20,15 +18,14 @@ pub struct Shared(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    credentials: Mutex<Credentials>,
+    account: Account,
     pending: std::sync::Mutex<HashMap<MessageId, String>>,
 }
 
 impl Shared {
-    /// The credentials: one lane at a time, so that one of them fetches a token and the
-    /// others find it.
-    pub(super) fn credentials(&self) -> &Mutex<Credentials> {
-        &self.0.credentials
+    /// The account at the server: one lane fetches a token and the others find it.
+    pub(super) fn account(&self) -> Account {
+        self.0.account.clone()
     }
 
     /// Where the server tells how far it is with a message.

@@ -6,11 +6,12 @@ use base64::Engine;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::{Auth, FhirPlan, Format, OnConflict, build, jwk};
+use super::{Auth, FhirPlan, Format, OnConflict, build};
 use crate::destination::tests::delivery;
 use crate::destination::{Delivered, DeliveryError, Outlook};
 use crate::message::{ContentKind, Receipt};
 use crate::ports::Ports;
+use crate::ports::fhir::testing::p384_jwk;
 use crate::ports::http::Url;
 use crate::settings::SecretRef;
 
@@ -210,7 +211,7 @@ fn smart(key: SecretRef, token_url: Option<&str>) -> Auth {
 
 #[tokio::test]
 async fn a_token_is_bought_kept_and_renewed_once_when_refused() {
-    let (_dir, key) = secret(&jwk::tests::p384_jwk().0);
+    let (_dir, key) = secret(&p384_jwk().0);
     let server = server(&[
         ("200 OK", r#"{"token_endpoint":"{url}/token"}"#),
         ("200 OK", r#"{"access_token":"t1","expires_in":300}"#),
@@ -261,7 +262,7 @@ async fn a_token_is_bought_kept_and_renewed_once_when_refused() {
 
 #[tokio::test]
 async fn token_endpoints_that_refuse_or_fail_are_told_apart() {
-    let (_dir, key) = secret(&jwk::tests::p384_jwk().0);
+    let (_dir, key) = secret(&p384_jwk().0);
     let check = async |status: &'static str, body: &str, expected: &str| {
         let server = server(&[(status, body)]).await;
         let auth = smart(key.clone(), Some(&format!("{}/token", server.url)));
@@ -566,7 +567,7 @@ async fn bodies_leave_in_xml_and_packed_where_settings_say_so() {
 
 #[tokio::test]
 async fn lanes_share_one_token_and_one_failure() {
-    let (_dir, key) = secret(&jwk::tests::p384_jwk().0);
+    let (_dir, key) = secret(&p384_jwk().0);
     let token = ("200 OK", r#"{"access_token":"t1","expires_in":300}"#);
     let server = server(&[token, ("200 OK", DONE), ("200 OK", DONE), ("200 OK", DONE)]).await;
     let auth = smart(key.clone(), Some(&format!("{}/token", server.url)));

@@ -14,14 +14,13 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use serde_json::{Value as Json, json};
 use zeroize::Zeroizing;
 
-use super::call::escape;
 use super::jwk::Signer;
-use super::{Auth, FhirPlan};
+use super::{Server, escape};
 use crate::base::{MessageId, Timestamp};
 use crate::fault::{Fault, codes::*};
 use crate::ports::http::{Call, Client, Url};
 use crate::ports::{Ports, secrets};
-use crate::settings::{Key, KindRow, SecretRef, Table, nearest};
+use crate::settings::{Key, KeyRow, KindRow, SecretRef, Shape, Table, nearest};
 
 /// Largest answer of a token endpoint.
 const TOKEN_BYTES_MAX: usize = 256 << 10;
@@ -42,6 +41,34 @@ const TOKEN_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a failed purchase answers for the other lanes: they would all wait for the same
 /// server, one after another.
 const FAILED_FOR: Duration = Duration::from_secs(1);
+
+/// How weir shows who it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// Not at all.
+    #[default]
+    None,
+    /// A token that someone else made: `Authorization: Bearer ..`.
+    Bearer(SecretRef),
+    /// Name and password.
+    Basic {
+        /// Name.
+        user: Arc<str>,
+        /// Password.
+        password: SecretRef,
+    },
+    /// SMART backend services: a signed assertion buys a short-lived token.
+    SmartBackend {
+        /// Client id as registered with the server.
+        client_id: Arc<str>,
+        /// Private key, a JWK (RSA or P-384).
+        key: SecretRef,
+        /// Token endpoint; `None`: the server's `.well-known/smart-configuration` names it.
+        token_url: Option<Url>,
+        /// Scopes asked for.
+        scope: Arc<str>,
+    },
+}
 
 const TYPE: Key<Arc<str>> =
     Key::new("type", "`none`, `bearer`, `basic` or `smart-backend`", "Kind of authorization.");
@@ -64,7 +91,7 @@ const SCOPE: Key<Arc<str>> =
     Key::new("scope", "scopes with spaces between", "Scopes asked for.").default("system/*.*");
 
 /// Every kind of authorization.
-pub(super) const KINDS: &[KindRow] = &[
+const KINDS: &[KindRow] = &[
     KindRow { name: "none", about: "No authorization.", keys: &[] },
     KindRow { name: "bearer", about: "A fixed token.", keys: &[TOKEN.required().row()] },
     KindRow {
@@ -79,8 +106,12 @@ pub(super) const KINDS: &[KindRow] = &[
     },
 ];
 
+/// Row of the key `auth`.
+pub const AUTH_ROW: KeyRow =
+    KeyRow::of("auth", "How weir shows who it is.", Shape::Kinds(&[], KINDS));
+
 /// Reads `auth`.
-pub(super) fn read(table: &mut Table<'_>) -> Option<Auth> {
+pub fn read_auth(table: &mut Table<'_>) -> Option<Auth> {
     let Some(mut auth) = table.table("auth") else {
         return (!table.has("auth")).then_some(Auth::None);
     };
@@ -125,7 +156,7 @@ fn read_smart(auth: &mut Table<'_>) -> Option<Auth> {
     Some(Auth::SmartBackend { client_id: client_id?, key: key?, token_url, scope })
 }
 
-/// What is known of who weir is, for all lanes of one destination.
+/// What is known of who weir is, for all callers of one server.
 #[derive(Default)]
 pub(super) struct Credentials {
     /// The header made last, and the end of its token.
@@ -148,7 +179,7 @@ impl Credentials {
     /// The value of `Authorization`, if any. A token is renewed before it ends.
     pub(super) async fn header(
         &mut self,
-        plan: &FhirPlan,
+        server: &Server,
         ports: &Ports,
     ) -> Result<Option<HeaderValue>, Fault> {
         if let Some((value, end)) = &self.held
@@ -161,7 +192,7 @@ impl Credentials {
         {
             return Err(fault.clone());
         }
-        let (text, end) = match &plan.auth {
+        let (text, end) = match &server.auth {
             Auth::None => return Ok(None),
             Auth::Bearer(token) => {
                 let token = secrets::resolve_beside(token).await?;
@@ -179,7 +210,7 @@ impl Credentials {
                     scope: scope.clone(),
                 };
                 let known = token_url.clone().or_else(|| self.endpoint.clone());
-                let shop = Shop { plan, ports };
+                let shop = Shop { server, ports };
                 let bought = tokio::time::timeout(TOKEN_TIMEOUT, shop.buy(buy, known)).await;
                 let bought =
                     bought.unwrap_or_else(|_| Err(Fault::new(W7307).because("no answer in time")));
@@ -201,7 +232,7 @@ impl Credentials {
 
 /// Where tokens are bought.
 struct Shop<'p> {
-    plan: &'p FhirPlan,
+    server: &'p Server,
     ports: &'p Ports,
 }
 
@@ -245,7 +276,7 @@ impl Shop<'_> {
     ///
     /// Source: SMART App Launch 2.1, conformance, `.well-known/smart-configuration`.
     async fn discover(&self) -> Result<Url, Fault> {
-        let base = &self.plan.url;
+        let base = &self.server.url;
         let call = Call {
             method: Method::GET,
             path: format!("{}/.well-known/smart-configuration", base.path),
@@ -263,7 +294,7 @@ impl Shop<'_> {
     }
 
     async fn ask(&self, url: &Url, call: Call) -> Result<(u16, Json), Fault> {
-        let mut client = Client::new(url.clone(), self.plan.tls.as_ref(), TOKEN_BYTES_MAX)?;
+        let mut client = Client::new(url.clone(), self.server.tls.as_ref(), TOKEN_BYTES_MAX)?;
         let answer = client.send(&*self.ports.net, call).await?;
         let body = answer.body.unwrap_or_default();
         Ok((answer.status, serde_json::from_slice(&body).unwrap_or(Json::Null)))

@@ -123,12 +123,12 @@ fn p384(jwk: &Json) -> Result<EcdsaKeyPair, Fault> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use ring::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
 
     /// A fresh P-384 key: its JWK and its public point.
-    pub(in crate::destination) fn p384_jwk() -> (String, Vec<u8>) {
+    pub(crate) fn p384_jwk() -> (String, Vec<u8>) {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
         let der = pair.serialize_der();
         // PKCS#8 of this curve holds the 48 bytes of `d` behind `04 30`, then the point.
