@@ -18,6 +18,7 @@ use crate::message::{
     Delivery, FaultRecord, Receipt, RecordAnswer, RecordMethod, RecordVersion, RecordsRecord, Said,
 };
 use crate::records::{self, Answer, Applied, Look as _, Method, Origin, Told, Version};
+use crate::source::SourceKind;
 use crate::store::RecordWrite;
 
 /// What keeps the records of one destination.
@@ -91,7 +92,10 @@ impl RecordKeeper for Keeper {
         }
         let answers: Vec<Answer> = wrote.record.answers.iter().map(answer).collect();
         let look = core.store.collection(collection);
-        let told = records::say(body, &delivery.message_type, &answers, &look, core.now());
+        let base = self.base();
+        let (message_type, now) = (&*delivery.message_type, core.now());
+        let asked = records::Asked { message_type, base: &base, now };
+        let told = records::say(body, &asked, &answers, &look);
         // It is written; an answer that cannot be made is no reason to write it again.
         let said = told.map_or_else(|_| Said::status(200), |told| said(&told));
         let faults = answers.iter().map(|answer| (answer.status, answer.fault.clone()));
@@ -115,6 +119,18 @@ impl Keeper {
             revision: delivery.revision.0.clone(),
             message_type: delivery.message_type.clone(),
             at: record.at,
+            base: self.base(),
+        }
+    }
+
+    /// The base that the channel's own endpoint is known by, where its settings say so.
+    fn base(&self) -> Arc<str> {
+        match &self.channel.live().plan.source.kind {
+            SourceKind::Fhir(plan) => match &plan.public_url {
+                Some(url) => url.to_string().trim_end_matches('/').into(),
+                None => Arc::default(),
+            },
+            SourceKind::Mllp(_) | SourceKind::File(_) => Arc::default(),
         }
     }
 }

@@ -104,6 +104,17 @@ pub struct Search<'a> {
     pub strict: bool,
     /// The time, for `ap` of dates.
     pub now: Timestamp,
+    /// Base of the endpoint, without a slash at its end: references below it are ours. Empty
+    /// where it is not known.
+    pub base: &'a str,
+}
+
+impl<'a> Search<'a> {
+    /// A search of one type that passes over what is not known, at no base.
+    #[must_use]
+    pub const fn of(kind: &'a str, query: &'a Query, now: Timestamp) -> Self {
+        Self { kind, query, strict: false, now, base: "" }
+    }
 }
 
 /// Why a resource is on a page.

@@ -24,7 +24,7 @@ mod term;
 mod values;
 mod version;
 
-pub use apply::{Answer, Applied, Form, NewId, Origin, Told, apply, refusal, refused, say};
+pub use apply::{Answer, Applied, Asked, Form, NewId, Origin, Told, apply, refusal, refused, say};
 pub use bundle::{history, searchset};
 pub use look::{HistoryPage, Key, Look, Mode, Page, Place, Reader, Scope, Search, Visit};
 pub use parameter::{Kind, Parameter, parameter, parameters};

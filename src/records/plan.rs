@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 
 use super::look::Search;
 use super::parameter::{Kind, Parameter, parameter, parameters};
-use super::rank::{self, Ranks};
 use super::term::{NoSuchModifier, Term, split};
 use crate::fault::codes::{W7610, W7611, W7613};
 use crate::fault::{Fault, Place};
@@ -79,33 +78,35 @@ pub(super) struct Include {
     pub iterate: bool,
 }
 
-/// Behind which resource a page begins.
+/// Behind which resource a page begins. What a link says of it is its address and no value
+/// of it: links stand in logs of proxies.
 #[derive(Clone)]
 pub(super) struct PagePlace {
     pub after: String,
-    /// How many came before it; of a sorted search what that resource was sorted by, so that
-    /// the page begins at the same place when it has changed or is gone since.
     pub by: PageBy,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(super) enum PageBy {
+    /// How many came before it.
     Count(usize),
-    Ranks(Ranks),
+    /// The version that a sorted search placed: versions stay, so that the page begins at
+    /// the same place when the resource has changed or is gone since.
+    Version(u64),
 }
 
 impl PagePlace {
     pub fn write(&self) -> String {
-        match &self.by {
+        match self.by {
             PageBy::Count(count) => format!("{}~{count}", self.after),
-            PageBy::Ranks(ranks) => format!("{}~s~{}", self.after, rank::write(ranks)),
+            PageBy::Version(number) => format!("{}~v{number}", self.after),
         }
     }
 
     fn read(text: &str) -> Option<Self> {
         let (after, by) = text.split_once('~')?;
-        let by = match by.strip_prefix("s~") {
-            Some(ranks) => PageBy::Ranks(rank::read(ranks)?),
+        let by = match by.strip_prefix('v') {
+            Some(number) => PageBy::Version(number.parse().ok()?),
             None => PageBy::Count(by.parse().ok()?),
         };
         rest::is_id(after).then(|| Self { after: after.to_owned(), by })

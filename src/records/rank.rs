@@ -1,4 +1,4 @@
-//! The order of sorted pages: what resources are sorted by, and how a page's token says it.
+//! The order of sorted pages: what resources are sorted by.
 
 use std::cmp::Ordering;
 
@@ -9,7 +9,7 @@ use super::values::{Found, plain};
 use crate::fhir::Doc;
 
 /// Letters of a text that count for the order: as many as tell names apart, and few enough
-/// for the link to the next page. Those that agree so far are sorted by id.
+/// to keep for thousands of matches. Those that agree so far are sorted by id.
 const LETTERS_MAX: usize = 64;
 
 /// What resources are sorted by: a value for each order, none for a resource without.
@@ -36,45 +36,11 @@ impl Rank {
             }
             Found::Reference(reference) => {
                 let kind = reference.kind.as_deref().unwrap_or_default();
-                let id = reference.id.as_deref().or(reference.url.as_deref());
+                let id = reference.url.as_deref().or(reference.id.as_deref());
                 cut(&format!("{kind}/{}", id.unwrap_or_default()))
             }
         }
     }
-
-    fn write(&self) -> String {
-        match self {
-            Self::Moment(micros) => format!("m{micros}"),
-            Self::Number(value) => format!("n{value}"),
-            Self::Text(text) => text.bytes().fold("t".to_owned(), |out, b| format!("{out}{b:02x}")),
-        }
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let rest = text.get(1..)?;
-        match text.get(..1)? {
-            "m" => rest.parse().ok().map(Self::Moment),
-            "n" => Decimal::from_str_exact(rest).ok().map(Self::Number),
-            "t" if rest.len().is_multiple_of(2) && rest.len() <= LETTERS_MAX * 8 => {
-                let pairs = rest.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
-                let bytes = pairs.map(|pair| u8::from_str_radix(pair?, 16).ok());
-                String::from_utf8(bytes.collect::<Option<_>>()?).ok().map(Self::Text)
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Ranks as a part of a page's token; empty for none.
-pub(super) fn write(ranks: &Ranks) -> String {
-    let one = |rank: &Option<Rank>| rank.as_ref().map_or_else(|| "-".to_owned(), Rank::write);
-    ranks.iter().map(one).collect::<Vec<_>>().join("~")
-}
-
-/// Reads what [`write()`] wrote.
-pub(super) fn read(text: &str) -> Option<Ranks> {
-    let one = |part| if part == "-" { Some(None) } else { Rank::read(part).map(Some) };
-    text.split('~').map(one).collect()
 }
 
 /// What a resource is sorted by.
@@ -102,24 +68,4 @@ pub(super) fn compare(orders: &[Order], a: &Ranks, b: &Ranks) -> Ordering {
         }
     }
     Ordering::Equal
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranks_are_read_as_they_were_written() {
-        let all: Ranks = vec![
-            Some(Rank::Moment(-5)),
-            None,
-            Some(Rank::Number(Decimal::new(-150, 2))),
-            Some(Rank::Text("m\u{fc}ller~-".into())),
-            Some(Rank::Text(String::new())),
-        ];
-        assert!(read(&write(&all)) == Some(all));
-        for bad in ["", "x", "t1", "tzz", "tff", "m", "mx", "n", "-~"] {
-            assert!(read(bad).is_none(), "{bad}");
-        }
-    }
 }

@@ -13,7 +13,7 @@ use super::parameter::Parameter;
 use super::plan::{COUNT, COUNT_MAX, Chain, Include, PAGE, PageBy, PagePlace, Plan, Total};
 use super::rank::{Ranks, compare, ranks};
 use super::span::Span;
-use super::term::Term;
+use super::term::{Here, Term};
 use super::values::Found;
 use super::version::Method;
 use super::{Key, Version};
@@ -70,12 +70,14 @@ impl Looks {
 pub(super) struct Run<'a> {
     pub look: &'a dyn Look,
     pub now: Timestamp,
+    /// Base of the endpoint; empty where it is not known.
+    pub base: &'a str,
     pub looks: &'a Looks,
 }
 
-impl Run<'_> {
-    fn micros(&self) -> i64 {
-        self.now.micros()
+impl<'a> Run<'a> {
+    const fn here(&self) -> Here<'a> {
+        Here { now: self.now.micros(), base: self.base }
     }
 }
 
@@ -100,7 +102,7 @@ impl Asked<'_> {
             return Ok(true);
         }
         let doc = version.doc()?;
-        Ok(self.terms.iter().all(|term| term.fits(doc.root(), self.run.micros())))
+        Ok(self.terms.iter().all(|term| term.fits(doc.root(), self.run.here())))
     }
 
     /// Visits what fits, from behind `after` on.
@@ -120,7 +122,7 @@ impl Asked<'_> {
             return Ok(());
         }
         let keys: Vec<Vec<Key>> =
-            self.terms.iter().filter_map(|term| term.keys(self.run.micros())).collect();
+            self.terms.iter().filter_map(|term| term.keys(self.run.here())).collect();
         let (look, kind) = (self.run.look, self.kind);
         look.visit(kind, &keys, after, &mut |version| {
             if self.fits(&version)? {
@@ -161,7 +163,9 @@ fn asked<'a>(
                 for version in chained(run, &other, (&rest, &value), depth)? {
                     let doc = version.doc()?;
                     named.extend(
-                        referred(reference, &doc).filter(|(k, _)| k == kind).map(|(_, id)| id),
+                        referred(reference, &doc, run.base)
+                            .filter(|(k, _)| k == kind)
+                            .map(|(_, id)| id),
                     );
                 }
                 ids = Some(match ids.take() {
@@ -195,11 +199,17 @@ fn chained(
     Ok(found)
 }
 
-/// Type and id of what a parameter of a resource refers to.
-fn referred(parameter: &Parameter, doc: &Doc) -> impl Iterator<Item = (String, String)> + use<> {
+/// Type and id of what a parameter of a resource refers to here.
+fn referred<'b>(
+    parameter: &Parameter,
+    doc: &Doc,
+    base: &'b str,
+) -> impl Iterator<Item = (String, String)> + use<'b> {
     let values = parameter.values(doc.root()).unwrap_or_default();
-    values.into_iter().filter_map(|found| match found {
-        Found::Reference(reference) => reference.kind.zip(reference.id),
+    values.into_iter().filter_map(move |found| match found {
+        Found::Reference(reference) => {
+            reference.here(base).map(|(kind, id)| (kind.to_owned(), id.to_owned()))
+        }
         _ => None,
     })
 }
@@ -207,7 +217,7 @@ fn referred(parameter: &Parameter, doc: &Doc) -> impl Iterator<Item = (String, S
 /// Runs a search.
 pub(super) fn search(look: &dyn Look, search: &Search<'_>, looks: &Looks) -> Result<Page, Fault> {
     let mut plan = Plan::read(search)?;
-    let run = Run { look, now: search.now, looks };
+    let run = Run { look, now: search.now, base: search.base, looks };
     let names: Vec<&str> = plan.passed_over.iter().map(String::as_str).collect();
     let understood = search.query.clone().without(&names);
     let mut page = Page { this: understood.encode(), ..Page::default() };
@@ -294,21 +304,27 @@ fn unsorted(mut asked: Asked<'_>, plan: &Plan) -> Result<Matches, Fault> {
 }
 
 fn sorted(mut asked: Asked<'_>, plan: &Plan) -> Result<Matches, Fault> {
-    let mut all: Vec<(Ranks, String)> = Vec::new();
+    let mut all: Vec<(Ranks, String, u64)> = Vec::new();
     asked.each(None, &mut |version, _| {
         if all.len() >= SORTED_MAX {
             return Err(too_much("it finds more resources than can be sorted"));
         }
-        all.push((ranks(&plan.orders, &version.doc()?), version.id.to_string()));
+        let ranks = ranks(&plan.orders, &version.doc()?);
+        all.push((ranks, version.id.to_string(), version.number));
         Ok(ControlFlow::Continue(()))
     })?;
-    all.sort_by(|(a, own), (b, other)| compare(&plan.orders, a, b).then_with(|| own.cmp(other)));
+    all.sort_by(|(a, own, _), (b, other, _)| {
+        compare(&plan.orders, a, b).then_with(|| own.cmp(other))
+    });
     let begin = match &plan.page {
         None => 0,
         // By what the last one was sorted by then: it may have moved or gone since.
-        Some(PagePlace { after, by: PageBy::Ranks(last) }) if last.len() == plan.orders.len() => {
-            all.partition_point(|(own, id)| {
-                compare(&plan.orders, own, last).then_with(|| id.cmp(after)).is_le()
+        Some(PagePlace { after, by: PageBy::Version(number) }) => {
+            let last = asked.run.look.version(asked.kind, after, *number)?;
+            let last = last.filter(|last| !last.deleted).ok_or_else(|| Fault::new(W7613))?;
+            let last = ranks(&plan.orders, &last.doc()?);
+            all.partition_point(|(own, id, _)| {
+                compare(&plan.orders, own, &last).then_with(|| id.cmp(after)).is_le()
             })
         }
         Some(_) => return Err(Fault::new(W7613)),
@@ -316,14 +332,14 @@ fn sorted(mut asked: Asked<'_>, plan: &Plan) -> Result<Matches, Fault> {
     let total = (plan.total != Total::None).then_some(all.len() as u64);
     let mut found = Matches { total, ..Matches::default() };
     let rest = all.get(begin.min(all.len())..).unwrap_or_default();
-    for (_, id) in rest.iter().take(plan.count) {
+    for (_, id, _) in rest.iter().take(plan.count) {
         let version = asked.run.look.latest(asked.kind, id)?.filter(|version| !version.deleted);
         found.page.extend(version);
     }
     if rest.len() > plan.count
-        && let Some((ranks, last)) = rest.get(plan.count.saturating_sub(1))
+        && let Some((_, last, number)) = rest.get(plan.count.saturating_sub(1))
     {
-        found.next = Some(PagePlace { after: last.clone(), by: PageBy::Ranks(ranks.clone()) });
+        found.next = Some(PagePlace { after: last.clone(), by: PageBy::Version(*number) });
     }
     Ok(found)
 }
@@ -380,7 +396,7 @@ fn forward(
 ) -> Result<(), Fault> {
     let doc = version.doc()?;
     for parameter in &include.references {
-        for (kind, id) in referred(parameter, &doc) {
+        for (kind, id) in referred(parameter, &doc, run.base) {
             let wanted = include.target.as_ref().is_none_or(|target| *target == kind);
             if !wanted || added.known.contains(&format!("{kind}/{id}")) {
                 continue;
@@ -428,7 +444,7 @@ pub(super) fn first(
     most: usize,
 ) -> Result<Vec<Version>, Fault> {
     let query = query.clone().criteria();
-    let mut plan = Plan::read(&Search { kind, query: &query, strict: true, now: run.now })?;
+    let mut plan = Plan::read(&Search { strict: true, ..Search::of(kind, &query, run.now) })?;
     if is_unconditional(&plan) {
         return Err(Fault::new(W7611).because("the condition of a write is empty"));
     }

@@ -16,6 +16,14 @@ use crate::fhir::{Node, rest, tables};
 /// of patients with their observations.
 const VALUES_MAX: usize = 1000;
 
+/// Where and when a search is asked: its time for `ap` of dates, and the base of the endpoint,
+/// below which absolute references are ours; empty where it is not known.
+#[derive(Clone, Copy)]
+pub(super) struct Here<'a> {
+    pub now: i64,
+    pub base: &'a str,
+}
+
 /// A condition. Patient data: it is never shown.
 #[derive(Clone)]
 pub(super) struct Term {
@@ -118,10 +126,10 @@ impl Term {
 
     /// Whether a resource fits. One on which the parameter's path fails has no values, as for
     /// the index.
-    pub fn fits(&self, resource: Node<'_>, now: i64) -> bool {
+    pub fn fits(&self, resource: Node<'_>, here: Here<'_>) -> bool {
         let values = self.parameter.values(resource).unwrap_or_default();
         let any = |wanted: &[Wanted]| {
-            values.iter().any(|found| wanted.iter().any(|wanted| wanted.fits(found, now)))
+            values.iter().any(|found| wanted.iter().any(|wanted| wanted.fits(found, here)))
         };
         match &self.asked {
             Asked::Missing(missing) => values.is_empty() == *missing,
@@ -131,14 +139,14 @@ impl Term {
     }
 
     /// Keys of which every resource that fits has one; none where no list has them all.
-    pub fn keys(&self, now: i64) -> Option<Vec<Key>> {
+    pub fn keys(&self, here: Here<'_>) -> Option<Vec<Key>> {
         let Asked::Any(wanted) = &self.asked else { return None };
         if !is_indexed(self.parameter) {
             return None;
         }
         let mut keys = vec![many(self.parameter)];
         for wanted in wanted {
-            keys.extend(wanted.keys(now)?.iter().map(|key| named(self.parameter, key)));
+            keys.extend(wanted.keys(here)?.iter().map(|key| named(self.parameter, key)));
         }
         Some(keys)
     }
@@ -280,12 +288,12 @@ impl Wanted {
         }
         Some(match (read.kind, read.id, read.url) {
             (Some(kind), Some(id), None) => Self::Reference(Some(kind), id),
-            (_, _, Some(url)) if !rest::is_id(&url) => Self::Reference(None, url),
+            (.., Some(url)) if !rest::is_id(&url) => Self::Reference(None, url),
             _ => Self::Reference(ty.map(str::to_owned), text.to_owned()),
         })
     }
 
-    fn fits(&self, found: &Found, now: i64) -> bool {
+    fn fits(&self, found: &Found, here: Here<'_>) -> bool {
         match (self, found) {
             (Self::Begins(wanted), Found::Text(text)) => plain(text).starts_with(wanted),
             (Self::Exactly(wanted), Found::Text(text)) => text == wanted,
@@ -298,13 +306,15 @@ impl Wanted {
                 let text = plain(text);
                 text.starts_with(wanted) || text.contains(&format!(" {wanted}"))
             }),
-            (Self::Date(prefix, wanted), Found::Date(span)) => wanted.fits(*prefix, *span, now),
+            (Self::Date(prefix, wanted), Found::Date(span)) => {
+                wanted.fits(*prefix, *span, here.now)
+            }
             (Self::Number(prefix, wanted), Found::Number(value)) => wanted.fits(*prefix, *value),
             (Self::Quantity(prefix, wanted, system, code), Found::Quantity { .. }) => {
                 quantity_fits((*prefix, *wanted), system, code.as_deref(), found)
             }
             (Self::Reference(kind, wanted), Found::Reference(reference)) => {
-                reference_fits(kind.as_deref(), wanted, reference)
+                reference_fits(kind.as_deref(), wanted, reference, here.base)
             }
             (Self::Identifier(system, code), Found::Reference(reference)) => {
                 let own = reference.identifier.as_ref();
@@ -317,7 +327,7 @@ impl Wanted {
     }
 
     /// Keys, without the parameter's name, of which every value that fits has one.
-    fn keys(&self, now: i64) -> Option<Vec<String>> {
+    fn keys(&self, here: Here<'_>) -> Option<Vec<String>> {
         let begins = |text: &str| {
             let count = text.chars().count();
             let length = BEGINNINGS.into_iter().rfind(|length| *length <= count)?;
@@ -331,13 +341,15 @@ impl Wanted {
                 Some(vec![format!("n{}", token_key(system, code))])
             }
             Self::Date(prefix, span) => {
-                let buckets = span.searched(*prefix, now)?;
+                let buckets = span.searched(*prefix, here.now)?;
                 Some(buckets.into_iter().map(|bucket| format!("d{bucket}")).collect())
             }
             Self::Reference(Some(kind), id) => Some(vec![format!("r{kind}/{id}")]),
             Self::Reference(None, text) => {
                 let mut keys = vec![format!("u{text}")];
                 keys.extend(rest::is_id(text).then(|| format!("i{text}")));
+                let own = references::below(text, here.base);
+                keys.extend(own.map(|(kind, id)| format!("r{kind}/{id}")));
                 Some(keys)
             }
             Self::Uri(uri) => Some(vec![format!("u{uri}")]),
@@ -360,9 +372,14 @@ fn token_key(system: &System, code: &str) -> String {
     }
 }
 
-fn reference_fits(kind: Option<&str>, wanted: &str, reference: &Reference) -> bool {
-    match &reference.id {
-        Some(id) if id == wanted => kind.is_none_or(|kind| reference.kind.as_deref() == Some(kind)),
+fn reference_fits(kind: Option<&str>, wanted: &str, reference: &Reference, base: &str) -> bool {
+    // What is asked by an absolute address of ours is asked by type and id.
+    let (asked, id) = match references::below(wanted, base) {
+        Some((asked, id)) if kind.is_none() => (Some(asked), id),
+        _ => (kind, wanted),
+    };
+    match reference.here(base) {
+        Some((own, own_id)) if own_id == id => asked.is_none_or(|asked| asked == own),
         _ => kind.is_none() && reference.url.as_deref() == Some(wanted),
     }
 }
@@ -446,7 +463,8 @@ mod tests {
         "telecom":[{"system":"email","value":"Jo@X.org"}],
         "managingOrganization":{"reference":"Organization/o1"},
         "generalPractitioner":[{"identifier":{"system":"npi","value":"55"}},
-                               {"reference":"http://y/Practitioner/7"}],
+                               {"reference":"http://y/Practitioner/7"},
+                               {"reference":"https://x/fhir/Practitioner/8/_history/2"}],
         "meta":{"lastUpdated":"2024-02-03T10:00:00Z","profile":["http://p/a/b"],"tag":[{"system":"t","code":"vip"}]}}"#;
 
     const OBSERVATION: &str = r#"{"resourceType":"Observation","status":"final",
@@ -460,10 +478,10 @@ mod tests {
         let kind = doc.resource_type().unwrap().into_owned();
         let (code, modifier) = name.split_once(':').map_or((name, None), |(c, m)| (c, Some(m)));
         let parameter = parameter(&kind, code).expect(name);
-        let now = Span::parse("2024-06-01").unwrap().low;
+        let here = Here { now: Span::parse("2024-06-01").unwrap().low, base: "https://x/fhir" };
         let term = Term::read(parameter, modifier, value).ok()?;
-        let fits = term.fits(doc.root(), now);
-        if fits && let Some(wanted) = term.keys(now) {
+        let fits = term.fits(doc.root(), here);
+        if fits && let Some(wanted) = term.keys(here) {
             let kept = keys(&doc);
             assert!(wanted.iter().any(|key| kept.contains(key)), "{name}={value} by key");
         }
@@ -518,6 +536,15 @@ mod tests {
         check("general-practitioner:identifier", "npi|56", false);
         check("general-practitioner", "http://y/Practitioner/7", true);
         check("general-practitioner", "Practitioner/7", false);
+        check("general-practitioner", "7", false);
+        for own in ["Practitioner/8", "8", "https://x/fhir/Practitioner/8"] {
+            check("general-practitioner", own, true);
+        }
+        check("general-practitioner:Practitioner", "https://x/fhir/Practitioner/8", true);
+        check("general-practitioner", "https://z/fhir/Practitioner/8", false);
+        check("organization", "https://x/fhir/Organization/o1", true);
+        check("organization:Organization", "https://x/fhir/Organization/o1", true);
+        check("organization", "https://z/fhir/Organization/o1", false);
         check("_profile", "http://p/a/b", true);
         check("_profile:below", "http://p/", true);
         check("_tag", "t|vip", true);

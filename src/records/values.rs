@@ -48,7 +48,7 @@ pub(super) struct Reference {
     /// Type and id, where it has the form of an address.
     pub kind: Option<String>,
     pub id: Option<String>,
-    /// The text as it is, without a version.
+    /// The text as it is, without a version, where it is no relative address.
     pub url: Option<String>,
     pub identifier: Option<Token>,
 }

@@ -12,7 +12,7 @@ use crate::fault::codes::{W7600, W7601, W7605, W7606, W7609};
 use crate::fault::{Fault, Place};
 use crate::fhir::rest::{self, Id, Interaction, Kind, Query, Refused};
 use crate::fhir::transaction::{Entry, Identity, Links, Targets, Transaction};
-use crate::fhir::{Builder, Doc, Node};
+use crate::fhir::{Builder, Doc, Node, tables};
 
 /// Resources that each entry may look at beyond those of one search: its condition by the
 /// index, and what the index has not taken yet.
@@ -77,7 +77,11 @@ enum Target {
     Nothing,
 }
 
-/// Carries a Bundle out.
+/// Carries a Bundle out. Conditions of its entries are resolved by what stood before, all of
+/// them before anything is written, as they say which resources it is about and no two entries
+/// may be about one; references by a search are resolved by what stands afterwards.
+///
+/// Source: FHIR R4 http.html#trules.
 pub(super) fn write(stage: &mut Stage<'_>, doc: &Doc) -> Result<Vec<Answer>, Refused> {
     let bundle = Transaction::read(doc)?;
     let batch = bundle.is_batch();
@@ -126,11 +130,21 @@ fn inside(entry: &Entry<'_>, refused: Refused) -> Refused {
     at(&entry.path(), refused)
 }
 
-fn at(place: &str, refused: Refused) -> Refused {
-    let named = refused.fault.place().path.as_deref().is_some_and(|p| p.starts_with("Bundle."));
-    let fault = match named {
-        true => refused.fault,
-        false => refused.fault.at(Place::path(place.to_owned())),
+fn at(entry: &str, refused: Refused) -> Refused {
+    let fault = refused.fault;
+    let path = fault.place().path.as_deref().unwrap_or_default().to_owned();
+    let (root, inside) = path.find('.').and_then(|dot| path.split_at_checked(dot)).unzip();
+    let fault = match (root, inside) {
+        (Some("Bundle"), _) => fault,
+        (Some(root), Some(inside)) if tables::is_resource(root) => {
+            fault.at(Place::path(format!("{entry}.resource{inside}")))
+        }
+        // An operation of a patch, which is a place of its own: `operation[2] Patient.name`.
+        _ if path.starts_with("operation[") => {
+            let cause = fault.cause().map_or_else(String::new, |cause| format!(": {cause}"));
+            fault.at(Place::path(entry.to_owned())).because(format!("{path}{cause}"))
+        }
+        _ => fault.at(Place::path(entry.to_owned())),
     };
     Refused { fault, ..refused }
 }
@@ -165,11 +179,18 @@ fn resolve(
                     after.put(stage.next(kind, id.as_str(), Method::Put, Some(doc))?)?;
                 }
             }
-            // What a patch makes is known when it is done; it is found as it was before.
+            Interaction::Patch { .. } | Interaction::ConditionalPatch { .. } => {
+                // One that cannot be applied is refused when its turn comes.
+                let change = links.rewrite(entry)?;
+                let patched = change.map(|doc| one::patched(stage, (kind, id.as_str()), &doc));
+                if let Some(Ok(doc)) = patched {
+                    after.put(stage.next(kind, id.as_str(), Method::Patch, Some(doc))?)?;
+                }
+            }
             _ => {}
         }
     }
-    let run = Run { look: &after, now: stage.origin.at, looks: &stage.looks };
+    let run = Run { look: &after, ..stage.run() };
     for reference in references {
         let version = referred(run, &reference.search, reference.kind)
             .map_err(|refused| at(&reference.place, refused))?;
@@ -368,7 +389,7 @@ fn carry_out(
             Ok(Answer::of(200, &version))
         }
         (Interaction::Search { .. } | Interaction::History { .. }, _) => {
-            found(Run { look: stage, now: stage.origin.at, looks: &stage.looks }, interaction)?;
+            found(Run { look: stage, ..stage.run() }, interaction)?;
             Ok(Answer::status(200))
         }
         _ => Err(one::refused(400, Fault::new(W7606))),
@@ -391,10 +412,10 @@ fn read(look: &dyn Look, interaction: &Interaction) -> Result<Version, Refused> 
 pub(super) fn found(run: Run<'_>, interaction: &Interaction) -> Result<Doc, Refused> {
     use super::super::bundle::{history, searchset};
     use super::super::look::Scope;
-    let Run { look, now, looks } = run;
+    let Run { look, now, base, looks } = run;
     match interaction {
         Interaction::Search { kind: Some(kind), compartment: None, query } => {
-            let asked = Search { kind, query, strict: false, now };
+            let asked = Search { base, ..Search::of(kind, query, now) };
             Ok(searchset(&search::search(look, &asked, looks)?, kind, "")?)
         }
         Interaction::History { kind, id, query } => {

@@ -32,7 +32,7 @@ use crate::fault::{Fault, Place};
 use crate::fhir::rest::{self, Refused};
 use crate::fhir::{Doc, tables};
 
-pub use say::{Told, refusal, say};
+pub use say::{Asked, Told, refusal, say};
 pub(in crate::records) use stage::Stage;
 
 /// Gives ids to new resources: each a FHIR id, none twice.
@@ -53,6 +53,9 @@ pub struct Origin {
     pub message_type: Arc<str>,
     /// When it is written.
     pub at: Timestamp,
+    /// Base of the endpoint that the channel is reached by, without a slash at its end:
+    /// references below it are ours. Empty where there is none.
+    pub base: Arc<str>,
 }
 
 /// What was answered to one resource or entry.
@@ -177,10 +180,26 @@ pub fn apply(
     let mut stage = Stage::new(look, origin, new_id);
     let answers = match Form::of(&doc, &origin.message_type)? {
         Form::One => vec![one::write(&mut stage, &doc)?],
-        Form::Wrapped | Form::Transaction | Form::Batch => {
-            bundle::write(&mut stage, &bundle::readable(&doc)?)?
-        }
+        Form::Wrapped => bundle::write(&mut stage, &doc).map_err(|refused| alone(refused, &doc))?,
+        Form::Transaction | Form::Batch => bundle::write(&mut stage, &bundle::readable(&doc)?)?,
     };
     provenance::add(&mut stage)?;
     Ok(Applied { versions: stage.versions, answers })
+}
+
+/// A refusal of one resource whose sender knows of no Bundle around it: its place is in the
+/// resource.
+fn alone(refused: Refused, bundle: &Doc) -> Refused {
+    const AROUND: &str = "Bundle.entry[0]";
+    let fault = refused.fault;
+    let inner = fault.place().path.as_deref().and_then(|path| path.strip_prefix(AROUND));
+    let Some(inner) = inner else { return Refused { fault, ..refused } };
+    let entry = rest::entries(bundle.root()).next();
+    let asks = entry.and_then(|entry| entry.asks.ok());
+    let kind = asks.as_ref().and_then(rest::Interaction::kind).unwrap_or("Resource");
+    let place = match inner.strip_prefix(".resource") {
+        Some(inside) => format!("{kind}{inside}"),
+        None => kind.to_owned(),
+    };
+    Refused { fault: fault.at(Place::path(place)), ..refused }
 }

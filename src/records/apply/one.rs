@@ -3,7 +3,7 @@
 //! Source: FHIR R4 http.html.
 
 use super::super::look::Look;
-use super::super::search::{Run, first};
+use super::super::search::first;
 use super::{Answer, Method, Stage, Version};
 use crate::fault::codes::{W7601, W7602, W7603, W7604, W7605};
 use crate::fault::{Fault, Place};
@@ -85,8 +85,7 @@ pub(super) fn sought(
     kind: &str,
     search: &Query,
 ) -> Result<Option<Version>, Refused> {
-    let run = Run { look: stage.before(), now: stage.origin.at, looks: &stage.looks };
-    let found = first(run, kind, search, 2)?;
+    let found = first(stage.run(), kind, search, 2)?;
     if found.len() > 1 {
         return Err(refused(412, Fault::new(W7604).at(Place::path(kind.to_owned()))));
     }
@@ -130,10 +129,23 @@ pub(super) fn patch(
 ) -> Result<Answer, Refused> {
     let before = there(stage.latest(kind, id)?, kind)?;
     matches(if_match, Some(&before))?;
-    let patch = Patch::of_resource(change)?;
-    let patched = patch::apply(&before.doc()?, &patch).map_err(|fault| refused(422, fault))?;
+    let patched = applied(&before, change)?;
     let version = stage.add(kind, id, Method::Patch, Some(patched))?;
     Ok(Answer::of(200, &version))
+}
+
+/// What a patch would make of a resource.
+pub(super) fn patched(
+    stage: &Stage<'_>,
+    (kind, id): (&str, &str),
+    change: &Doc,
+) -> Result<Doc, Refused> {
+    applied(&there(stage.latest(kind, id)?, kind)?, change.root())
+}
+
+fn applied(before: &Version, change: Node<'_>) -> Result<Doc, Refused> {
+    let patch = Patch::of_resource(change)?;
+    patch::apply(&before.doc()?, &patch).map_err(|fault| refused(422, fault))
 }
 
 /// Deletes a resource; one that is not there is deleted already.

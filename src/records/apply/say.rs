@@ -51,17 +51,27 @@ pub fn refusal(refused: &Refused) -> Told {
 /// Those of the store and of the body, which was read before.
 pub fn say(
     body: &Bytes,
-    message_type: &str,
+    asked: &Asked<'_>,
     answers: &[Answer],
     look: &dyn Look,
-    now: Timestamp,
 ) -> Result<Told, Refused> {
     let doc = Doc::parse_json(body.clone())?;
-    match (Form::of(&doc, message_type)?, answers) {
+    match (Form::of(&doc, asked.message_type)?, answers) {
         (Form::One | Form::Wrapped, [answer]) => Ok(one(answer, look)?),
-        (Form::Batch, answers) => whole(&doc, "batch-response", answers, look, now),
-        (_, answers) => whole(&doc, "transaction-response", answers, look, now),
+        (Form::Batch, answers) => whole(&doc, "batch-response", answers, (look, asked)),
+        (_, answers) => whole(&doc, "transaction-response", answers, (look, asked)),
     }
+}
+
+/// How an answer was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Type of the message.
+    pub message_type: &'a str,
+    /// As [`super::Origin::base`].
+    pub base: &'a str,
+    /// The time.
+    pub now: Timestamp,
 }
 
 fn one(answer: &Answer, look: &dyn Look) -> Result<Told, Fault> {
@@ -84,8 +94,7 @@ fn whole(
     doc: &Doc,
     ty: &str,
     answers: &[Answer],
-    look: &dyn Look,
-    now: Timestamp,
+    (look, by): (&dyn Look, &Asked<'_>),
 ) -> Result<Told, Refused> {
     let readable = bundle::readable(doc)?;
     let asked = Transaction::read(&readable)?;
@@ -94,7 +103,7 @@ fn whole(
     out.name("entry").start_array();
     let more = answers.len().saturating_mul(bundle::LOOKS_PER_ENTRY);
     let looks = Looks::new(LOOKS_MAX.saturating_add(more));
-    let run = Run { look, now, looks: &looks };
+    let run = Run { look, now: by.now, base: by.base, looks: &looks };
     for (index, answer) in answers.iter().enumerate() {
         let interaction = asked.entries().get(index).and_then(|entry| entry.request.as_ref().ok());
         out.start_object();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::look::{Key, Look, Place, Scope, Visit};
-use super::super::search::{LOOKS_MAX, Looks};
+use super::super::search::{LOOKS_MAX, Looks, Run};
 use super::{Method, NewId, Origin, Version, stamp};
 use crate::fault::Fault;
 use crate::fhir::Doc;
@@ -28,6 +28,11 @@ impl<'a> Stage<'a> {
     pub fn new(look: &'a dyn Look, origin: &'a Origin, new_id: NewId<'a>) -> Self {
         let looks = Looks::new(LOOKS_MAX);
         Self { look, origin, new_id, versions: Vec::new(), looks, latest: HashMap::new() }
+    }
+
+    /// A search by what stood before this write.
+    pub fn run(&self) -> Run<'_> {
+        Run { look: self.look, now: self.origin.at, base: &self.origin.base, looks: &self.looks }
     }
 
     /// What stood before this write.

@@ -12,6 +12,7 @@ fn origin(message_type: &str, number: usize) -> Origin {
         revision: "rev 1".into(),
         message_type: message_type.into(),
         at: Timestamp::from_millis(1_800_000_000_000 + i64::try_from(number).unwrap()),
+        base: "https://x/fhir".into(),
     }
 }
 
@@ -27,7 +28,8 @@ fn write(all: &mut Memory, ty: &str, json: &str) -> Result<(Applied, Told), Refu
     let origin = origin(ty, begin);
     let applied = apply(&body, &*all, &origin, &mut new_id)?;
     all.all.extend(applied.versions.iter().cloned());
-    let told = say(&body, ty, &applied.answers, &*all, origin.at)?;
+    let asked = Asked { message_type: ty, base: &origin.base, now: origin.at };
+    let told = say(&body, &asked, &applied.answers, &*all)?;
     Ok((applied, told))
 }
 
@@ -381,6 +383,118 @@ fn conditional_references_mean_what_stands_afterwards() {
 }
 
 #[test]
+fn conditional_references_mean_what_a_patch_makes() {
+    let mut all = Memory::default();
+    put(&mut all, r#"{"resourceType":"Patient","id":"a","gender":"male"}"#);
+    let bundle = |search: &str, value: &str| {
+        format!(
+            r#"{{"resourceType":"Bundle","type":"transaction","entry":[{{"resource":
+            {{"resourceType":"Encounter","id":"e","subject":{{"reference":"Patient?{search}"}}}},
+            "request":{{"method":"PUT","url":"Encounter/e"}}}},
+            {{"resource":{{"resourceType":"Parameters","parameter":[{{"name":"operation","part":[
+            {{"name":"type","valueCode":"replace"}},{{"name":"path","valueString":"Patient.gender"}},
+            {{"name":"value","valueCode":"{value}"}}]}}]}},
+            "request":{{"method":"PATCH","url":"Patient/a"}}}}]}}"#
+        )
+    };
+    refused(&mut all, "t", &bundle("gender=male", "female"), 412, W7609);
+    write(&mut all, "t", &bundle("gender=female", "female")).unwrap();
+    let encounter = all.latest("Encounter", "e").unwrap().unwrap().doc().unwrap();
+    let subject = one::text(encounter.root().get("subject").unwrap(), "reference");
+    assert_eq!(subject.as_deref(), Some("Patient/a"));
+}
+
+#[test]
+fn conditions_of_entries_mean_what_stood_before() {
+    let mut all = Memory::default();
+    put(
+        &mut all,
+        r#"{"resourceType":"Patient","id":"a","gender":"male",
+            "identifier":[{"system":"m","value":"1"}]}"#,
+    );
+    let entry = |request: &str, resource: &str| {
+        format!(r#"{{"resource":{resource},"request":{{{request}}}}}"#)
+    };
+    let bundle = |entries: &[String]| {
+        let entries = entries.join(",");
+        format!(r#"{{"resourceType":"Bundle","type":"transaction","entry":[{entries}]}}"#)
+    };
+    // The update takes the identifier away and another gets it: by what stood before, the
+    // condition still fits the first.
+    let away = entry(
+        r#""method":"PUT","url":"Patient/a""#,
+        r#"{"resourceType":"Patient","id":"a","gender":"female"}"#,
+    );
+    let unless = entry(
+        r#""method":"POST","url":"Patient","ifNoneExist":"identifier=m|1""#,
+        r#"{"resourceType":"Patient","identifier":[{"system":"m","value":"1"}]}"#,
+    );
+    check(&mut all, "t", &bundle(&[away, unless]), 200, "PUT Patient/a/_history/2");
+    // One that the transaction creates is not there before: this creates another.
+    let create = entry(
+        r#""method":"POST","url":"Patient""#,
+        r#"{"resourceType":"Patient","identifier":[{"system":"m","value":"9"}]}"#,
+    );
+    let unless = entry(
+        r#""method":"POST","url":"Patient","ifNoneExist":"identifier=m|9""#,
+        r#"{"resourceType":"Patient","identifier":[{"system":"m","value":"9"}]}"#,
+    );
+    let (applied, _) = write(&mut all, "t", &bundle(&[create, unless])).unwrap();
+    assert_eq!(written(&applied).matches("POST").count(), 2);
+    // What a condition fits counts as what its entry is about.
+    let update = entry(
+        r#""method":"PUT","url":"Patient?gender=female""#,
+        r#"{"resourceType":"Patient","gender":"other"}"#,
+    );
+    let delete = r#"{"request":{"method":"DELETE","url":"Patient/a"}}"#.to_owned();
+    refused(&mut all, "t", &bundle(&[update, delete]), 400, W2790);
+}
+
+#[test]
+fn a_refusal_names_its_place_as_the_sender_knows_it() {
+    let mut all = Memory::default();
+    put(&mut all, r#"{"resourceType":"Patient","id":"a","gender":"male"}"#);
+    let place = |all: &mut Memory, ty: &str, json: &str| {
+        let refused = write(all, ty, json).unwrap_err();
+        refused.fault.place().path.clone().unwrap_or_default().to_string()
+    };
+    let body = r#"{"resourceType":"Patient","id":"a"}"#;
+    let update = wrapped(r#""method":"PUT","url":"Patient/a","ifMatch":"W/\"9\"""#, body);
+    assert_eq!(place(&mut all, "update:Patient", &update), "Patient");
+    assert_eq!(place(&mut all, "t", &update), "Bundle.entry[0]");
+    let other = wrapped(
+        r#""method":"PUT","url":"Patient?gender=male""#,
+        r#"{"resourceType":"Patient","id":"b"}"#,
+    );
+    assert_eq!(place(&mut all, "update:Patient", &other), "Patient.id");
+    assert_eq!(place(&mut all, "t", &other), "Bundle.entry[0].resource.id");
+    let refers = wrapped(
+        r#""method":"PUT","url":"Encounter/e","ifMatch":"W/\"1\"""#,
+        r#"{"resourceType":"Encounter","id":"e","subject":{"reference":"Patient?gender=x"}}"#,
+    );
+    assert_eq!(place(&mut all, "update:Encounter", &refers), "Encounter.subject.reference");
+}
+
+#[test]
+fn conditions_know_our_own_base() {
+    let mut all = Memory::default();
+    put(&mut all, r#"{"resourceType":"Encounter","id":"e","subject":{"reference":"Patient/a"}}"#);
+    put(
+        &mut all,
+        r#"{"resourceType":"Encounter","id":"f","subject":{"reference":"https://x/fhir/Patient/b"}}"#,
+    );
+    let unless = |search: &str| {
+        wrapped(
+            &format!(r#""method":"POST","url":"Encounter","ifNoneExist":"subject={search}""#),
+            r#"{"resourceType":"Encounter"}"#,
+        )
+    };
+    for known in ["https://x/fhir/Patient/a", "Patient/b", "https://x/fhir/Patient/b"] {
+        check(&mut all, "create:Encounter", &unless(known), 200, "");
+    }
+}
+
+#[test]
 fn all_conditions_of_a_bundle_look_at_a_bounded_number_together() {
     let mut all = Memory { repeat: 30_000, ..Memory::default() };
     put(&mut all, r#"{"resourceType":"Patient","id":"a","gender":"male"}"#);
@@ -442,7 +556,8 @@ fn a_provenance_tells_where_versions_come_from() {
     }
     let query = crate::fhir::rest::Query::parse("target=Patient/a").unwrap();
     let looks = crate::records::search::Looks::new(9);
-    let run = crate::records::search::Run { look: &all, now: Timestamp::default(), looks: &looks };
+    let now = Timestamp::default();
+    let run = crate::records::search::Run { look: &all, now, base: "", looks: &looks };
     let found = crate::records::search::first(run, "Provenance", &query, 2).unwrap();
     assert_eq!(found.len(), 1);
     // Nothing written, nothing told.

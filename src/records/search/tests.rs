@@ -20,7 +20,8 @@ fn ask(look: &Memory, kind: &str, query: &str) -> Page {
 fn try_ask(look: &Memory, kind: &str, query: &str, strict: bool) -> Result<Page, Fault> {
     let query = Query::parse(query).unwrap();
     let now = Timestamp::parse("2024-06-01T00:00:00Z").unwrap();
-    look.search(&Search { kind, query: &query, strict, now })
+    let base = "https://x/fhir";
+    look.search(&Search { strict, base, ..Search::of(kind, &query, now) })
 }
 
 fn ids(page: &Page) -> String {
@@ -120,6 +121,32 @@ fn chains_lead_to_other_resources() {
 }
 
 #[test]
+fn an_absolute_reference_to_our_own_base_is_a_relative_one() {
+    let mut all = wards();
+    put(
+        &mut all,
+        r#"{"resourceType":"Observation","id":"o3","status":"final","code":{"text":"x"},
+        "subject":{"reference":"https://x/fhir/Patient/b"},
+        "performer":[{"reference":"https://y/fhir/Patient/a"}]}"#,
+    );
+    let check = |kind: &str, query: &str, expected: &str| {
+        assert_eq!(ids(&ask(&all, kind, query)), expected, "{kind}?{query}");
+    };
+    for patient in ["Patient/b", "b", "https://x/fhir/Patient/b"] {
+        check("Observation", &format!("subject={patient}"), "o2 o3");
+        check("Observation", &format!("patient={patient}"), "o2 o3");
+    }
+    check("Observation", "subject:Patient.family=poe", "o2 o3");
+    check("Patient", "_has:Observation:patient:status=final", "a b");
+    check("Observation", "_id=o3&_include=Observation:subject", "o3 +b");
+    check("Observation", "_id=o3&_include=Observation:performer", "o3");
+    check("Patient", "_id=b&_revinclude=Observation:subject", "b +o2 +o3");
+    check("Observation", "performer=Patient/a", "");
+    check("Observation", "performer=https://y/fhir/Patient/a", "o3");
+    check("Observation", "subject=https://y/fhir/Patient/b", "");
+}
+
+#[test]
 fn pages_follow_each_other_without_gaps() {
     let mut all = Memory::default();
     for n in 0..25 {
@@ -188,8 +215,20 @@ fn sorted_pages_have_no_gaps_when_resources_change_between() {
     check(&|all| put(all, &patient("d", "1999")), &["c b", "d a"]);
     check(&|all| put(all, &patient("d", "1900")), &["c b", "a"]);
     check(&|all| put(all, &patient("x", "1900")), &["c b", "a"]);
+    // A link names no value: proxies write links down.
+    let mut all = Memory::default();
+    for (id, family) in [("a", "Abel"), ("b", "Baker")] {
+        put(
+            &mut all,
+            &format!(
+                r#"{{"resourceType":"Patient","id":"{id}","name":[{{"family":"{family}"}}]}}"#
+            ),
+        );
+    }
+    let page = ask(&all, "Patient", "_sort=family&_count=1");
+    assert_eq!(page.next.as_deref(), Some("_sort=family&_count=1&_page=a~v1"));
     let all = Memory::default();
-    for page in ["a~1", "a~s~-~-", "a~s~x"] {
+    for page in ["a~1", "a~v1", "a~vx", "a~s~-"] {
         let query = format!("_sort=birthdate&_page={page}");
         assert_eq!(try_ask(&all, "Patient", &query, false).unwrap_err().code(), W7613, "{page}");
     }

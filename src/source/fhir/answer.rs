@@ -113,6 +113,12 @@ impl Reply {
         found.and_then(|(_, value)| value.to_str().ok())
     }
 
+    /// With a resource in place of its body.
+    #[must_use]
+    pub(super) fn saying(self, doc: &Doc) -> Self {
+        Self { body: Body(doc.to_json()), ..self }
+    }
+
     /// Without its body.
     #[must_use]
     pub(super) fn minimal(self) -> Self {

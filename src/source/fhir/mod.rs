@@ -16,6 +16,7 @@ mod metadata;
 mod patience;
 mod read;
 mod request;
+mod returned;
 mod route;
 mod serve;
 mod status;

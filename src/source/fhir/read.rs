@@ -91,7 +91,7 @@ impl Endpoint {
     }
 
     /// Writes down who saw what, before they see it.
-    async fn testify(
+    pub(super) async fn testify(
         &self,
         call: &Call,
         interaction: &Interaction,
@@ -118,7 +118,7 @@ impl Endpoint {
 }
 
 /// Reads where they may block.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Box<Reply>> {
     let done = tokio::task::spawn_blocking(work).await;
@@ -126,7 +126,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// A fault of the record store as an answer.
-fn failed(fault: Fault) -> Box<Reply> {
+pub(super) fn failed(fault: Fault) -> Box<Reply> {
     let status = match fault.class() {
         Class::Permanent => 400,
         Class::Transient | Class::Operator => 503,
@@ -209,7 +209,8 @@ impl Look {
                 own.and(query).map_err(failed)?
             }
         };
-        let asked = Search { kind, query: &query, strict: self.strict, now: self.now };
+        let asked =
+            Search { strict: self.strict, base: &self.base, ..Search::of(kind, &query, self.now) };
         let page = self.reader.search(&asked).map_err(failed)?;
         let doc = records::searchset(&page, kind, &self.base).map_err(failed)?;
         let versions = page.entries.iter().map(|(_, version)| version.address()).collect();

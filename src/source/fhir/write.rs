@@ -10,6 +10,7 @@ use hyper::header::CONTENT_TYPE;
 use super::answer::Reply;
 use super::content::{Form, Media};
 use super::request::{self, Body};
+use super::returned::Sent;
 use super::route::{Call, Endpoint, Outcome};
 use crate::fault::codes::{W2326, W2327, W2359, W2720};
 use crate::fault::{Fault, Place};
@@ -22,8 +23,20 @@ use crate::source::{Answer, Arrival};
 struct Ready {
     bytes: Bytes,
     message_type: Option<Arc<str>>,
-    /// Whether it travels as a Bundle though it came as something else.
-    wrapped: bool,
+    travels: Travels,
+}
+
+/// As what a write travels.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Travels {
+    /// As it came: one resource.
+    Plain,
+    /// As a Bundle though it came as something else.
+    Wrapped,
+    /// As the transaction or batch it is.
+    Bundle,
+    /// As the message it is.
+    Message,
 }
 
 /// Why content goes no further.
@@ -61,10 +74,16 @@ impl Endpoint {
             Err(refusal) => return Err(refusal).into(),
         };
         match self.ready(call, interaction, &body) {
-            Ok(Ready { bytes, message_type, wrapped }) => {
+            Ok(Ready { bytes, message_type, travels }) => {
+                let message = (travels == Travels::Message).then(|| bytes.clone());
                 let arrival = self.arrival(call, bytes, message_type);
                 let answer = self.intake.take(arrival).await;
-                let reply = self.answered(call, interaction, wrapped, answer);
+                let sent = Sent { message, id: Sent::id_of(&answer.taken) };
+                let wrapped = travels == Travels::Wrapped;
+                let mut reply = self.answered(call, interaction, wrapped, answer);
+                if matches!(travels, Travels::Bundle | Travels::Message) {
+                    reply = self.returned(call, sent, reply).await;
+                }
                 Outcome { reply, messages: 1 }
             }
             Err(Unfit::Answer(refusal)) => Err(refusal).into(),
@@ -178,7 +197,15 @@ impl Endpoint {
                     Media::Resource(Form::Xml) => doc.to_json(),
                     _ => body.bytes.clone(),
                 };
-                Ok(Ready { bytes, message_type, wrapped: false })
+                let kind = root.get("type").and_then(|kind| kind.string());
+                let travels = match interaction {
+                    Interaction::Bundle | Interaction::ProcessMessage { .. } => match &kind {
+                        Some(kind) if kind == "message" => Travels::Message,
+                        _ => Travels::Bundle,
+                    },
+                    _ => Travels::Plain,
+                };
+                Ok(Ready { bytes, message_type, travels })
             }
         }
     }
@@ -200,6 +227,12 @@ impl Endpoint {
             }
             ("transaction", _) => false,
             ("batch", _) => true,
+            ("document" | "collection", _) => {
+                return Err(unfit(
+                    "the base takes Bundles of type `transaction` and `batch`; a document or \
+                     collection is a resource, to be sent by `POST [base]/Bundle`",
+                ));
+            }
             _ => return Err(unfit("the base takes Bundles of type `transaction` and `batch`")),
         };
         let (mut reads, mut any) = (true, false);
@@ -233,6 +266,12 @@ impl Endpoint {
     /// Checks who may send a message Bundle, to whichever address. Its resources are written
     /// one by one where records stand behind the channel.
     fn message(&self, call: &Call, root: Node<'_>) -> Result<(), Unfit> {
+        let first = root.get("entry").and_then(|entries| entries.items().next());
+        let first = first.and_then(|entry| entry.get("resource")).and_then(|r| r.resource_type());
+        if first.as_deref() != Some("MessageHeader") {
+            let fault = Fault::new(W2326).at(Place::path("Bundle.entry[0].resource"));
+            return Err(fault.because("a message begins with its MessageHeader").into());
+        }
         let sends = Interaction::ProcessMessage { query: Query::default() };
         call.client.may(&sends).map_err(|denied| self.denied(&denied, &call.peer))?;
         if self.reader().is_some() {
@@ -262,5 +301,5 @@ const fn is_patch(interaction: &Interaction) -> bool {
 
 fn wrapped(doc: Option<Doc>, message_type: Option<Arc<str>>) -> Ready {
     let bytes = doc.map(|doc| doc.to_json()).unwrap_or_default();
-    Ready { bytes, message_type, wrapped: true }
+    Ready { bytes, message_type, travels: Travels::Wrapped }
 }

@@ -59,7 +59,7 @@ async fn put(
 fn found(collection: &Collection, query: &str) -> Vec<String> {
     use crate::records::Reader as _;
     let query = crate::fhir::rest::Query::parse(query).unwrap();
-    let search = Search { kind: "Patient", query: &query, strict: true, now: now() };
+    let search = Search { strict: true, ..Search::of("Patient", &query, now()) };
     let page = collection.search(&search).unwrap();
     let mut all: Vec<String> = page.entries.iter().map(|(_, v)| v.address()).collect();
     all.sort();

@@ -44,7 +44,7 @@ fn site() -> tempfile::TempDir {
 
 fn found(engine: &Engine, ports: &Ports, kind: &str, query: &str) -> Vec<weir::records::Version> {
     let query = Query::parse(query).unwrap();
-    let search = Search { kind, query: &query, strict: true, now: ports.clock.now() };
+    let search = Search { strict: true, ..Search::of(kind, &query, ports.clock.now()) };
     let page = engine.records("main").search(&search).unwrap();
     page.entries.into_iter().map(|(_, version)| version).collect()
 }

@@ -194,7 +194,9 @@ pub fn search(data: &[u8]) {
     let (kind, query) = text.split_once('?').unwrap_or(("Patient", text));
     let Ok(query) = Query::parse(query) else { return };
     let now = Timestamp::from_millis(1_717_200_000_000);
-    let run = |ward: &Ward, query: &Query| ward.search(&Search { kind, query, strict: false, now });
+    let run = |ward: &Ward, query: &Query| {
+        ward.search(&Search { base: "http://x", ..Search::of(kind, query, now) })
+    };
     match (run(indexed, &query), run(plain, &query)) {
         (Ok(narrowed), Ok(whole)) => {
             assert_eq!(addresses(&narrowed), addresses(&whole), "{text}");
@@ -221,7 +223,7 @@ fn follow(ward: &Ward, kind: &str, first: &Page, now: Timestamp) {
     for _ in 0..WARD.len() + 1 {
         let Some(link) = next else { break };
         let query = Query::parse(&link).expect("a link that is read again");
-        let page = ward.search(&Search { kind, query: &query, strict: false, now });
+        let page = ward.search(&Search { base: "http://x", ..Search::of(kind, &query, now) });
         let page = page.unwrap_or_else(|fault| panic!("{link}: {fault}"));
         for address in matches(&page) {
             assert!(!seen.contains(&address), "{link}: twice");

@@ -1,0 +1,259 @@
+//! What the answer to a Bundle holds besides what was heard: the resources that its sender
+//! prefers to see, and the response message to a message.
+//!
+//! Source: FHIR R4 http.html#ops, messaging.html, messageheader.html.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::answer::{Answered, Reply};
+use super::read::{blocking, failed};
+use super::route::{Call, Endpoint};
+use crate::base::MessageId;
+use crate::fhir::resources::informed;
+use crate::fhir::rest::{Id, Interaction, Kind, Return};
+use crate::fhir::{Builder, Doc, Node, tables};
+use crate::records::{Reader, Version};
+use crate::source::Taken;
+
+/// A Bundle that was handed to the intake.
+pub(super) struct Sent {
+    /// Its content where it is a message, which is answered by one.
+    pub message: Option<Bytes>,
+    /// The message of ours that it became; none where it was refused.
+    pub id: Option<MessageId>,
+}
+
+impl Sent {
+    pub(super) fn id_of(taken: &Taken) -> Option<MessageId> {
+        match taken {
+            Taken::Committed(id) => Some(*id),
+            Taken::Refused(_) | Taken::NotKept(_) => None,
+        }
+    }
+}
+
+impl Endpoint {
+    /// The answer to a Bundle as its sender wants it.
+    pub(super) async fn returned(&self, call: &Call, sent: Sent, reply: Answered) -> Answered {
+        if let Some(message) = sent.message {
+            return match reply {
+                Ok(reply) => Ok(responded(call, &message, sent.id, reply)),
+                Err(refusal) => Err(Box::new(responded(call, &message, sent.id, *refusal))),
+            };
+        }
+        let reply = reply?;
+        match call.prefer.returns {
+            Some(Return::Representation) => self.represented(call, reply).await,
+            Some(Return::Outcome) => Ok(with_outcomes(reply)),
+            Some(Return::Minimal) | None => Ok(reply),
+        }
+    }
+
+    /// With the resources of the versions that entries of ours name. Those that were there
+    /// before are shown to whoever may read them.
+    async fn represented(&self, call: &Call, reply: Reply) -> Answered {
+        let (Some(reader), Some(bundle)) = (self.reader(), entries_of(&reply)) else {
+            return Ok(reply);
+        };
+        let found = blocking(move || {
+            let versions: Result<Vec<_>, _> =
+                items(&bundle).map(|entry| named(&*reader, entry)).collect();
+            versions.map(|versions| (bundle, versions))
+        });
+        let (bundle, versions) = found.await?.map_err(failed)?;
+        let mut shown = Vec::with_capacity(versions.len());
+        let mut addresses = Vec::new();
+        for (entry, version) in items(&bundle).zip(versions) {
+            let doc = version.as_ref().map(Version::doc).transpose().map_err(failed)?;
+            let doc = doc.filter(|doc| status(entry) == Some(201) || may_see(call, doc));
+            addresses.extend(version.filter(|_| doc.is_some()).map(|version| version.address()));
+            shown.push(doc);
+        }
+        self.testify(call, &Interaction::Bundle, &addresses).await?;
+        let mut out = Builder::new();
+        begin(&mut out, &bundle);
+        for (entry, doc) in items(&bundle).zip(shown) {
+            out.start_object();
+            let own = entry.members().filter(|(name, _)| doc.is_none() || *name != "resource");
+            for (name, value) in own {
+                if let Some(doc) = doc.as_ref().filter(|_| name == "response") {
+                    out.name("resource").node(doc.root());
+                }
+                out.name(name).node(value);
+            }
+            out.end_object();
+        }
+        out.end_array().end_object();
+        Ok(reply.saying(&out.finish()))
+    }
+}
+
+/// The answer of a transaction or batch that an answer holds.
+fn entries_of(reply: &Reply) -> Option<Doc> {
+    let doc = reply.resource().filter(|_| reply.status == 200)?;
+    let kind = doc.root().get("type")?.string()?.into_owned();
+    (doc.resource_type().as_deref() == Some("Bundle") && kind.ends_with("-response")).then_some(doc)
+}
+
+fn items(bundle: &Doc) -> impl Iterator<Item = Node<'_>> {
+    bundle.root().get("entry").into_iter().flat_map(|entries| entries.items())
+}
+
+/// The version of ours that an entry wrote or found: of its address and its time, so that
+/// what another server says is never taken for ours.
+fn named(reader: &dyn Reader, entry: Node<'_>) -> Result<Option<Version>, crate::fault::Fault> {
+    let text = |name: &str| entry.get("response")?.get(name)?.string();
+    let (Some(location), Some(at)) = (text("location"), text("lastModified")) else {
+        return Ok(None);
+    };
+    let mut steps = location.split('/');
+    let (Some(kind), Some(id), Some("_history"), Some(number), None) =
+        (steps.next(), steps.next(), steps.next(), steps.next(), steps.next())
+    else {
+        return Ok(None);
+    };
+    let Ok(number) = number.parse() else { return Ok(None) };
+    let version = reader.vread(kind, id, number)?;
+    Ok(version.filter(|version| !version.deleted && version.at.to_string() == *at))
+}
+
+fn status(entry: Node<'_>) -> Option<u16> {
+    entry.get("response")?.get("status")?.string()?.get(..3)?.parse().ok()
+}
+
+/// Whether the client may read a resource.
+fn may_see(call: &Call, doc: &Doc) -> bool {
+    let kind: Option<Kind> = doc.resource_type().and_then(|kind| tables::type_name(&kind));
+    let id = doc.root().get("id").and_then(|id| Id::parse(&id.string()?));
+    let (Some(kind), Some(id)) = (kind, id) else { return false };
+    let read = Interaction::Read { kind, id, if_none_match: None, if_modified_since: None };
+    call.client.may_with(&read, doc.root()).is_ok()
+}
+
+fn begin(out: &mut Builder, bundle: &Doc) {
+    out.start_object();
+    for (name, value) in bundle.root().members().filter(|(name, _)| *name != "entry") {
+        out.name(name).node(value);
+    }
+    out.name("entry").start_array();
+}
+
+/// With an OperationOutcome in each entry.
+fn with_outcomes(reply: Reply) -> Reply {
+    let Some(bundle) = entries_of(&reply) else { return reply };
+    let mut out = Builder::new();
+    begin(&mut out, &bundle);
+    for entry in items(&bundle) {
+        out.start_object();
+        for (name, value) in entry.members() {
+            out.name(name);
+            if name != "response" || value.get("outcome").is_some() {
+                out.node(value);
+                continue;
+            }
+            out.start_object();
+            for (name, value) in value.members() {
+                out.name(name).node(value);
+            }
+            out.name("outcome").node(informed("Done.").root()).end_object();
+        }
+        out.end_object();
+    }
+    out.end_array().end_object();
+    reply.saying(&out.finish())
+}
+
+/// The answer to a message: a message whose header says how it went. One that is on its way,
+/// or that a server behind answered by a message, stays as it is. The status of HTTP stays,
+/// so that whoever looks at it alone knows as well.
+fn responded(call: &Call, message: &Bytes, id: Option<MessageId>, reply: Reply) -> Reply {
+    let told = reply.resource();
+    let is = |doc: &Doc, kind: &str| doc.resource_type().as_deref() == Some(kind);
+    let is_message = |doc: &Doc| {
+        let kind = doc.root().get("type").and_then(|kind| kind.string());
+        is(doc, "Bundle") && kind.as_deref() == Some("message")
+    };
+    if reply.status == 202 || told.as_ref().is_some_and(is_message) {
+        return reply;
+    }
+    let Ok(request) = Doc::parse_json(message.clone()) else { return reply };
+    let outcome = told.filter(|doc| is(doc, "OperationOutcome"));
+    let code = match reply.status {
+        ..300 => "ok",
+        429 | 500.. => "transient-error",
+        _ => "fatal-error",
+    };
+    let doc = response(call, &request, (id, code), outcome.as_ref());
+    reply.saying(&doc)
+}
+
+/// The response message.
+///
+/// Source: FHIR R4 messageheader.html#MessageHeader.response.
+fn response(
+    call: &Call,
+    request: &Doc,
+    (id, code): (Option<MessageId>, &str),
+    outcome: Option<&Doc>,
+) -> Doc {
+    const OUTCOME: &str = "outcome";
+    let first = items(request).next();
+    let header = first.and_then(|entry| entry.get("resource"));
+    let own: Arc<str> = id.map_or_else(|| "response".into(), |id| id.to_string().into());
+    let url = |of: &str| match id {
+        // Two urns of one message: the header is the message itself.
+        Some(id) if of != OUTCOME => format!("urn:uuid:{}", id.to_uuid()),
+        Some(id) => format!("urn:uuid:{}", uuid::Uuid::from_u128(!id.as_u128())),
+        None => format!("{}/_response/{of}", call.base),
+    };
+    let mut out = Builder::new();
+    out.start_object().member("resourceType", "Bundle").member("type", "message");
+    out.name("entry").start_array().start_object();
+    out.member("fullUrl", &url("header")).name("resource").start_object();
+    out.member("resourceType", "MessageHeader").member("id", &own);
+    let event = header.and_then(|header| {
+        header.members().find(|(name, _)| matches!(*name, "eventCoding" | "eventUri"))
+    });
+    if let Some((name, event)) = event {
+        out.name(name).node(event);
+    }
+    let from = header.and_then(|header| header.get("source"));
+    if let Some(endpoint) = from.and_then(|from| from.get("endpoint")) {
+        out.name("destination").start_array().start_object();
+        if let Some(name) = from.and_then(|from| from.get("name")) {
+            out.name("name").node(name);
+        }
+        out.name("endpoint").node(endpoint).end_object().end_array();
+    }
+    out.name("source").start_object().member("name", "weir");
+    out.member("software", "weir").member("version", env!("CARGO_PKG_VERSION"));
+    out.member("endpoint", &call.base).end_object();
+    out.name("response").start_object().member("identifier", &identifier(request, first));
+    out.member("code", code);
+    if outcome.is_some() {
+        out.name("details").start_object().member("reference", &url(OUTCOME)).end_object();
+    }
+    out.end_object().end_object().end_object();
+    if let Some(outcome) = outcome {
+        out.start_object().member("fullUrl", &url(OUTCOME));
+        out.name("resource").node(outcome.root()).end_object();
+    }
+    out.end_array().end_object();
+    out.finish()
+}
+
+/// The id of the message that is answered: that of its header; else what comes closest.
+fn identifier(request: &Doc, first: Option<Node<'_>>) -> String {
+    let text = |node: Option<Node<'_>>| Some(node?.string()?.into_owned());
+    let header = first.and_then(|entry| entry.get("resource"));
+    let of_header = text(header.and_then(|header| header.get("id")));
+    let of_entry = || {
+        let url = text(first?.get("fullUrl"))?;
+        Some(url.rsplit(['/', ':']).next().unwrap_or(&url).to_owned())
+    };
+    let of_bundle = || text(request.root().get("id"));
+    let found = of_header.or_else(of_entry).or_else(of_bundle);
+    found.filter(|id| !id.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+}
