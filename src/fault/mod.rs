@@ -70,6 +70,14 @@ impl Fault {
         self
     }
 
+    /// Gives it another path: the same place as its reader knows it, such as that of an
+    /// element in a Bundle.
+    #[must_use]
+    pub fn seen_at(mut self, path: impl Into<std::sync::Arc<str>>) -> Self {
+        self.0.place.path = Some(path.into());
+        self
+    }
+
     /// Names the file in which it happened; line and column stay, where a reader that knew
     /// no name has found them.
     #[must_use]

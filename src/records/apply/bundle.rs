@@ -137,14 +137,14 @@ fn at(entry: &str, refused: Refused) -> Refused {
     let fault = match (root, inside) {
         (Some("Bundle"), _) => fault,
         (Some(root), Some(inside)) if tables::is_resource(root) => {
-            fault.at(Place::path(format!("{entry}.resource{inside}")))
+            fault.seen_at(format!("{entry}.resource{inside}"))
         }
-        // An operation of a patch, which is a place of its own: `operation[2] Patient.name`.
-        _ if path.starts_with("operation[") => {
+        _ if path.is_empty() || tables::is_resource(&path) => fault.seen_at(entry),
+        // A place of another kind: `operation[2] Patient.name` of a patch, a search parameter.
+        _ => {
             let cause = fault.cause().map_or_else(String::new, |cause| format!(": {cause}"));
-            fault.at(Place::path(entry.to_owned())).because(format!("{path}{cause}"))
+            fault.seen_at(entry).because(format!("{path}{cause}"))
         }
-        _ => fault.at(Place::path(entry.to_owned())),
     };
     Refused { fault, ..refused }
 }

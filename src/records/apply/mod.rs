@@ -201,5 +201,5 @@ fn alone(refused: Refused, bundle: &Doc) -> Refused {
         Some(inside) => format!("{kind}{inside}"),
         None => kind.to_owned(),
     };
-    Refused { fault: fault.at(Place::path(place)), ..refused }
+    Refused { fault: fault.seen_at(place), ..refused }
 }

@@ -203,9 +203,11 @@ fn response(
     let header = first.and_then(|entry| entry.get("resource"));
     let own: Arc<str> = id.map_or_else(|| "response".into(), |id| id.to_string().into());
     let url = |of: &str| match id {
-        // Two urns of one message: the header is the message itself.
+        // The header is the message itself; what belongs to it gets an id of its own kind.
         Some(id) if of != OUTCOME => format!("urn:uuid:{}", id.to_uuid()),
-        Some(id) => format!("urn:uuid:{}", uuid::Uuid::from_u128(!id.as_u128())),
+        Some(id) => {
+            format!("urn:uuid:{}", uuid::Builder::from_custom_bytes(id.to_bytes()).into_uuid())
+        }
         None => format!("{}/_response/{of}", call.base),
     };
     let mut out = Builder::new();

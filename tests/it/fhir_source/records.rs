@@ -173,3 +173,122 @@ async fn what_another_server_says_is_handed_on() {
     assert!(ledger.contains("front"), "{ledger}");
     endpoint.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_answered_by_a_message() {
+    let endpoint = Endpoint::of_records();
+    let message = |second: &str| {
+        format!(
+            r#"{{"resourceType":"Bundle","type":"message","entry":[
+            {{"fullUrl":"urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a","resource":
+              {{"resourceType":"MessageHeader","id":"m1","eventUri":"urn:x:admit","source":
+              {{"name":"Ward","endpoint":"https://ward.example/in"}},
+              "focus":[{{"reference":"urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0b"}}]}}}},
+            {{"fullUrl":"urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0b"{second}}}]}}"#
+        )
+    };
+    let good = message(&format!(r#","resource":{}"#, patient("", "Nash")));
+    let told = endpoint.json("POST /$process-message", &good).await;
+    assert_eq!((told.status, told.at("/type").as_str()), (200, "message"), "{}", told.body);
+    let answer = weir::fhir::Doc::parse_json(told.body.clone().into()).unwrap();
+    let found = weir::fhir::validate::structure(&answer);
+    assert!(found.is_empty(), "{found:?} {}", told.body);
+    let header = "/entry/0/resource";
+    let at = |told: &Told, path: &str| told.at(&format!("{header}{path}"));
+    assert_eq!(at(&told, "/resourceType"), "MessageHeader");
+    assert_eq!(at(&told, "/response/identifier"), "m1");
+    assert_eq!(at(&told, "/response/code"), "ok");
+    assert_eq!(at(&told, "/eventUri"), "urn:x:admit");
+    assert_eq!(at(&told, "/destination/0/endpoint"), "https://ward.example/in");
+    assert_eq!(endpoint.get("/Patient?family=nash").await.at("/total"), "1");
+
+    let told = endpoint.json("POST /$process-message", &message("")).await;
+    assert_eq!((told.status, told.at("/type").as_str()), (400, "message"), "{}", told.body);
+    assert_eq!(at(&told, "/response/code"), "fatal-error");
+    let outcome = at(&told, "/response/details/reference");
+    assert_eq!(told.at("/entry/1/fullUrl"), outcome);
+    assert_eq!(told.at("/entry/1/resource/resourceType"), "OperationOutcome", "{}", told.body);
+    let headless = good.replacen("MessageHeader", "Basic", 1);
+    let told = endpoint.json("POST /$process-message", &headless).await;
+    assert_eq!(told.brief(), "400 invalid W2326");
+    assert_eq!(told.at("/issue/0/expression/0"), "Bundle.entry[0].resource");
+    endpoint.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_returns_what_its_sender_prefers() {
+    let endpoint = Endpoint::of_records();
+    let bundle = format!(
+        r#"{{"resourceType":"Bundle","type":"transaction","entry":[
+        {{"resource":{},"request":{{"method":"POST","url":"Patient",
+          "ifNoneExist":"identifier=urn:x|Oak"}}}},
+        {{"request":{{"method":"DELETE","url":"Patient/none"}}}}]}}"#,
+        patient("", "Oak")
+    );
+    let send = async |prefer: &str| {
+        let headers = [JSON, ("prefer", prefer)];
+        let told = endpoint.send("POST /", &headers, bundle.clone()).await;
+        assert_eq!((told.status, told.at("/type").as_str()), (200, "transaction-response"));
+        told
+    };
+    let told = send("return=representation").await;
+    assert!(told.at("/entry/0/response/status").starts_with("201"), "{}", told.body);
+    assert_eq!(told.at("/entry/0/resource/name/0/family"), "Oak", "{}", told.body);
+    let location = told.at("/entry/0/response/location");
+    assert_eq!(location, format!("Patient/{}/_history/1", told.at("/entry/0/resource/id")));
+    assert_eq!(told.at("/entry/1/resource"), "");
+    let again = send("return=representation").await;
+    assert!(again.at("/entry/0/response/status").starts_with("200"), "{}", again.body);
+    assert_eq!(again.at("/entry/0/resource/id"), told.at("/entry/0/resource/id"));
+    let told = send("return=minimal").await;
+    assert_eq!(
+        (told.at("/entry/0/resource"), told.at("/entry/0/response/outcome")),
+        Default::default()
+    );
+    let told = send("return=OperationOutcome").await;
+    assert_eq!(told.at("/entry/0/resource"), "");
+    for entry in ["/entry/0", "/entry/1"] {
+        let issue = format!("{entry}/response/outcome/issue/0/severity");
+        assert_eq!(told.at(&issue), "information", "{}", told.body);
+    }
+    endpoint.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_says_where_and_where_to_go() {
+    let endpoint = Endpoint::of_records();
+    assert_eq!(endpoint.json("PUT /Patient/p", &patient("p", "Pike")).await.status, 201);
+    let held = [JSON, ("if-match", "W/\"9\"")];
+    let told = endpoint.send("PUT /Patient/p", &held, patient("p", "Pike")).await;
+    assert_eq!((told.status, told.at("/issue/0/expression/0").as_str()), (412, "Patient"));
+    let document = r#"{"resourceType":"Bundle","type":"document"}"#;
+    let told = endpoint.json("POST /", document).await;
+    assert_eq!(told.brief(), "400 invalid W2326");
+    assert!(told.at("/issue/0/diagnostics").contains("`POST [base]/Bundle`"), "{}", told.body);
+    assert_eq!(endpoint.json("POST /Bundle", document).await.status, 201);
+
+    // A reference below the base that is asked is one of ours.
+    let own = format!("{}/Patient/p", endpoint.base());
+    let observation = format!(
+        r#"{{"resourceType":"Observation","status":"final","code":{{"text":"x"}},
+        "subject":{{"reference":"{own}"}}}}"#
+    );
+    assert_eq!(endpoint.json("POST /Observation", &observation).await.status, 201);
+    for query in
+        ["subject=Patient/p", "patient=p", &format!("subject={own}"), "subject:Patient.family=pike"]
+    {
+        let found =
+            endpoint.get(&format!("/Observation?{query}&_include=Observation:subject")).await;
+        assert_eq!(found.at("/total"), "1", "{query} {}", found.body);
+        assert_eq!(found.at("/entry/1/resource/id"), "p", "{query}");
+    }
+    assert_eq!(endpoint.get("/Patient/p/Observation").await.at("/total"), "1");
+    let first = endpoint.get("/Patient?_sort=family&_count=1&_total=none").await;
+    assert!(!first.body.contains("_page="), "{}", first.body);
+    assert_eq!(endpoint.json("PUT /Patient/q", &patient("q", "Quill")).await.status, 201);
+    let first = endpoint.get("/Patient?_sort=family&_count=1").await;
+    assert!(first.at("/link/1/url").ends_with("&_page=p~v1"), "{}", first.body);
+    let next = first.at("/link/1/url").replace(&endpoint.base(), "");
+    assert_eq!(endpoint.get(&next).await.at("/entry/0/resource/id"), "q");
+    endpoint.stop();
+}
