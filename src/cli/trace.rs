@@ -78,8 +78,12 @@ fn journey(message: &Value, shell: &mut Shell) -> Result<(), Stop> {
         (ack, then) if then.is_empty() => ack,
         (ack, then) => format!("{ack}, then {then}"),
     };
+    let client = match word(message, "client") {
+        client if client.is_empty() => String::new(),
+        client => format!(" ({client})"),
+    };
     let line = format!(
-        "  received {} from {}, answered {answered} {}",
+        "  received {} from {}{client}, answered {answered} {}",
         word(message, "received"),
         word(message, "peer"),
         word(message, "ack_code"),

@@ -169,6 +169,9 @@ impl<'t> Maker<'t> {
         let queue = queue(root.table("queue"));
         let destinations = destination::read_all(self, &mut root, &about, &mut digest);
         destination::unused_rules(&mut root, &about, &destinations);
+        if let Some(source) = &source {
+            super::answering::check(&mut root, source, &destinations);
+        }
         let names: Vec<_> = destinations.iter().map(|d| d.plan.name.clone()).collect();
         if destinations.is_empty() && root.tables("destination").is_empty() {
             let fault = Fault::new(W1054);

@@ -10,6 +10,7 @@
 
 mod across;
 mod answer;
+mod answering;
 mod cases;
 mod channel;
 mod channel_keys;

@@ -163,7 +163,8 @@ pub(super) async fn write(
     Written::Kept(reply)
 }
 
-/// How a message stands after the wait for its destinations.
+/// How a message stands after the wait for its destinations, or for the one whose answer its
+/// sender hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reached {
     /// Every destination that gets it has it.
@@ -181,9 +182,11 @@ pub(super) async fn delivered(core: &Arc<Core>, message: MessageId) -> bool {
 }
 
 /// As [`delivered`], for who watches already: one that is held, dead or skipped has it not,
-/// one that it was kept from by a condition or by consent does not count.
+/// one that it was kept from by a condition or by consent does not count. Who listens to a
+/// destination waits for that one alone.
 pub(super) async fn reached(core: &Arc<Core>, watch: &Watch) -> Reached {
     let message = watch.message();
+    let to = watch.listens_to();
     let patience = core.ports.clock.sleep(DELIVERY_WAIT);
     tokio::pin!(patience);
     loop {
@@ -191,8 +194,8 @@ pub(super) async fn reached(core: &Arc<Core>, watch: &Watch) -> Reached {
         tokio::pin!(settled);
         // Before the look, so that what is settled after it is heard.
         settled.as_mut().enable();
-        if let Some(delivered) = stands(core, message) {
-            return if delivered { Reached::Delivered } else { Reached::Stopped };
+        if let Some(reached) = stands(core, message, to.as_ref()) {
+            return reached;
         }
         tokio::select! {
             () = settled => {}
@@ -201,19 +204,24 @@ pub(super) async fn reached(core: &Arc<Core>, watch: &Watch) -> Reached {
     }
 }
 
-/// Whether all have it; none while some still wait.
-fn stands(core: &Core, message: MessageId) -> Option<bool> {
+/// How it stands with all destinations, or with this one; none while some still wait.
+fn stands(core: &Core, message: MessageId, with: Option<&DestinationName>) -> Option<Reached> {
     // A message that the store cannot show is not known to be delivered.
-    let Ok(Some(states)) = core.store.states(message) else { return Some(false) };
+    let Ok(Some(states)) = core.store.states(message) else { return Some(Reached::Stopped) };
     let mut waits = false;
-    for (_, state) in states {
+    for (name, state) in states {
+        if with.is_some_and(|with| *with != name) {
+            continue;
+        }
         match state {
             State::Waiting => waits = true,
             State::Delivered | State::Filtered | State::Denied => {}
-            State::Held | State::Dead | State::Skipped => return Some(false),
+            // Whether a person lets it go is seen later, by who listens; nothing is refused.
+            State::Held if with.is_some() => return Some(Reached::OnTheWay),
+            State::Held | State::Dead | State::Skipped => return Some(Reached::Stopped),
         }
     }
-    (!waits).then_some(true)
+    (!waits).then_some(Reached::Delivered)
 }
 
 /// How a message of a channel stands, for its sender; none when the channel has none such.
@@ -260,7 +268,8 @@ pub(super) fn standing(channel: &Channel, message: MessageId) -> Result<Option<S
         stand
     };
     let destinations = states.into_iter().map(stand).collect();
-    Ok(Some(Standing { refused: record.fault.clone(), destinations }))
+    let sender = record.peer.subject.clone();
+    Ok(Some(Standing { sender, refused: record.fault.clone(), destinations }))
 }
 
 /// Notes an answer other than the one the message's own entry names: durable before the
@@ -378,6 +387,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::codes::W6901;
     use crate::observe::{Observer, Registry};
     use crate::ports::sim;
     use crate::store::{IndexHome, StorePlan};
@@ -415,17 +425,23 @@ mod tests {
     async fn a_refusal_is_heard_by_who_listens_or_stays_with_the_courier() {
         let core = core().await;
         let id = MessageId::new(Timestamp::from_millis(1), 1);
-        let said = message::Said::status;
-        assert!(!core.waiters.tell(id, said(412)), "nobody is there");
+        let [to, other] = ["ehr", "lab"].map(|name| DestinationName::parse(name).unwrap());
+        let tell = |from: &DestinationName, status| {
+            core.waiters.tell(id, from, message::Said::status(status))
+        };
+        assert!(!tell(&to, 412), "nobody is there");
         let watches = core.waiters.watch(&core, id);
-        assert!(!core.waiters.tell(id, said(412)), "who only watches passes nothing on");
-        let mut listens = core.waiters.listen(&core, id);
-        assert!(core.waiters.tell(id, said(201)) && core.waiters.tell(id, said(412)));
-        assert_eq!(listens.heard().map(|said| said.status), Some(412));
-        assert!(!core.waiters.tell(id, said(404)), "who gave up hears nothing any more");
-        assert_eq!(listens.heard(), None);
-        drop(core.waiters.listen(&core, id));
-        assert!(!core.waiters.tell(id, said(404)), "who went hears nothing either");
+        assert!(!tell(&to, 412), "who only watches passes nothing on");
+        let mut listens = core.waiters.listen(&core, id, to.clone());
+        assert!(!tell(&other, 404), "it listens to another");
+        core.waiters.died(id, &other, &message::FaultRecord::from(&Fault::new(W6901)));
+        assert!(tell(&to, 412));
+        let (said, dead) = listens.heard();
+        assert_eq!((said.map(|said| said.status), dead), (Some(412), None));
+        assert!(!tell(&to, 404), "who gave up hears nothing any more");
+        assert_eq!(listens.heard(), (None, None));
+        drop(core.waiters.listen(&core, id, to.clone()));
+        assert!(!tell(&to, 404), "who went hears nothing either");
         drop((watches, listens));
         assert!(!core.waiters.is_watched(id));
     }

@@ -11,11 +11,11 @@ use tokio::sync::{Notify, watch};
 use super::book::Book;
 use super::task::Supervisor;
 use super::vitals::{AuditMeters, actions};
-use crate::base::{MessageId, Timestamp};
+use crate::base::{DestinationName, MessageId, Timestamp};
 use crate::channel::Surroundings;
 use crate::consent::ConsentBook;
 use crate::fault::Fault;
-use crate::message::{ActionRecord, Entry, Leaf, Said};
+use crate::message::{ActionRecord, Entry, FaultRecord, Leaf, Said};
 use crate::observe::{Event, EventRow, Histogram, Observer, Registry};
 use crate::ports::Ports;
 use crate::seal::Keyring;
@@ -173,15 +173,15 @@ pub(crate) struct Waiters(Mutex<HashMap<MessageId, Waiting>>);
 struct Waiting {
     watches: usize,
     notify: Arc<Notify>,
-    /// Those among them who hand on what destinations say.
+    /// Those among them who hand on what a destination says.
     listening: usize,
-    /// What destinations said to those who listen.
-    said: Vec<Said>,
+    /// The destination that they listen to.
+    to: Option<DestinationName>,
+    /// What it said in the end: that it has the message, or that it refuses it.
+    said: Option<Said>,
+    /// Why it was given up there, without a word of its own.
+    dead: Option<FaultRecord>,
 }
-
-/// Most answers kept of one message: a channel has few destinations, and one that is tried
-/// again and again must not fill memory.
-const SAID_MAX: usize = 16;
 
 impl Waiters {
     /// Waits for what is settled about a message, until what is given goes.
@@ -192,26 +192,38 @@ impl Waiters {
         Watch { core: core.clone(), message, notify: of.notify.clone(), listening: false }
     }
 
-    /// As [`Waiters::watch`], for a sender that also hears what destinations say.
-    pub(crate) fn listen(&self, core: &Arc<Core>, message: MessageId) -> Watch {
+    /// As [`Waiters::watch`], for a sender that hears what this destination says.
+    pub(crate) fn listen(
+        &self,
+        core: &Arc<Core>,
+        message: MessageId,
+        to: DestinationName,
+    ) -> Watch {
         let mut watch = self.watch(core, message);
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.entry(message).or_default().listening += 1;
+        let of = waiting.entry(message).or_default();
+        of.listening += 1;
+        of.to = Some(to);
         drop(waiting);
         watch.listening = true;
         watch
     }
 
-    /// Hands what a destination said to those who listen; false when nobody does.
-    pub(crate) fn tell(&self, message: MessageId, said: Said) -> bool {
+    /// Hands what a destination said to those who listen to it; false when nobody does.
+    pub(crate) fn tell(&self, message: MessageId, from: &DestinationName, said: Said) -> bool {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(of) = waiting.get_mut(&message).filter(|of| of.listening > 0) else {
-            return false;
-        };
-        if of.said.len() < SAID_MAX {
-            of.said.push(said);
-        }
+        let listens = |of: &&mut Waiting| of.listening > 0 && of.to.as_ref() == Some(from);
+        let Some(of) = waiting.get_mut(&message).filter(listens) else { return false };
+        of.said = Some(said);
         true
+    }
+
+    /// Tells those who listen to a destination why the message was given up there.
+    pub(crate) fn died(&self, message: MessageId, from: &DestinationName, why: &FaultRecord) {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of) = waiting.get_mut(&message).filter(|of| of.to.as_ref() == Some(from)) {
+            of.dead = Some(why.clone());
+        }
     }
 
     #[cfg(test)]
@@ -247,23 +259,24 @@ impl Watch {
         self.message
     }
 
-    /// Whether its sender hears what destinations say.
-    pub(crate) const fn listens(&self) -> bool {
-        self.listening
+    /// The destination that is listened to.
+    pub(crate) fn listens_to(&self) -> Option<DestinationName> {
+        let waiting = self.core.waiters.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let to = waiting.get(&self.message).and_then(|of| of.to.clone());
+        to.filter(|_| self.listening)
     }
 
-    /// Listens no longer, and gives what was said: a refusal before anything else. What is
+    /// Listens no longer, and gives what was said, and why the message was given up. What is
     /// handed over before is given here, and nothing is after: either the sender hears a
     /// refusal or the courier keeps the delivery.
-    pub(crate) fn heard(&mut self) -> Option<Box<Said>> {
+    pub(crate) fn heard(&mut self) -> (Option<Box<Said>>, Option<FaultRecord>) {
         if !std::mem::take(&mut self.listening) {
-            return None;
+            return (None, None);
         }
         let mut waiting = self.core.waiters.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let of = waiting.get_mut(&self.message)?;
+        let Some(of) = waiting.get_mut(&self.message) else { return (None, None) };
         of.listening -= 1;
-        let refusal = of.said.iter().find(|said| said.refuses());
-        refusal.or_else(|| of.said.first()).cloned().map(Box::new)
+        (of.said.clone().map(Box::new), of.dead.clone())
     }
 }
 

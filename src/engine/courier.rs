@@ -346,7 +346,7 @@ impl Worker {
         }
         let core = &self.channel.core;
         let status = said.status;
-        core.waiters.tell(delivery.message, (**said).clone()).then(|| {
+        core.waiters.tell(delivery.message, &self.outlet.name, (**said).clone()).then(|| {
             let to = (&self.channel.name, &self.outlet.name);
             let subject = Subject::delivery(delivery.message, to.0, to.1);
             let fault = FaultRecord::from(&error.fault);
@@ -358,7 +358,7 @@ impl Worker {
         let Delivered { receipt, said } = delivered;
         if let Some(said) = said {
             // Whoever waited and gave up looks at the status address.
-            let _ = self.channel.core.waiters.tell(delivery.message, *said);
+            let _ = self.channel.core.waiters.tell(delivery.message, &self.outlet.name, *said);
         }
         let core = &self.channel.core;
         let now = core.now();
@@ -446,6 +446,8 @@ impl Worker {
             Outcome::Dead(fault) => {
                 leaves.push(audit::delivery_dead(now, subject, fault));
                 self.outlet.meters.dead(&fault.code);
+                // Before its state can be seen.
+                core.waiters.died(delivery.message, &self.outlet.name, fault);
             }
             Outcome::Denied(_) => self.outlet.meters.denied.increment(),
             Outcome::Skipped => self.outlet.meters.skipped.increment(),

@@ -22,7 +22,7 @@ use super::batch::{Unpacked, unpacked};
 use super::channel::{Channel, Live, Pressure};
 use super::commit::{self, Enduring, Flight, Hold, Reached, Written};
 use super::core::Watch;
-use super::{panics, receipt, sequence};
+use super::{hearing, panics, receipt, sequence};
 use crate::base::{MessageId, Timestamp};
 use crate::channel::{self, ChannelRules, Processed, Reply};
 use crate::destination::DestinationPlan;
@@ -283,7 +283,7 @@ impl Door {
             && acknowledges(&live) == AckWhen::OnReceipt;
         // Before the commit: a courier may be faster than the answer to it.
         let watch = (processed.reply.accepted && asked.when == AckWhen::AfterDelivery)
-            .then(|| self.watch(&live, id));
+            .then(|| self.watch(&live, id, &processed.record));
         let write = match pending {
             true => {
                 let receipt = receipt::keep(channel.clone(), processed, hold, asked.late.clone());
@@ -311,11 +311,15 @@ impl Door {
     }
 
     /// Watches what becomes of a message, as its source answers.
-    fn watch(&self, live: &Live, message: MessageId) -> Watch {
-        let core = &self.0.core;
-        match live.plan.source.kind.hands_on_answers() {
-            true => core.waiters.listen(core, message),
-            false => core.waiters.watch(core, message),
+    fn watch(&self, live: &Live, message: MessageId, record: &MessageRecord) -> Watch {
+        match &live.plan.source.kind {
+            SourceKind::Fhir(plan) => {
+                let from = plan.reply_from.as_ref();
+                hearing::listen(&self.0.core, (message, record), &live.plan.destinations, from)
+            }
+            SourceKind::Mllp(_) | SourceKind::File(_) => {
+                self.0.core.waiters.watch(&self.0.core, message)
+            }
         }
     }
 
@@ -333,7 +337,8 @@ impl Door {
         live.meters.duplicates.increment();
         let event = channel.core.event(&happened::MESSAGE_DUPLICATE).channel(channel.name.shared());
         channel.core.observer.emit(event.message(first));
-        let watch = (asked.when == AckWhen::AfterDelivery).then(|| self.watch(live, first));
+        let watch = (asked.when == AckWhen::AfterDelivery)
+            .then(|| self.watch(live, first, &processed.record));
         let (reply, heard) = self.when_delivered(first, &asked, processed.reply, watch).await;
         live.meters.acknowledged(reply.code_text());
         Answer { heard, ..answer(Taken::Committed(first), reply) }
@@ -364,15 +369,22 @@ impl Door {
         }
         let Some(mut watch) = watch else { return (reply, Heard::Nothing) };
         let stands = commit::reached(&channel.core, &watch).await;
-        let listens = watch.listens();
-        let said = watch.heard();
-        let fault = Fault::new(W6903).at(Place::channel(channel.name.shared()));
-        match (stands, said) {
-            (Reached::Delivered, said) => return (reply, Heard::All(said)),
-            (_, Some(said)) if said.refuses() => return (reply, Heard::Not(fault, Some(said))),
-            (Reached::OnTheWay, _) if listens => return (reply, Heard::OnTheWay),
-            (Reached::OnTheWay | Reached::Stopped, _) => {}
-        }
+        let to = watch.listens_to();
+        let (said, dead) = watch.heard();
+        let why = match to {
+            Some(to) => hearing::given_up((&channel.name, &to), dead.as_ref()),
+            None => Fault::new(W6903).at(Place::channel(channel.name.shared())),
+        };
+        let fault = match (stands, said, to) {
+            (Reached::Delivered, said, _) => return (reply, Heard::All(said)),
+            // What was said is said, even where its outcome is not written yet.
+            (_, Some(said), _) if !said.refuses() && stands == Reached::OnTheWay => {
+                return (reply, Heard::All(Some(said)));
+            }
+            (_, Some(said), _) => return (reply, Heard::Not(why, Some(said))),
+            (Reached::OnTheWay, None, Some(_)) => return (reply, Heard::OnTheWay),
+            (Reached::OnTheWay | Reached::Stopped, None, _) => why,
+        };
         let heard = Heard::Not(fault.clone(), None);
         let refused = channel::refuse(
             &asked.late.kind,

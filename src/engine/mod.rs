@@ -21,6 +21,7 @@ mod consents;
 mod core;
 mod courier;
 mod fragments;
+mod hearing;
 mod intake;
 mod meters;
 mod monitor;

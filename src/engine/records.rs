@@ -190,6 +190,7 @@ fn said(told: &Told) -> Said {
         etag: told.etag.as_deref().map(Into::into),
         last_modified: told.last_modified.map(|at| http_date(at).into()),
         body: told.body.clone(),
+        bundled: told.bundled,
     }
 }
 

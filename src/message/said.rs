@@ -20,6 +20,9 @@ pub struct Said {
     pub last_modified: Option<Arc<str>>,
     /// The body, FHIR JSON; empty where there is none.
     pub body: Bytes,
+    /// Whether it was said to a Bundle that was carried out, so that the body answers entry by
+    /// entry; a Bundle that is itself the resource written is none.
+    pub bundled: bool,
 }
 
 impl Said {

@@ -94,6 +94,8 @@ pub enum Taken {
 /// How a message stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
+    /// Who sent it: the name of the client, or the subject of its certificate.
+    pub sender: Option<Arc<str>>,
     /// Why it was refused, when it was.
     pub refused: Option<FaultRecord>,
     /// How it stands with each destination that it was decided for, in their order.
@@ -131,12 +133,13 @@ pub enum Heard {
     /// Nobody waited.
     #[default]
     Nothing,
-    /// Every destination that gets the message has it; what one of them said.
+    /// The destination that was waited for has the message, or each where none is waited for
+    /// before others; what it said.
     All(Option<Box<Said>>),
     /// It is still on its way.
     OnTheWay,
-    /// A destination does not have it and nothing more is tried by itself: why not, and what
-    /// the destination said where that is for the sender to hear.
+    /// The destination that was waited for does not have it and nothing more is tried by
+    /// itself: why not, and what it said where that is for the sender to hear.
     Not(Fault, Option<Box<Said>>),
 }
 

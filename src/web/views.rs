@@ -203,6 +203,7 @@ pub(super) fn journey(traced: &Traced) -> JourneyView {
         version: record.version.to_string(),
         revision: record.revision.to_string(),
         peer: record.peer.address.to_string(),
+        client: record.peer.subject.as_deref().map(str::to_owned),
         parent: record.parent.map(|id| id.to_string()),
         bytes: record.original.bytes.len() as u64,
         content_removed: record.original.is_removed(),

@@ -10,7 +10,7 @@ use hyper::header::{ETAG, HeaderName, LAST_MODIFIED, LOCATION};
 
 use crate::base::Timestamp;
 use crate::destination::{Delivered, DeliveryError};
-use crate::fault::{Fault, Place, codes::*};
+use crate::fault::{Class, Fault, Place, codes::*};
 use crate::fhir::{self, Doc, Node};
 use crate::message::{Receipt, Said};
 use crate::ports::fhir::issue_of;
@@ -29,7 +29,7 @@ pub(super) fn judge(
 ) -> Result<Delivered, DeliveryError> {
     let status = answer.status;
     let json = answer.body.as_ref().and_then(in_json);
-    let said = Box::new(said(answer, json.clone(), base));
+    let said = Box::new(Said { bundled: has_entries, ..said(answer, json.clone(), base) });
     let fail = |code| {
         let outcome = json.as_ref().and_then(|doc| issue_of(doc.root())).unwrap_or_default();
         let fault = Fault::new(code).because(outcome.cause(status));
@@ -42,7 +42,9 @@ pub(super) fn judge(
     };
     match status {
         200..=299 if has_entries => {
-            let receipt = entries(answer, json, base)?;
+            // Who waits hears of refused entries what the server says of each.
+            let receipt = entries(answer, json, base)
+                .map_err(|error| DeliveryError { said: Some(said.clone()), ..error })?;
             Ok(Delivered { receipt, said: Some(said) })
         }
         200..=299 => {
@@ -76,6 +78,7 @@ fn said(answer: &Answer, json: Option<Doc>, base: &Url) -> Said {
         etag: kept(ETAG),
         last_modified: kept(LAST_MODIFIED),
         body: json.map(|doc| doc.to_json()).unwrap_or_default(),
+        bundled: false,
     }
 }
 
@@ -96,7 +99,8 @@ fn shorten(text: &str, base: &Url) -> Option<Arc<str>> {
 }
 
 /// Looks at each entry of the answer to a transaction or batch: a batch may have refused
-/// some of them.
+/// some of them. One that may be taken later counts before one that is refused for good, so
+/// that it is not set aside with it.
 ///
 /// Source: FHIR R4 http.html#transaction-response.
 fn entries(answer: &Answer, json: Option<Doc>, base: &Url) -> Result<Receipt, DeliveryError> {
@@ -110,13 +114,21 @@ fn entries(answer: &Answer, json: Option<Doc>, base: &Url) -> Result<Receipt, De
     let unreadable = || Fault::new(W7109).because(format!("{status}, but no FHIR"));
     let doc = json.ok_or_else(unreadable)?;
     let entries = doc.root().get("entry");
+    let mut refused: Option<Fault> = None;
     for (index, entry) in entries.iter().flat_map(Node::items).enumerate() {
         let Some(response) = entry.get("response") else { continue };
         let code =
             response.get("status").and_then(|s| s.text()).and_then(|s| s.get(..3)?.parse().ok());
         match code {
             None | Some(200..=399) => {}
-            Some(refused) => return Err(entry_fault(index, refused, &response).into()),
+            Some(status) => {
+                let fault = entry_fault(index, status, &response);
+                let later = |fault: &Fault| fault.class() != Class::Permanent;
+                if refused.as_ref().is_none_or(|first| later(&fault) && !later(first)) {
+                    refused = Some(fault);
+                }
+                continue;
+            }
         }
         let place = response.get("location").or_else(|| response.get("etag"));
         let place = place.and_then(|node| node.text()).and_then(|text| shorten(&text, base));
@@ -124,7 +136,10 @@ fn entries(answer: &Answer, json: Option<Doc>, base: &Url) -> Result<Receipt, De
             locations.extend(place);
         }
     }
-    Ok(Receipt::Http { status, locations })
+    match refused {
+        Some(fault) => Err(fault.into()),
+        None => Ok(Receipt::Http { status, locations }),
+    }
 }
 
 fn entry_fault(index: usize, status: u16, response: &Node<'_>) -> Fault {

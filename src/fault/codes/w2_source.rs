@@ -299,6 +299,12 @@ codes! {
     W2339 Transient "some lines of the content are not taken yet",
         "Those before are kept and need not be sent again.",
         "Send the content again from the line that is named.";
+    W2340 Permanent "the channel has no destination that could answer its senders",
+        "With `reply = \"after-delivery\"` a sender waits for the answer of one destination.",
+        "Let `reply_from` name an enabled `[destination.NAME]` of the channel.";
+    W2341 Permanent "several destinations could answer the sender",
+        "It hears the first of them; what another refuses is a dead letter it does not hear of.",
+        "Let `reply_from` of the source name the destination that answers.";
     W2350 Permanent "a caller did not say who it is",
         "The endpoint serves known clients only.",
         "Let the client send its key, password or token, as `auth` of the source asks for.";

@@ -29,6 +29,8 @@ pub struct Told {
     pub last_modified: Option<Timestamp>,
     /// The body, FHIR JSON; empty where there is none.
     pub body: Bytes,
+    /// Whether the body answers a Bundle, entry by entry.
+    pub bundled: bool,
 }
 
 impl fmt::Debug for Told {
@@ -111,7 +113,8 @@ fn whole(
         out.end_object();
     }
     out.end_array().end_object();
-    Ok(Told { status: 200, body: out.finish().to_json(), ..Told::default() })
+    let body = out.finish().to_json();
+    Ok(Told { status: 200, body, bundled: true, ..Told::default() })
 }
 
 fn entry(

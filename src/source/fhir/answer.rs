@@ -195,3 +195,24 @@ pub(super) fn status_of(fault: &Fault) -> u16 {
         (_, Class::Bug) => 500,
     }
 }
+
+/// The status for a message that was taken and is given up at its destination: of content that
+/// is refused there 422, as of content that is refused here; else that of a gateway.
+///
+/// Source: RFC 9110 §15.6.3 to §15.6.5.
+pub(super) fn status_of_delivery(fault: &Fault) -> u16 {
+    use crate::fault::Class;
+    match (fault.code().as_str(), fault.class()) {
+        // It did not answer in time.
+        ("W7105" | "W7108" | "W7901", _) => 504,
+        // What it answered cannot be used: a redirect, no FHIR, too much.
+        ("W7109" | "W7110" | "W7304" | "W7308", _) => 502,
+        // It is there and has trouble of its own, or calls come too fast.
+        ("W7111" | "W7202" | "W7302" | "W7303", _) => 503,
+        (_, Class::Permanent) => 422,
+        // It cannot be reached, or does not let weir in.
+        (code, Class::Transient | Class::Operator) if code.starts_with("W7") => 502,
+        (_, Class::Transient | Class::Operator) => 503,
+        (_, Class::Bug) => 500,
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::{CONTENT_LOCATION, ETAG, LAST_MODIFIED, LOCATION};
 
-use super::answer::{Answered, Reply, status_of};
+use super::answer::{Answered, Reply, status_of, status_of_delivery};
 use super::route::{Call, Endpoint};
 use super::status;
 use crate::base::{MessageId, Timestamp};
@@ -21,13 +21,11 @@ use crate::source::{Answer, Heard, Taken};
 const NOT_KEPT_WAIT: Duration = Duration::from_secs(5);
 
 impl Endpoint {
-    /// The answer to a write that the intake has answered. `wrapped`: it travels as a Bundle
-    /// of one entry though it came as something else.
+    /// The answer to a write that the intake has answered.
     pub(super) fn answered(
         &self,
         call: &Call,
         interaction: &Interaction,
-        wrapped: bool,
         answer: Answer,
     ) -> Answered {
         let body = answer.replies.into_iter().next();
@@ -48,18 +46,17 @@ impl Endpoint {
         match answer.heard {
             Heard::Nothing | Heard::OnTheWay => Ok(self.kept(call, id)),
             Heard::All(Some(said)) | Heard::Not(_, Some(said)) => {
-                let said = if wrapped { unwrapped(*said) } else { *said };
-                self.handed_on(call, interaction, said)
+                self.handed_on(call, interaction, *said)
             }
             Heard::All(None) => {
                 let reply = match call.prefer.returns {
                     Some(Return::Minimal) => Reply::empty(200),
-                    _ => Reply::doc(200, &informed("Every destination has the message.")),
+                    _ => Reply::doc(200, &informed("The message is where it goes to.")),
                 };
                 Ok(reply.with(CONTENT_LOCATION, &status::address(&call.base, id)))
             }
             Heard::Not(fault, None) => {
-                let reply = refusal(500, fault, body);
+                let reply = refusal(status_of_delivery(&fault), fault, body);
                 Err(Box::new(reply.with(CONTENT_LOCATION, &status::address(&call.base, id))))
             }
         }
@@ -87,6 +84,8 @@ impl Endpoint {
     fn handed_on(&self, call: &Call, interaction: &Interaction, said: Said) -> Answered {
         let bundled =
             matches!(interaction, Interaction::Bundle | Interaction::ProcessMessage { .. });
+        // Who sent one resource hears of one, whatever it became on the way.
+        let said = if said.bundled && !bundled { unwrapped(said) } else { said };
         let is_outcome = |body: &Bytes| {
             Doc::parse_json(body.clone())
                 .is_ok_and(|doc| doc.resource_type().as_deref() == Some("OperationOutcome"))
@@ -124,21 +123,25 @@ impl Endpoint {
     }
 }
 
-/// What was said to the one entry of a Bundle; what is no answer to one stays as it is.
+/// What was said to the one entry of a Bundle, or to the first of several that is refused. A
+/// Bundle of several that are all taken stays one answer to all of them.
 fn unwrapped(said: Said) -> Said {
     let Ok(doc) = Doc::parse_json(said.body.clone()) else { return said };
-    let root = doc.root();
-    let kind = root.get("type").and_then(|kind| kind.string()).unwrap_or_default();
-    if root.resource_type().as_deref() != Some("Bundle") || !kind.ends_with("-response") {
-        return said;
-    }
-    let entry = root.get("entry").and_then(|entries| entries.items().next());
-    let Some((entry, response)) = entry.and_then(|entry| Some((entry, entry.get("response")?)))
+    let entries = doc.root().get("entry");
+    let status_of = |entry: &Node<'_>| {
+        let status = entry.get("response").and_then(|response| response.get("status"));
+        status.and_then(|status| status.string()?.get(..3)?.parse::<u16>().ok())
+    };
+    let all = || entries.iter().flat_map(Node::items);
+    let refused = all().find(|entry| status_of(entry).is_some_and(|status| status >= 400));
+    let alone = all().next().filter(|_| all().nth(1).is_none());
+    let Some((entry, response)) =
+        refused.or(alone).and_then(|entry| Some((entry, entry.get("response")?)))
     else {
         return said;
     };
     let text = |name: &str| response.get(name).and_then(|value| value.string());
-    let status = text("status").and_then(|status| status.get(..3)?.parse().ok());
+    let status = status_of(&entry);
     let body = entry.get("resource").or_else(|| response.get("outcome"));
     let date = text("lastModified").and_then(|at| Timestamp::parse(&at)).map(rest::http_date);
     Said {
@@ -147,6 +150,7 @@ fn unwrapped(said: Said) -> Said {
         etag: text("etag").map(Into::into),
         last_modified: date.map(Into::into),
         body: body.map(json).unwrap_or_default(),
+        bundled: false,
     }
 }
 

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::common::{ALLOW_ROW, Common, TLS_ROW};
+use crate::base::DestinationName;
 use crate::fault::Fault;
 use crate::fault::codes::{W1011, W1021};
 use crate::ports::http::Url;
@@ -44,7 +45,7 @@ pub enum ReplyWhen {
     /// The pipeline has run and the result is on disk: 202, and an address that tells more.
     #[default]
     AfterCommit,
-    /// Every destination has it: what the destination answered.
+    /// The destination that answers has it: what it said.
     AfterDelivery,
 }
 
@@ -59,6 +60,11 @@ pub struct FhirPlan {
     pub public_url: Option<Url>,
     /// When the answer leaves (for the intake).
     pub reply: ReplyWhen,
+    /// The destination whose answer is handed on; `None`: the first that keeps records, else
+    /// the first of the file.
+    pub reply_from: Option<DestinationName>,
+    /// Clients that may ask what became of messages of others, by name.
+    pub operators: Vec<Arc<str>>,
     /// Who may call, and how often.
     pub guard: GuardPlan,
     /// The collection of a record store that reads are served from.
@@ -82,6 +88,8 @@ impl FhirPlan {
             path: PATH_DEFAULT.into(),
             public_url: None,
             reply: ReplyWhen::AfterCommit,
+            reply_from: None,
+            operators: Vec::new(),
             guard: GuardPlan::default(),
             records: None,
             body_timeout: BODY_TIMEOUT_DEFAULT,
@@ -130,9 +138,22 @@ const REPLY: Key<ReplyWhen> = Key::new(
     "reply",
     "`after-commit` or `after-delivery`",
     "Answer to a write: 202 with an address that tells what became of it, once it is on disk; \
-     or what the destination answered, once every destination has it.",
+     or what the destination answered that `reply_from` names, once it did.",
 )
 .default("after-commit");
+const REPLY_FROM: Key<Arc<str>> = Key::new(
+    "reply_from",
+    "the name of a destination such as `store`",
+    "Destination whose answer is handed on with `reply = \"after-delivery\"`; where a message is \
+     not for it, the next answers. The others go on by themselves.",
+)
+.default("the first of type `records`, else the first of the channel");
+const OPERATORS: Key<Vec<Arc<str>>> = Key::new(
+    "operators",
+    "a list of names of clients such as `[\"helpdesk\"]`",
+    "Clients that may ask what became of messages of others; else each hears of its own alone.",
+)
+.default("none");
 const RECORDS: Key<Arc<str>> = Key::new(
     "records",
     "the name of a collection such as `main`",
@@ -176,6 +197,8 @@ pub(super) const ROW: KindRow = KindRow {
         ALLOW_ROW,
         TLS_ROW,
         REPLY.row(),
+        REPLY_FROM.row(),
+        OPERATORS.row(),
         auth::AUTH_ROW,
         auth::RATE_ROW,
         auth::BURST_ROW,
@@ -200,9 +223,11 @@ pub(super) fn read(table: &mut Table<'_>, common: &Common) -> Option<FhirPlan> {
         }
     });
     let reply = table.or(&REPLY, ReplyWhen::AfterCommit);
+    let reply_from = reply_from(table, reply);
     let tls = table.has("tls");
     let client_ca = common.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
     let guard = auth::read(table, auth::Around { listen, tls, client_ca });
+    let operators = operators(table, guard.as_ref());
     let records = table.optional(&RECORDS);
     let mut positive = |key: &Key<Duration>, default| match table.spanned(key) {
         Some(found) if found.value.is_zero() => {
@@ -226,6 +251,8 @@ pub(super) fn read(table: &mut Table<'_>, common: &Common) -> Option<FhirPlan> {
         path: path?,
         public_url,
         reply,
+        reply_from,
+        operators,
         guard: guard?,
         records,
         body_timeout,
@@ -233,6 +260,32 @@ pub(super) fn read(table: &mut Table<'_>, common: &Common) -> Option<FhirPlan> {
         write_timeout,
         max_connections,
     })
+}
+
+/// Whether the channel has such a destination, its other settings tell.
+fn reply_from(table: &mut Table<'_>, reply: ReplyWhen) -> Option<DestinationName> {
+    let found = table.spanned(&REPLY_FROM)?;
+    if reply == ReplyWhen::AfterCommit {
+        let cause = "nobody waits for an answer without `reply = \"after-delivery\"`";
+        table.error(Fault::new(W1011).because(cause), &found.span);
+    }
+    match DestinationName::parse(&found.value) {
+        Ok(name) => Some(name),
+        Err(error) => {
+            table.error(Fault::new(W1011).because(error.to_string()), &found.span);
+            None
+        }
+    }
+}
+
+fn operators(table: &mut Table<'_>, guard: Option<&GuardPlan>) -> Vec<Arc<str>> {
+    let Some(found) = table.spanned(&OPERATORS) else { return Vec::new() };
+    let unknown = found.value.iter().find(|name| guard.is_some_and(|g| !g.may_be(name)));
+    if let Some(name) = unknown {
+        let cause = format!("`auth` lets in no client `{name}`");
+        table.error(Fault::new(W1011).because(cause), &found.span);
+    }
+    found.value
 }
 
 /// The path of the base without a slash at its end.

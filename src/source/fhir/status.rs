@@ -1,4 +1,4 @@
-//! How a message stands, for whoever sent it and was told to ask later.
+//! How a message stands, for whoever sent it and was told to ask later, and for operators.
 //!
 //! While it is on its way the answer is 202; then a Bundle of type `batch-response` with an
 //! entry for each destination that gets it.
@@ -11,7 +11,7 @@ use std::time::Duration;
 use hyper::Method;
 use hyper::header::{HeaderName, LOCATION};
 
-use super::answer::{Answered, Reply};
+use super::answer::{Answered, Reply, status_of_delivery};
 use super::route::{Call, Endpoint};
 use crate::base::MessageId;
 use crate::fault::Fault;
@@ -47,7 +47,9 @@ pub(super) async fn answer(endpoint: &Endpoint, call: &Call, id: &str) -> Answer
     let id = MessageId::from_str(id).map_err(|_| unknown())?;
     let found = endpoint.intake.standing(id).await;
     let found = found.map_err(|fault| Reply::refusal(503, fault))?;
-    let standing = found.ok_or_else(unknown)?;
+    // Whose message it is, is nobody else's to know; not even that there is one.
+    let standing = found.filter(|standing| may_ask(endpoint, call, standing));
+    let standing = standing.ok_or_else(unknown)?;
     let open = |stand: &&Stand| matches!(stand.state, State::Waiting | State::Held);
     let waiting = standing.destinations.iter().filter(open).count();
     if waiting > 0 {
@@ -61,6 +63,12 @@ pub(super) async fn answer(endpoint: &Endpoint, call: &Call, id: &str) -> Answer
         Some(location) => reply.with(LOCATION, &format!("{}/{location}", call.base)),
         None => reply,
     })
+}
+
+/// Whether a client may hear of a message: its own, or as one of the operators.
+fn may_ask(endpoint: &Endpoint, call: &Call, standing: &Standing) -> bool {
+    standing.sender == call.peer.subject
+        || endpoint.plan.operators.iter().any(|name| **name == *call.client.name())
 }
 
 /// Where the resource is, when one destination said so.
@@ -96,8 +104,9 @@ fn result(standing: &Standing) -> Doc {
             }
             (State::Skipped | State::Dead | State::Waiting | State::Held, _) => {
                 let code = stand.fault.as_ref().map_or(W2336, |fault| fault.known_code());
-                let told = outcome(&[Fault::new(code).because("it was not delivered")]);
-                entry(&mut out, 500, None, Some(&told));
+                let fault = Fault::new(code).because("it was not delivered");
+                let told = outcome(std::slice::from_ref(&fault));
+                entry(&mut out, status_of_delivery(&fault), None, Some(&told));
             }
         }
     }

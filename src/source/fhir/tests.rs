@@ -39,6 +39,15 @@ fn settings_become_plans() {
     check("path = \"/\"", "", &|plan| plan.path = "".into());
     check("path = \"/hospital/r4/\"", "", &|plan| plan.path = "/hospital/r4".into());
     check("reply = \"after-delivery\"", "", &|plan| plan.reply = ReplyWhen::AfterDelivery);
+    check("reply = \"after-delivery\"\nreply_from = \"store\"", "", &|plan| {
+        plan.reply = ReplyWhen::AfterDelivery;
+        plan.reply_from = Some(DestinationName::parse("store").unwrap());
+    });
+    check("reply_from = \"store\"", "W1011:3", &|_| {});
+    check("reply = \"after-delivery\"\nreply_from = \"a b\"", "W1011:4", &|_| {});
+    check("operators = [\"lab\"]", "W1011:3", &|_| {});
+    let keys = "auth = { type = \"api-key\", client = { lab = { keys = [\"cred:k\"] } } }";
+    check(&format!("{keys}\noperators = [\"lap\"]"), "W1011:4", &|_| {});
     check("records = \"main\"", "", &|plan| plan.records = Some("main".into()));
     check("body_timeout = \"5s\"\nmax_connections = 7", "", &|plan| {
         plan.body_timeout = Duration::from_secs(5);

@@ -29,10 +29,8 @@ struct Ready {
 /// As what a write travels.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Travels {
-    /// As it came: one resource.
-    Plain,
-    /// As a Bundle though it came as something else.
-    Wrapped,
+    /// As one resource, or as the Bundle around it that carries its condition.
+    Single,
     /// As the transaction or batch it is.
     Bundle,
     /// As the message it is.
@@ -79,8 +77,7 @@ impl Endpoint {
                 let arrival = self.arrival(call, bytes, message_type);
                 let answer = self.intake.take(arrival).await;
                 let sent = Sent { message, id: Sent::id_of(&answer.taken) };
-                let wrapped = travels == Travels::Wrapped;
-                let mut reply = self.answered(call, interaction, wrapped, answer);
+                let mut reply = self.answered(call, interaction, answer);
                 if matches!(travels, Travels::Bundle | Travels::Message) {
                     reply = self.returned(call, sent, reply).await;
                 }
@@ -89,7 +86,7 @@ impl Endpoint {
             Err(Unfit::Answer(refusal)) => Err(refusal).into(),
             Err(Unfit::Content(fault)) => {
                 let answer = self.refuse(call, body.bytes.clone(), fault).await;
-                Outcome { reply: self.answered(call, interaction, false, answer), messages: 1 }
+                Outcome { reply: self.answered(call, interaction, answer), messages: 1 }
             }
             Err(Unfit::Reads(batch)) => self.read_batch(call, &batch).await.into(),
         }
@@ -203,7 +200,7 @@ impl Endpoint {
                         Some(kind) if kind == "message" => Travels::Message,
                         _ => Travels::Bundle,
                     },
-                    _ => Travels::Plain,
+                    _ => Travels::Single,
                 };
                 Ok(Ready { bytes, message_type, travels })
             }
@@ -301,5 +298,5 @@ const fn is_patch(interaction: &Interaction) -> bool {
 
 fn wrapped(doc: Option<Doc>, message_type: Option<Arc<str>>) -> Ready {
     let bytes = doc.map(|doc| doc.to_json()).unwrap_or_default();
-    Ready { bytes, message_type, travels: Travels::Wrapped }
+    Ready { bytes, message_type, travels: Travels::Single }
 }

@@ -477,6 +477,9 @@ pub struct JourneyView {
     pub revision: String,
     /// Address it came from.
     pub peer: String,
+    /// Who sent it: the name of the client, or the subject of its certificate.
+    #[serde(default)]
+    pub client: Option<String>,
     /// File batch it was split from.
     pub parent: Option<String>,
     /// Bytes; 0 when the content was removed.

@@ -37,6 +37,23 @@ impl Default for GuardPlan {
     }
 }
 
+impl GuardPlan {
+    /// Whether a caller may turn out to be a client of this name.
+    #[must_use]
+    pub fn may_be(&self, name: &str) -> bool {
+        match &self.auth {
+            // Nobody shows a name.
+            Auth::None => false,
+            Auth::ApiKey(clients) | Auth::Basic(clients) => {
+                clients.iter().any(|client| &*client.name == name)
+            }
+            Auth::Mtls(subjects) => subjects.iter().any(|subject| &*subject.name == name),
+            // The issuer knows its clients.
+            Auth::Oauth2(_) => true,
+        }
+    }
+}
+
 /// How callers show who they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Auth {
