@@ -371,25 +371,21 @@ impl Door {
         let stands = commit::reached(&channel.core, &watch).await;
         let to = watch.listens_to();
         let (said, dead) = watch.heard();
-        let why = match to {
-            Some(to) => hearing::given_up((&channel.name, &to), dead.as_ref()),
+        let why = match &to {
+            Some(to) => hearing::given_up((&channel.name, to), dead.as_ref()),
             None => Fault::new(W6903).at(Place::channel(channel.name.shared())),
         };
-        let fault = match (stands, said, to) {
-            (Reached::Delivered, said, _) => return (reply, Heard::All(said)),
-            // What was said is said, even where its outcome is not written yet.
-            (_, Some(said), _) if !said.refuses() && stands == Reached::OnTheWay => {
-                return (reply, Heard::All(Some(said)));
-            }
-            (_, Some(said), _) => return (reply, Heard::Not(why, Some(said))),
-            (Reached::OnTheWay, None, Some(_)) => return (reply, Heard::OnTheWay),
-            (Reached::OnTheWay | Reached::Stopped, None, _) => why,
-        };
-        let heard = Heard::Not(fault.clone(), None);
+        match (stands, said) {
+            (Reached::Delivered, said) => return (reply, Heard::All(said)),
+            (_, Some(said)) => return (reply, Heard::Not(why, Some(said))),
+            (Reached::OnTheWay, None) if to.is_some() => return (reply, Heard::OnTheWay),
+            (Reached::OnTheWay | Reached::Stopped, None) => {}
+        }
+        let heard = Heard::Not(why.clone(), None);
         let refused = channel::refuse(
             &asked.late.kind,
             &asked.late.original,
-            fault,
+            why,
             (message, channel.core.now()),
         );
         commit::note_answer(channel, message, &refused).await;

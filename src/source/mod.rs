@@ -59,17 +59,6 @@ pub enum SourceKind {
     File(FilePlan),
 }
 
-impl SourceKind {
-    /// Whether a sender that waits for delivery hears what a destination said to it.
-    #[must_use]
-    pub const fn hands_on_answers(&self) -> bool {
-        match self {
-            Self::Fhir(_) => true,
-            Self::Mllp(_) | Self::File(_) => false,
-        }
-    }
-}
-
 /// One kind of source, as help, schema and tests know it.
 pub struct Kind {
     /// Its `type`, its sentence and its keys besides [`KEYS`].

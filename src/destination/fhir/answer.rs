@@ -37,14 +37,18 @@ pub(super) fn judge(
             Some(path) => fault.at(Place::path(path)),
             None => fault,
         };
-        let (retry_after, said) = (answer.retry_after(now), Some(said.clone()));
-        Err(DeliveryError { fault, retry_after, said })
+        // What is wrong between weir and the server is not for the sender to hear of.
+        let said = (code == W7102).then(|| said.clone());
+        Err(DeliveryError { fault, retry_after: answer.retry_after(now), said })
     };
     match status {
         200..=299 if has_entries => {
             // Who waits hears of refused entries what the server says of each.
-            let receipt = entries(answer, json, base)
-                .map_err(|error| DeliveryError { said: Some(said.clone()), ..error })?;
+            let partly = |error: DeliveryError| match error.fault.code() {
+                W7305 => DeliveryError { said: Some(said.clone()), ..error },
+                _ => error,
+            };
+            let receipt = entries(answer, json, base).map_err(partly)?;
             Ok(Delivered { receipt, said: Some(said) })
         }
         200..=299 => {

@@ -1,5 +1,6 @@
 //! The source `fhir` through the real binary and real sockets.
 
+mod answers;
 mod bad;
 mod forms;
 mod guard;

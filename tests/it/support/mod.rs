@@ -1,5 +1,6 @@
 //! A weir of one's own: a directory with configuration, the real binary, real sockets.
 
+pub mod http;
 pub mod sink;
 pub mod site;
 
