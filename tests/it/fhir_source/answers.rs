@@ -136,7 +136,7 @@ async fn who_waits_hears_why_a_message_is_given_up() {
         let later = endpoint.outcome(&address).await;
         let status = later.at("/entry/0/response/status");
         assert!(status.starts_with(&expected[..3]), "{status} {expected}");
-        let traced = endpoint.site.ok(&["trace", "channel:in"]);
+        let traced = endpoint.site.ok(&["trace", address.rsplit('/').next().unwrap()]);
         assert!(traced.contains(expected.rsplit(' ').next().unwrap()), "{traced}");
         endpoint.stop();
     };
@@ -233,7 +233,7 @@ async fn who_sent_a_message_may_ask_what_became_of_it() {
         assert_eq!(told.brief(), expected, "{name}");
     }
     assert_eq!(endpoint.get(&path).await.brief(), "401 login W2350");
-    let traced = endpoint.site.ok(&["trace", "channel:in"]);
+    let traced = endpoint.site.ok(&["trace", address.rsplit('/').next().unwrap()]);
     assert!(traced.contains(" (lab), answered"), "{traced}");
     endpoint.stop();
 }
