@@ -29,9 +29,8 @@ pub(super) fn check(root: &mut Table<'_>, source: &SourcePlan, all: &[Read]) {
         root.error(fault, &span);
         return;
     }
-    let keeps = |plan: &&super::plan::DestinationPlan| {
-        matches!(plan.kind, DestinationPlan::Records(_))
-    };
+    let keeps =
+        |plan: &&super::plan::DestinationPlan| matches!(plan.kind, DestinationPlan::Records(_));
     let (count, keeping) = (enabled().count(), enabled().filter(keeps).count());
     if count > 1 && keeping != 1 {
         let first = enabled().find(keeps).or_else(|| enabled().next());

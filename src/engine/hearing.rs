@@ -48,9 +48,8 @@ fn answering<'r>(
 
 /// Destinations in the order in which they answer where none is named.
 pub(crate) fn order(plans: &[DestinationPlan]) -> impl Iterator<Item = &DestinationPlan> {
-    let keeps = |plan: &&DestinationPlan| {
-        matches!(plan.kind, destination::DestinationPlan::Records(_))
-    };
+    let keeps =
+        |plan: &&DestinationPlan| matches!(plan.kind, destination::DestinationPlan::Records(_));
     plans.iter().filter(keeps).chain(plans.iter().filter(move |plan| !keeps(plan)))
 }
 

@@ -67,6 +67,8 @@ async fn one_destination_answers_and_the_others_go_on_by_themselves() {
     let told = endpoint.json("PUT /Patient/1", PATIENT).await;
     assert_eq!((told.status, told.header("etag")), (201, Some("W/\"1\"")), "{}", told.body);
     wait_ends(&endpoint, &[("ehr", [0, 1, 0]), ("store", [1, 0, 0])]).await;
+    let asked = &peer.asked()[0];
+    assert_eq!((asked.line.as_str(), asked.body.as_str()), ("PUT /r4/Patient/1", PATIENT));
     endpoint.stop();
 
     // The one that is named answers: its refusal is for the sender, and no dead letter.
@@ -228,6 +230,14 @@ async fn who_sent_a_message_may_ask_what_became_of_it() {
     let address = told.header("content-location").unwrap().to_owned();
     let path = address.strip_prefix(&endpoint.base()).unwrap().to_owned();
     wait_ends(&endpoint, &[("store", [1, 0, 0])]).await;
+    // Its receipt is written a moment later.
+    for _ in 0..250 {
+        let told = endpoint.send(&format!("GET {path}"), &[("x-api-key", &lab)], "").await;
+        if told.status != 202 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     for (name, expected) in [("lab", "200"), ("pas", "404 not-found W2335"), ("desk", "200")] {
         let told = endpoint.send(&format!("GET {path}"), &[("x-api-key", &key(name))], "").await;
         assert_eq!(told.brief(), expected, "{name}");
