@@ -114,7 +114,10 @@ fn messages(plan: &ChannelPlan, bytes: Bytes) -> Result<Vec<Bytes>, Fault> {
         SourceKind::File(file) if file.split == Split::Hl7Batch => {
             Ok(batch::split(&bytes)?.messages)
         }
-        SourceKind::File(_) | SourceKind::Mllp(_) | SourceKind::Fhir(_) => Ok(vec![bytes]),
+        SourceKind::File(_)
+        | SourceKind::Mllp(_)
+        | SourceKind::Fhir(_)
+        | SourceKind::FhirBulk(_) => Ok(vec![bytes]),
     }
 }
 

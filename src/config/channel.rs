@@ -499,6 +499,10 @@ fn source_paths(source: &SourcePlan) -> Vec<&Path> {
     match &source.kind {
         SourceKind::File(plan) => paths.push(&plan.dir),
         SourceKind::Fhir(_) => {}
+        SourceKind::FhirBulk(plan) => {
+            let files = plan.server.tls.iter().flat_map(|tls| [&tls.ca, &tls.cert]);
+            paths.extend(files.filter_map(Option::as_deref));
+        }
         SourceKind::Mllp(plan) => {
             let tls = plan.app_ack.iter().filter_map(|to| to.tls.as_ref());
             let files = tls.flat_map(|tls| [&tls.ca, &tls.cert]);
@@ -521,7 +525,7 @@ fn of_hl7(root: &mut Table<'_>, key: &str, path: Option<&ValuePath>) {
 fn input(source: &SourcePlan) -> ContentKind {
     match &source.kind {
         SourceKind::Mllp(_) => ContentKind::Hl7,
-        SourceKind::Fhir(_) => ContentKind::FhirJson,
+        SourceKind::Fhir(_) | SourceKind::FhirBulk(_) => ContentKind::FhirJson,
         SourceKind::File(plan) if plan.split == source::Split::Ndjson => ContentKind::FhirJson,
         SourceKind::File(_) => ContentKind::Hl7,
     }
@@ -530,6 +534,6 @@ fn input(source: &SourcePlan) -> ContentKind {
 fn ack_mode(source: &SourcePlan) -> AckMode {
     match &source.kind {
         SourceKind::Mllp(plan) => plan.ack_mode,
-        SourceKind::File(_) | SourceKind::Fhir(_) => AckMode::Auto,
+        SourceKind::File(_) | SourceKind::Fhir(_) | SourceKind::FhirBulk(_) => AckMode::Auto,
     }
 }

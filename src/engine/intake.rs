@@ -83,6 +83,15 @@ impl Intake for Door {
         Some(Arc::new(self.0.core.store.collection(&name)))
     }
 
+    fn recall(&self, name: &str) -> Result<Option<Arc<str>>, Fault> {
+        self.0.core.store.setting(&note(&self.0, name))
+    }
+
+    async fn remember(&self, notes: Vec<(&'static str, String)>) -> Result<(), Fault> {
+        let written = |(name, text): (&str, String)| (note(&self.0, name).into(), text.into());
+        self.0.core.act(notes.into_iter().map(written).collect(), Vec::new()).await
+    }
+
     async fn testify(&self, leaves: Vec<Leaf>) -> Result<(), Fault> {
         self.0.core.act(Vec::new(), leaves).await
     }
@@ -134,6 +143,11 @@ impl Door {
             }
         }
     }
+}
+
+/// Name of the setting in the journal that a source's note is kept under.
+fn note(channel: &Channel, name: &str) -> String {
+    format!("source {}/{name}", channel.name)
 }
 
 pub(super) fn stamp(
@@ -317,7 +331,7 @@ impl Door {
                 let from = plan.reply_from.as_ref();
                 hearing::listen(&self.0.core, (message, record), &live.plan.destinations, from)
             }
-            SourceKind::Mllp(_) | SourceKind::File(_) => {
+            SourceKind::Mllp(_) | SourceKind::File(_) | SourceKind::FhirBulk(_) => {
                 self.0.core.waiters.watch(&self.0.core, message)
             }
         }
@@ -494,7 +508,10 @@ fn origin_key(channel: &Channel, live: &Live, arrival: &source::Arrival) -> Opti
     let origin = arrival.origin?;
     match &live.plan.source.kind {
         SourceKind::File(plan) if plan.dedup.is_some() => None,
-        SourceKind::File(_) | SourceKind::Mllp(_) | SourceKind::Fhir(_) => {
+        SourceKind::File(_)
+        | SourceKind::Mllp(_)
+        | SourceKind::Fhir(_)
+        | SourceKind::FhirBulk(_) => {
             let mut value = origin.digest.to_vec();
             value.extend_from_slice(&origin.part.to_be_bytes());
             // What two channels take from one place is two messages.
@@ -507,15 +524,15 @@ fn origin_key(channel: &Channel, live: &Live, arrival: &source::Arrival) -> Opti
 fn window(live: &Live) -> Duration {
     match &live.plan.source.kind {
         SourceKind::File(plan) => plan.dedup.unwrap_or(DUPLICATE_WINDOW),
-        SourceKind::Mllp(_) | SourceKind::Fhir(_) => DUPLICATE_WINDOW,
+        SourceKind::Mllp(_) | SourceKind::Fhir(_) | SourceKind::FhirBulk(_) => DUPLICATE_WINDOW,
     }
 }
 
-/// When the answer leaves. A file has nobody to answer.
+/// When the answer leaves. A file and an export have nobody to answer.
 fn acknowledges(live: &Live) -> AckWhen {
     match &live.plan.source.kind {
         SourceKind::Mllp(plan) => plan.ack,
-        SourceKind::File(_) => AckWhen::AfterCommit,
+        SourceKind::File(_) | SourceKind::FhirBulk(_) => AckWhen::AfterCommit,
         SourceKind::Fhir(plan) => match plan.reply {
             ReplyWhen::AfterCommit => AckWhen::AfterCommit,
             ReplyWhen::AfterDelivery => AckWhen::AfterDelivery,

@@ -256,6 +256,11 @@ impl SourceEvents for Ear {
                 event.count = Some(committed + refused);
                 event
             }
+            SourceEvent::Pulled { committed, refused } => {
+                let mut event = self.event(&happened::EXPORT_TAKEN);
+                event.count = Some(committed + refused);
+                event
+            }
             SourceEvent::Trouble { fault } => self.event(&happened::SOURCE_TROUBLE).fault(fault),
         };
         self.0.core.observer.emit(event);

@@ -62,6 +62,7 @@ events! {
     SOURCE_JUNK Warn "source_junk" "bytes outside a frame were passed over";
     SOURCE_TROUBLE Warn "source_trouble" "the source has trouble";
     FILE_TAKEN Info "file_taken" "a file was taken to its end";
+    EXPORT_TAKEN Info "export_taken" "an export of a server was taken to its end";
     MESSAGE_ACCEPTED Debug "message_accepted" "a message was taken";
     MESSAGE_REFUSED Warn "message_refused" "a message was refused";
     MESSAGE_DEVIATES Warn "message_deviates"

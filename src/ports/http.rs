@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Uri};
@@ -66,6 +67,21 @@ impl Url {
     #[must_use]
     pub fn target(&self) -> String {
         format!("{}:{}", self.host, self.port)
+    }
+
+    /// The server alone: without a path, its host in lower case.
+    #[must_use]
+    pub fn origin(&self) -> Self {
+        let host = self.host.to_ascii_lowercase().into();
+        Self { https: self.https, host, port: self.port, path: "".into() }
+    }
+
+    /// Whether both are the same server: scheme, host and port.
+    #[must_use]
+    pub fn same_origin(&self, other: &Self) -> bool {
+        self.https == other.https
+            && self.port == other.port
+            && self.host.eq_ignore_ascii_case(&other.host)
     }
 
     fn authority(&self) -> String {
@@ -204,6 +220,36 @@ impl Client {
         }
     }
 
+    /// Sends a request on a connection of its own, for an answer that is read piece by piece.
+    /// The caller bounds the time.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn fetch(&mut self, net: &dyn Net, call: Call) -> Result<Download, Fault> {
+        self.link = None;
+        self.open(net).await?;
+        let request = self.request(call)?;
+        let Some(mut link) = self.link.take() else {
+            return Err(Fault::new(W9001).because("opened without a connection"));
+        };
+        let sender = &mut link.sender;
+        let exchange = async move {
+            sender.ready().await.map_err(|_| Fault::new(W7107))?;
+            sender.send_request(request).await.map_err(|error| failed(error).fault())
+        };
+        let (answer, ended) = {
+            let mut exchange = pin!(exchange);
+            tokio::select! {
+                biased;
+                answer = &mut exchange => (answer?, false),
+                // The connection ended; what was read of the answer is still handed out.
+                _ = &mut link.driver => (exchange.await?, true),
+            }
+        };
+        let (head, body) = answer.into_parts();
+        Ok(Download { status: head.status.as_u16(), headers: head.headers, body, link, ended })
+    }
+
     async fn send_once(&mut self, net: &dyn Net, call: Call) -> Result<Answer, Failed> {
         self.open(net).await.map_err(Failed::Fault)?;
         let request = self.request(call).map_err(Failed::Fault)?;
@@ -255,6 +301,48 @@ impl Client {
             headers.insert(name, value);
         }
         Ok(request)
+    }
+}
+
+/// An answer whose body is read piece by piece; its connection goes with it.
+pub struct Download {
+    /// Status.
+    pub status: u16,
+    /// Headers.
+    pub headers: HeaderMap,
+    body: Incoming,
+    link: Link,
+    /// The connection came to its end.
+    ended: bool,
+}
+
+impl Download {
+    /// The next piece of the body; none at its end. Cancel-safe. The caller bounds the time.
+    ///
+    /// # Errors
+    /// `W7107` when the connection ended before the body did.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, Fault> {
+        loop {
+            let frame = tokio::select! {
+                biased;
+                frame = self.body.frame() => frame,
+                _ = &mut self.link.driver, if !self.ended => {
+                    self.ended = true;
+                    continue;
+                }
+            };
+            match frame {
+                None => return Ok(None),
+                Some(Err(_)) => return Err(Fault::new(W7107).because("within the answer")),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data()
+                        && !data.is_empty()
+                    {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -375,6 +463,34 @@ mod tests {
         }
         drop(client);
         assert_eq!(task.await.unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn downloads_come_in_pieces_and_breaks_are_told() {
+        let check = async |answer: &'static str, expected: Result<&str, crate::fault::Code>| {
+            let (url, _task) = server(vec![vec![answer]]).await;
+            let mut client = Client::new(url, None, 4).unwrap();
+            let mut download = client.fetch(&SystemNet, call()).await.unwrap();
+            assert_eq!(download.status, 200);
+            let mut body = Vec::new();
+            let found = loop {
+                match download.piece().await {
+                    Ok(Some(piece)) => body.extend_from_slice(&piece),
+                    Ok(None) => break Ok(std::str::from_utf8(&body).unwrap()),
+                    Err(fault) => break Err(fault.code()),
+                }
+            };
+            assert_eq!(found, expected, "{answer}");
+        };
+        check("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabcdef", Ok("abcdef")).await;
+        check("HTTP/1.1 200 OK\r\n\r\nabcdef", Ok("abcdef")).await;
+        check(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+            Ok("abc"),
+        )
+        .await;
+        check("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\na", Err(W7107)).await;
+        check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", Err(W7107)).await;
     }
 
     #[tokio::test]

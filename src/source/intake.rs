@@ -171,6 +171,25 @@ pub trait Intake: Send + Sync {
         None
     }
 
+    /// What the source wrote down last under a name; none where there is nothing.
+    ///
+    /// # Errors
+    /// The store's.
+    fn recall(&self, name: &str) -> Result<Option<Arc<str>>, Fault> {
+        let _ = name;
+        Ok(None)
+    }
+
+    /// Writes down how far the source is, by names of its own, all of it or none; on disk
+    /// when it returns. An empty text forgets.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn remember(&self, notes: Vec<(&'static str, String)>) -> Result<(), Fault> {
+        let _ = notes;
+        Ok(())
+    }
+
     /// Writes down what is done without a message; on disk when it returns.
     ///
     /// # Errors
@@ -272,6 +291,13 @@ pub enum SourceEvent {
         /// Messages committed.
         committed: u64,
         /// Messages refused.
+        refused: u64,
+    },
+    /// An export of a server was taken to its end.
+    Pulled {
+        /// Messages committed.
+        committed: u64,
+        /// Lines refused.
         refused: u64,
     },
     /// Something is wrong that ends no connection: accept failed, a directory cannot be

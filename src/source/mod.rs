@@ -15,6 +15,7 @@ mod listener;
 mod mllp;
 #[cfg(test)]
 mod plan_tests;
+mod pull;
 #[cfg(test)]
 mod testing;
 
@@ -38,6 +39,7 @@ pub use intake::{
     SourceEvents, Stand, Standing, Taken,
 };
 pub use mllp::{AckWhen, AppAck, MllpPlan, Sequence};
+pub use pull::{BulkPlan, Export};
 
 /// What a channel's `[source]` says, checked. Equal plans need no restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,8 @@ pub enum SourceKind {
     Fhir(FhirPlan),
     /// Files dropped into a directory.
     File(FilePlan),
+    /// Exports of a FHIR server, pulled.
+    FhirBulk(BulkPlan),
 }
 
 /// One kind of source, as help, schema and tests know it.
@@ -78,6 +82,11 @@ pub const KINDS: &[Kind] = &[
         read: |t, common| fhir::read(t, common).map(SourceKind::Fhir),
     },
     Kind { row: file::ROW, listens: false, read: |t, _| file::read(t).map(SourceKind::File) },
+    Kind {
+        row: pull::BULK_ROW,
+        listens: false,
+        read: |t, _| pull::read_bulk(t).map(SourceKind::FhirBulk),
+    },
 ];
 
 /// The rows of [`KINDS`], for schema and reference.
@@ -110,6 +119,7 @@ impl SourcePlan {
             SourceKind::Mllp(_) => "mllp",
             SourceKind::Fhir(_) => "fhir",
             SourceKind::File(_) => "file",
+            SourceKind::FhirBulk(_) => "fhir-bulk",
         }
     }
 
@@ -119,7 +129,7 @@ impl SourcePlan {
         match &self.kind {
             SourceKind::Mllp(plan) => Some(plan.listen),
             SourceKind::Fhir(plan) => Some(plan.listen),
-            SourceKind::File(_) => None,
+            SourceKind::File(_) | SourceKind::FhirBulk(_) => None,
         }
     }
 
@@ -134,6 +144,7 @@ impl SourcePlan {
             SourceKind::Mllp(plan) => mllp::bind(plan, &self.common, ports).await,
             SourceKind::Fhir(plan) => fhir::bind(plan, &self.common, ports).await,
             SourceKind::File(plan) => file::bind(plan, &self.common, ports).await,
+            SourceKind::FhirBulk(plan) => Ok(pull::bind_bulk(plan, &self.common, ports)),
         }
     }
 }

@@ -13,6 +13,7 @@ mod exchange;
 mod fhir_clients;
 mod fhir_corpus;
 mod fhir_patch;
+mod fhir_pull;
 mod fhir_source;
 mod fhir_structs;
 mod fhir_validation;

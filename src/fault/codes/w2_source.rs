@@ -347,6 +347,36 @@ codes! {
     W2363 Permanent "secrets of clients travel in clear",
         "Whoever listens on the way can use the key, password or token.",
         "Set `tls` of the source, or listen on `127.0.0.1` behind a proxy that has TLS.";
+    W2380 Operator "the server begins no export",
+        "Nothing is pulled until it does; what was pulled before stays as it is.",
+        "Compare `url`, `export`, `types` and `auth` of the source with the server's documentation.";
+    W2381 Transient "an export is put off",
+        "The server did not answer as it should; the export goes on where it was, later.",
+        "Look at the server's log when it does not end by itself.";
+    W2382 Transient "an export did not come to its end",
+        "The server gave it up, forgot it, or took too long; the next one asks for the same time.",
+        "Look at the server's log; raise `timeout` of the source where exports take longer.";
+    W2383 Permanent "the manifest of an export cannot be used",
+        "Without it nobody can tell which files belong to the export; none is taken.",
+        "Tell whoever runs the server: the cause names the member that is missing or wrong.";
+    W2384 Operator "a file of an export lies on a server that is not named",
+        "A manifest could otherwise make weir call any machine in its network.",
+        "Where the server is the right one, add it to `hosts` of the source, or to `token_hosts`.";
+    W2385 Transient "a file of an export cannot be read",
+        "It is read again from where it broke off.",
+        "Look at the server that holds the files when it does not end by itself.";
+    W2386 Permanent "a line of an export is not what its file holds",
+        "It is kept as refused; the other lines are taken.",
+        "Tell whoever runs the server; the place names the file and the line.";
+    W2387 Permanent "lines of an export were refused",
+        "The others are taken; those refused are kept with their reason.",
+        "Look at them with `weir messages`, and tell whoever runs the server.";
+    W2388 Permanent "the server could not export everything",
+        "What it could not export is missing here, and no later export asks for it again.",
+        "Ask whoever runs the server; then pull from before: set `since` of the source.";
+    W2389 Permanent "a line of an export is too large",
+        "It is kept as refused, cut; the other lines are taken.",
+        "Raise `max_size` of the source where such resources are expected.";
     W2401 Operator "the directory of a file source cannot be read",
         "No file is taken from it until it can.",
         "Make the directory and give weir's user the right to read and write it.";

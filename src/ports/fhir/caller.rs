@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use hyper::Method;
-use hyper::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use hyper::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderValue};
 use tokio::sync::Mutex;
 
+use super::Address;
 use super::auth::{Auth, Credentials};
 use crate::fault::{Fault, codes::W9001};
 use crate::ports::Ports;
-use crate::ports::http::{Answer, Call, Client, Url};
+use crate::ports::http::{Answer, Call, Client, Download, Url};
 use crate::ports::tls::TlsClientPlan;
 
 /// A server as settings name it.
@@ -95,6 +96,54 @@ impl Caller {
         let Some(shown) = shown.filter(|_| answer.status == 401) else { return Ok(answer) };
         self.account.0.lock().await.refuse(&shown);
         Ok(self.send_once(call).await?.0)
+    }
+
+    /// Begins to read what lies at an address of this server or another, as a media type,
+    /// packed or not. Only where `shows` says so, who weir is goes along. The caller bounds
+    /// the time and decides which servers may be asked.
+    ///
+    /// # Errors
+    /// As [`Caller::send`].
+    pub async fn fetch(
+        &mut self,
+        at: &Address,
+        accept: &'static str,
+        shows: bool,
+    ) -> Result<Download, Fault> {
+        let (download, shown) = self.fetch_once(at, accept, shows).await?;
+        let Some(shown) = shown.filter(|_| download.status == 401) else { return Ok(download) };
+        self.account.0.lock().await.refuse(&shown);
+        Ok(self.fetch_once(at, accept, shows).await?.0)
+    }
+
+    async fn fetch_once(
+        &mut self,
+        at: &Address,
+        accept: &'static str,
+        shows: bool,
+    ) -> Result<(Download, Option<HeaderValue>), Fault> {
+        let shown = match shows {
+            true => self.account.0.lock().await.header(&self.server, &self.ports).await?,
+            false => None,
+        };
+        let mut headers = vec![
+            (ACCEPT, HeaderValue::from_static(accept)),
+            (ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
+        ];
+        headers.extend(shown.clone().map(|value| (AUTHORIZATION, value)));
+        let own = at.origin.same_origin(&self.server.url);
+        let tls = self.server.tls.as_ref().map(|tls| match own || shows {
+            true => TlsClientPlan {
+                server_name: tls.server_name.clone().filter(|_| own),
+                ..tls.clone()
+            },
+            // A certificate shows who weir is, too.
+            false => TlsClientPlan { ca: tls.ca.clone(), ..TlsClientPlan::default() },
+        });
+        let mut client = Client::new(at.origin.clone(), tls.as_ref(), self.answer_max)?;
+        let body = bytes::Bytes::new();
+        let call = Call { method: Method::GET, path: at.path.clone(), headers, body };
+        Ok((client.fetch(&*self.ports.net, call).await?, shown))
     }
 
     async fn send_once(&mut self, mut call: Call) -> Result<(Answer, Option<HeaderValue>), Fault> {

@@ -1,15 +1,17 @@
 //! Calls to FHIR servers, for whatever room makes them: how weir shows who it is (`auth`,
 //! `jwk`), a caller of one server that keeps to it (`caller`), and what of an outcome may be
-//! told (`issue`).
+//! told (`issue`), and what an address that a server names leads to (`address`).
 //!
 //! What is asked and what an answer means is for the rooms above. The invariant: credentials
-//! go to the server of the settings and to nobody else.
+//! go to the server of the settings, and to others only where the settings name them.
 
+mod address;
 mod auth;
 mod caller;
 mod issue;
 mod jwk;
 
+pub use address::Address;
 pub use auth::{AUTH_ROW, Auth, read_auth};
 pub use caller::{Account, Caller, Server};
 pub use issue::{Issue, issue_of};

@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, MultiGzDecoder};
 
 /// A request body in gzip, unpacked as it comes.
-pub(super) struct Unpack(MultiGzDecoder<Bounded>);
+pub(in crate::source) struct Unpack(MultiGzDecoder<Bounded>);
 
 /// Takes what is unpacked, up to a limit.
 struct Bounded {
@@ -18,7 +18,7 @@ struct Bounded {
 
 /// Why a body cannot be unpacked.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(in crate::source) enum Wrong {
     /// It is more than the limit when it is unpacked.
     TooLarge,
     /// It is no gzip, or ends too early.
@@ -43,29 +43,29 @@ impl std::io::Write for Bounded {
 
 impl Unpack {
     /// Unpacks up to `room` bytes between two calls of [`Unpack::take`].
-    pub(super) fn new(room: usize) -> Self {
+    pub(in crate::source) fn new(room: usize) -> Self {
         Self(MultiGzDecoder::new(Bounded { out: Vec::new(), room, over: false }))
     }
 
     /// Adds packed bytes.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Result<(), Wrong> {
+    pub(in crate::source) fn push(&mut self, bytes: &[u8]) -> Result<(), Wrong> {
         self.0.write_all(bytes).map_err(|_| self.wrong())
     }
 
     /// Ends the input: what came must be whole.
-    pub(super) fn finish(&mut self) -> Result<(), Wrong> {
+    pub(in crate::source) fn finish(&mut self) -> Result<(), Wrong> {
         self.0.try_finish().map_err(|_| self.wrong())
     }
 
     /// Takes what is unpacked so far, and gives its room back.
-    pub(super) fn take(&mut self) -> Vec<u8> {
+    pub(in crate::source) fn take(&mut self) -> Vec<u8> {
         let bounded = self.0.get_mut();
         bounded.room += bounded.out.len();
         std::mem::take(&mut bounded.out)
     }
 
     /// Bytes unpacked and not taken.
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::source) fn len(&self) -> usize {
         self.0.get_ref().out.len()
     }
 
@@ -75,7 +75,7 @@ impl Unpack {
 }
 
 /// Packs an answer, fast rather than small.
-pub(super) fn compress(bytes: &[u8]) -> Bytes {
+pub(in crate::source) fn compress(bytes: &[u8]) -> Bytes {
     let mut out = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
     // Writing to memory does not fail.
     let packed = out.write_all(bytes).and_then(|()| out.finish());

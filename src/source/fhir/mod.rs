@@ -10,7 +10,7 @@ mod answer;
 pub mod auth;
 mod bulk;
 mod content;
-mod gzip;
+pub(in crate::source) mod gzip;
 mod heard;
 mod metadata;
 mod patience;

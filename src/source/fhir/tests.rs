@@ -19,7 +19,7 @@ fn read_text(lines: &str) -> (Option<FhirPlan>, String) {
         .collect();
     let plan = plan.and_then(|plan| match plan.kind {
         SourceKind::Fhir(plan) => Some(plan),
-        SourceKind::Mllp(_) | SourceKind::File(_) => None,
+        _ => None,
     });
     (plan, told.join(" "))
 }

@@ -1,0 +1,21 @@
+//! Sources that fetch from a FHIR server: exports of the Bulk Data API.
+//!
+//! `bulk` is what settings say, `export` begins an export and waits for it, `manifest` reads
+//! what it came to, `take` takes its files line by line (`lines`), `offer` makes a message of
+//! a resource, `journey` waits and calls until told otherwise. What a server says is not
+//! trusted: every address is checked before it is asked, everything read has a bound, and no
+//! content stands in a fault.
+
+mod bulk;
+mod export;
+mod journey;
+mod lines;
+mod manifest;
+mod offer;
+mod take;
+#[cfg(test)]
+mod tests;
+
+pub use bulk::{BulkPlan, Export};
+pub(super) use bulk::{ROW as BULK_ROW, read as read_bulk};
+pub(super) use export::bind as bind_bulk;

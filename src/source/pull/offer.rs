@@ -1,0 +1,149 @@
+//! From a resource that a server sends to the message that it becomes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::fault::codes::{W2326, W2386, W2720};
+use crate::fault::{Fault, Place};
+use crate::fhir::rest::{self, Change, Interaction};
+use crate::fhir::{Doc, Node, tables};
+
+/// A message to be taken.
+#[derive(Debug)]
+pub(super) struct Offer {
+    /// Its bytes, as they travel.
+    pub bytes: Bytes,
+    /// Its type.
+    pub message_type: Option<Arc<str>>,
+    /// Type, id and version, where the resource names one; equal for the same version only.
+    pub version: Option<String>,
+}
+
+/// The update that a resource is: of this type, where one is told.
+///
+/// # Errors
+/// `W27xx` for what is no resource, `W2386` for one of another type, `W2326` without an id.
+pub(super) fn update(bytes: &Bytes, of_type: Option<&str>) -> Result<Offer, Fault> {
+    let doc = Doc::parse_json(bytes.clone())?;
+    let root = doc.root();
+    rest::clean(root)?;
+    let kind = root.resource_type().and_then(|kind| tables::type_name(&kind));
+    let kind = kind.filter(|kind| tables::is_resource(kind));
+    let kind = kind.ok_or_else(|| Fault::new(W2720).because("no type of resource of R4"))?;
+    if let Some(expected) = of_type.filter(|expected| *expected != kind) {
+        return Err(Fault::new(W2386).because(format!("a {kind} among {expected}s")));
+    }
+    let id = root.get("id").and_then(|id| id.string()).and_then(|id| rest::Id::parse(&id));
+    let at = || Place::path(format!("{kind}.id"));
+    let id = id.ok_or_else(|| Fault::new(W2326).at(at()).because("without an id"))?;
+    let version = version(root).map(|version| format!("{kind}/{}/{version}", id.as_str()));
+    let interaction = Interaction::Update { kind, id, if_match: None };
+    let message_type = rest::message_type(&interaction);
+    let bytes = match rest::wrapped(&interaction, &Change::Resource(&doc)) {
+        Some(bundle) => bundle.to_json(),
+        None => bytes.clone(),
+    };
+    Ok(Offer { bytes, message_type, version })
+}
+
+/// Version and time: servers that keep no versions may name the same one for ever.
+fn version(root: Node<'_>) -> Option<String> {
+    let meta = root.get("meta")?;
+    let text = |name: &str| meta.get(name).and_then(|value| value.string());
+    let (version, time) = (text("versionId"), text("lastUpdated"));
+    if version.is_none() && time.is_none() {
+        return None;
+    }
+    Some(format!("{}/{}", version.unwrap_or_default(), time.unwrap_or_default()))
+}
+
+/// The deletes that a Bundle of a file of what was deleted asks for, each on its own.
+///
+/// # Errors
+/// `W27xx` for what is no resource, `W2386` for what is no such Bundle.
+///
+/// Source: Bulk Data Access IG v2.0.0, export, `deleted`.
+pub(super) fn deletes(bytes: &Bytes) -> Result<Vec<Result<Offer, Fault>>, Fault> {
+    let doc = Doc::parse_json(bytes.clone())?;
+    let root = doc.root();
+    rest::clean(root)?;
+    let kind = root.get("type").and_then(|kind| kind.string());
+    if root.resource_type().as_deref() != Some("Bundle") || kind.as_deref() != Some("transaction") {
+        return Err(Fault::new(W2386).because("no Bundle of type `transaction`"));
+    }
+    let offers = rest::entries(root).map(|entry| match entry.asks {
+        Ok(interaction @ Interaction::Delete { .. }) => {
+            let bundle = rest::wrapped(&interaction, &Change::Nothing);
+            let message_type = rest::message_type(&interaction);
+            let bytes = bundle.map(|bundle| bundle.to_json()).unwrap_or_default();
+            Ok(Offer { bytes, message_type, version: None })
+        }
+        Ok(_) => Err(Fault::new(W2386).because("an entry is no delete of a resource")),
+        Err(refused) => Err(refused.fault),
+    });
+    Ok(offers.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(offer: Result<Offer, Fault>) -> String {
+        match offer {
+            Ok(offer) => format!(
+                "{} {}",
+                offer.message_type.as_deref().unwrap_or_default(),
+                offer.version.as_deref().unwrap_or("-")
+            ),
+            Err(fault) => fault.code().to_string(),
+        }
+    }
+
+    #[test]
+    fn resources_become_updates() {
+        let check = |text: &'static str, of_type: Option<&str>, expected: &str| {
+            assert_eq!(told(update(&Bytes::from(text), of_type)), expected, "{text}");
+        };
+        let patient = r#"{"resourceType":"Patient","id":"p","meta":{"versionId":"3"}}"#;
+        check(patient, Some("Patient"), "update:Patient Patient/p/3/");
+        check(patient, None, "update:Patient Patient/p/3/");
+        check(patient, Some("Observation"), "W2386");
+        check(r#"{"resourceType":"Patient","id":"p"}"#, None, "update:Patient -");
+        check(r#"{"resourceType":"Patient"}"#, None, "W2326");
+        check(r#"{"resourceType":"Patient","id":"../x"}"#, None, "W2326");
+        check(r#"{"resourceType":"Nothing","id":"p"}"#, None, "W2720");
+        check(r#"{"resourceType":"Patient","id":"p","id":"q"}"#, None, "W2731");
+        assert!(told(update(&Bytes::from("<html>"), None)).starts_with("W27"));
+        let bundle = r#"{"resourceType":"Bundle","id":"b","type":"transaction"}"#;
+        let offer = update(&Bytes::from(bundle), None).unwrap();
+        assert_eq!(offer.message_type.as_deref(), Some("update:Bundle"));
+        assert!(offer.bytes.len() > bundle.len(), "wrapped");
+    }
+
+    #[test]
+    fn bundles_of_what_was_deleted_become_deletes() {
+        let check = |entries: &str, expected: &[&str]| {
+            let text =
+                format!(r#"{{"resourceType":"Bundle","type":"transaction","entry":[{entries}]}}"#);
+            let offers = deletes(&Bytes::from(text)).unwrap();
+            let found: Vec<String> = offers.into_iter().map(told).collect();
+            assert_eq!(found, expected, "{entries}");
+        };
+        check("", &[]);
+        check(
+            r#"{"request":{"method":"DELETE","url":"Patient/a"}},
+               {"request":{"method":"DELETE","url":"Observation/b"}}"#,
+            &["delete:Patient -", "delete:Observation -"],
+        );
+        check(
+            r#"{"request":{"method":"PUT","url":"Patient/a"},
+                "resource":{"resourceType":"Patient","id":"a"}},
+               {"request":{"method":"DELETE","url":"Patient?name=x"}}, {}"#,
+            &["W2386", "W2386", "W2323"],
+        );
+        for bad in [r#"{"resourceType":"Patient","id":"p"}"#, r#"{"resourceType":"Bundle"}"#] {
+            assert_eq!(deletes(&Bytes::from(bad)).unwrap_err().code(), W2386, "{bad}");
+        }
+    }
+}

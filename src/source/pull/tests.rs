@@ -1,0 +1,79 @@
+//! What the settings of these sources become, and what is told of mistakes in them.
+
+use std::time::Duration;
+
+use super::{BulkPlan, Export};
+use crate::fault::Problems;
+use crate::fhir::rest::Id;
+use crate::ports::http::Url;
+use crate::settings::{Document, SourceFile};
+use crate::source::{self, SourceKind};
+
+fn read(lines: &str) -> (Option<BulkPlan>, String) {
+    let text = format!("type = \"fhir-bulk\"\nurl = \"https://fhir.example/r4/\"\n{lines}\n");
+    let mut problems = Problems::new();
+    let document = Document::parse(SourceFile::new("test.toml", text.as_str()), &mut problems);
+    let plan = source::read(document.root(&mut problems));
+    let told: Vec<String> = problems
+        .iter()
+        .map(|problem| {
+            let line = problem.fault.place().file.as_ref().map_or(0, |place| place.line);
+            format!("{}:{line}", problem.fault.code())
+        })
+        .collect();
+    let plan = plan.and_then(|plan| match plan.kind {
+        SourceKind::FhirBulk(plan) => Some(plan),
+        _ => None,
+    });
+    (plan, told.join(" "))
+}
+
+#[test]
+fn settings_become_plans() {
+    let check = |lines: &str, change: &dyn Fn(&mut BulkPlan)| {
+        let mut expected = BulkPlan::new(Url::parse("https://fhir.example/r4").unwrap());
+        change(&mut expected);
+        assert_eq!(read(lines), (Some(expected), String::new()), "{lines}");
+    };
+    check("", &|_| {});
+    check("export = \"patient\"", &|plan| plan.export = Export::Patient);
+    check("export = \"group/g-1\"", &|plan| {
+        plan.export = Export::Group(Id::parse("g-1").unwrap());
+    });
+    check("every = \"1h\"\ntypes = [\"Patient\"]", &|plan| {
+        plan.every = Some(Duration::from_secs(3600));
+        plan.types = vec!["Patient".into()];
+    });
+    check("since = \"2026-01-01\"", &|plan| plan.since = Some("2026-01-01T00:00:00Z".into()));
+    check("since = \"2026-01-01T08:00:00+01:00\"", &|plan| {
+        plan.since = Some("2026-01-01T08:00:00+01:00".into());
+    });
+    check("filters = [\"Observation?status=final\"]", &|plan| {
+        plan.filters = vec!["Observation?status=final".into()];
+    });
+    check(
+        "hosts = [\"https://A.example\"]\ntoken_hosts = [\"https://b.example:8443/\"]",
+        &|plan| {
+            plan.hosts = vec![Url::parse("https://a.example").unwrap()];
+            plan.token_hosts = vec![Url::parse("https://b.example:8443").unwrap()];
+        },
+    );
+}
+
+#[test]
+fn mistakes_are_told_with_their_lines() {
+    let check = |lines: &str, expected: &str| assert_eq!(read(lines).1, expected, "{lines}");
+    check("export = \"everything\"", "W1011:3");
+    check("export = \"group/\"", "W1011:3");
+    check("export = \"group/../x\"", "W1011:3");
+    check("types = [\"Patient\", \"Pateint\"]", "W1011:3");
+    check("filters = [\"Observation\"]", "W1011:3");
+    check("filters = [\"Nothing?a=b\"]", "W1011:3");
+    check("since = \"yesterday\"", "W1011:3");
+    check("since = \"2026-01-01T08:00:00\"", "W1011:3");
+    check("every = \"0s\"\ntimeout = \"1ms\"", "W1021:3 W1021:4");
+    check("hosts = [\"https://a.example/path\"]", "W1011:3");
+    check("hosts = [\"a.example\"]", "W7505:3");
+    check("allow = []", "W1012:3");
+    check("auth = { type = \"bearer\" }", "W1010:3");
+}

@@ -1,0 +1,140 @@
+//! Servers that do not do as the specification says.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+const TOKEN: &str = "auth = { type = \"bearer\", token = \"file:keys/token\" }";
+
+/// Runs a channel of exports against a server until the log has a text.
+async fn told(server: &Foreign, source: &str, text: &str) -> Site {
+    let site = Site::new();
+    site.file("keys/token", "Zzsecrettoken");
+    channel(&site, &format!("type = \"fhir-bulk\"\nurl = \"{}/r4\"\n{source}", server.url));
+    let running = site.start();
+    until(&site, text, || site.log().contains(text)).await;
+    assert!(running.stop().success());
+    assert!(!site.log().contains("Zzsecret"), "{}", site.log());
+    site
+}
+
+fn begun(server: &Foreign) -> Said {
+    Said::new(202, "").with("Content-Location", format!("{}/r4/status", server.url))
+}
+
+/// A server whose exports have this manifest.
+async fn with_manifest(manifest: String) -> Foreign {
+    Foreign::start(move |server, seen| match seen.line().as_str() {
+        "GET /r4/$export" => begun(server),
+        "GET /r4/status" => Said::new(200, manifest.clone()),
+        _ => Said::new(404, ""),
+    })
+    .await
+}
+
+fn manifest(output: &str) -> String {
+    format!(
+        "{{\"transactionTime\":\"2026-05-01T10:00:00Z\",\"requiresAccessToken\":true,\
+         \"output\":[{output}]}}"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_begins_no_export_is_told_by_status_and_codes() {
+    let outcome = "{\"resourceType\":\"OperationOutcome\",\"issue\":[{\"severity\":\"error\",\
+         \"code\":\"not-supported\",\"diagnostics\":\"Zzsecretname\"}]}";
+    for (status, cause) in [
+        (400, "W2380"),
+        (401, "401 not-supported"),
+        (403, "403 not-supported"),
+        (404, "404 not-supported"),
+        (200, "W2380"),
+        (302, "302 not-supported"),
+        (500, "W2381"),
+    ] {
+        let server = Foreign::start(move |_, _| Said::new(status, outcome)).await;
+        let site = told(&server, TOKEN, cause).await;
+        assert!(files(&site).is_empty());
+    }
+    let server = Foreign::start(|_, _| Said::new(202, "")).await;
+    told(&server, "", "no `Content-Location`").await;
+    let server =
+        Foreign::start(|_, _| Said::new(202, "").with("Content-Location", "http://127.0.0.2:9/x"))
+            .await;
+    told(&server, TOKEN, "leads to another server").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_that_cannot_be_used_are_told_by_what_is_missing() {
+    for (text, cause) in [
+        ("<html>Zzsecretname</html>".to_owned(), "it is no JSON"),
+        ("{}".to_owned(), "`transactionTime` is no instant"),
+        (manifest("").replace("true", "null"), "`requiresAccessToken` is no boolean"),
+        (manifest("").replace("output", "outputs"), "`output` is no list"),
+        (manifest("{\"url\":\"/f\"}"), "`output[0]`: `type` is no type"),
+        (manifest("{\"type\":\"Patient\"}"), "`output[0]`: no `url`"),
+        (manifest("{\"type\":\"Patient\",\"url\":\"file:///etc/passwd\"}"), "W2383"),
+        (
+            manifest("{\"type\":\"Patient\",\"url\":\"http://127.0.0.2:9/x\"}"),
+            "`output[0]` lies on http://127.0.0.2:9",
+        ),
+    ] {
+        let server = with_manifest(text).await;
+        told(&server, TOKEN, cause).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_not_followed_to_servers_that_nobody_named() {
+    let inner = Foreign::start(|_, _| Said::new(200, patient("p1", 1))).await;
+    let to = format!("{}/f", inner.url);
+    let server = Foreign::start(move |server, seen| match seen.line().as_str() {
+        "GET /r4/$export" => begun(server),
+        "GET /r4/status" => Said::new(200, manifest("{\"type\":\"Patient\",\"url\":\"/f\"}")),
+        "GET /f" => Said::new(302, "").with("Location", to.clone()),
+        _ => Said::new(404, ""),
+    })
+    .await;
+    told(&server, TOKEN, "W2384").await;
+    assert!(inner.seen("").is_empty());
+    // Named, it is followed, without the token.
+    let site = Site::new();
+    site.file("keys/token", "Zzsecrettoken");
+    let source = format!(
+        "type = \"fhir-bulk\"\nurl = \"{}/r4\"\nhosts = [\"{}\"]\n{TOKEN}",
+        server.url, inner.url
+    );
+    channel(&site, &source);
+    let running = site.start();
+    until(&site, "the file is taken", || files(&site).len() == 1).await;
+    assert_eq!(inner.seen("GET /f")[0].header("authorization"), "");
+    assert!(running.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn busy_servers_are_waited_for_and_forgotten_exports_begun_anew() {
+    let asked = AtomicUsize::new(0);
+    let server = Foreign::start(move |server, seen| {
+        let number = asked.fetch_add(1, Ordering::Relaxed);
+        match (number, seen.line().as_str()) {
+            (0, _) => Said::new(429, "").with("Retry-After", "0"),
+            (1, "GET /r4/$export") => begun(server),
+            (2, "GET /r4/status") => Said::new(503, "").with("Retry-After", "0"),
+            (3, "GET /r4/status") => Said::new(404, ""),
+            (4, "GET /r4/$export") => begun(server),
+            (5.., "GET /r4/status") => {
+                Said::new(200, manifest("{\"type\":\"Patient\",\"url\":\"/f\",\"count\":1}"))
+            }
+            (_, "GET /f") => Said::new(200, patient("p1", 1)),
+            (_, "DELETE /r4/status") => Said::new(202, ""),
+            _ => Said::new(418, ""),
+        }
+    })
+    .await;
+    let site = told(&server, TOKEN, "W2382").await;
+    // Told once; the next one, which the operator need not wait for, takes all.
+    let running = site.start();
+    until(&site, "the export is taken", || files(&site).len() == 1).await;
+    until(&site, "it is deleted", || !server.seen("DELETE /r4/status").is_empty()).await;
+    assert!(running.stop().success());
+}
