@@ -350,8 +350,8 @@ pub struct ListenArgs {
 /// `weir bench`.
 #[derive(Args, Debug)]
 pub struct BenchArgs {
-    /// A running listener; none: an engine and sink of its own on loopback
-    #[arg(long, value_name = "mllp://HOST:PORT")]
+    /// A running listener, `mllp://HOST:PORT` or `http://HOST:PORT/BASE`; none: an engine and sink of its own on loopback
+    #[arg(long, value_name = "URL")]
     pub target: Option<String>,
     /// Connections
     #[arg(long, value_name = "N", default_value_t = 64)]
@@ -365,8 +365,8 @@ pub struct BenchArgs {
     /// Size of each message
     #[arg(long, value_name = "SIZE", default_value = "1 KiB", value_parser = size)]
     pub size: ByteSize,
-    /// What the channel does: forward (v2 to a local MLLP peer), map (to FHIR, to a file-less sink) or accept
-    #[arg(long, default_value = "forward", value_parser = ["accept", "forward", "map"])]
+    /// What the channel does: forward (v2 to a local MLLP peer), map (to FHIR, to a file-less sink), accept, create (FHIR, answered when on disk) or record (FHIR, answered by the record store)
+    #[arg(long, default_value = "forward", value_parser = ["accept", "forward", "map", "create", "record"])]
     pub work: String,
     /// Directory for the store, to measure a certain disk
     #[arg(long, value_name = "DIR")]

@@ -18,8 +18,9 @@ use super::status::list;
 use super::{block_on, init, tree};
 use crate::base::ByteSize;
 use crate::ports::Ports;
+use crate::ports::http::Url;
 use crate::tool::disk;
-use crate::tool::load::{self, Latency, LoadPlan, LoadReport};
+use crate::tool::load::{self, Latency, LoadPlan, LoadReport, Target};
 use crate::tool::receiver::Receiver;
 
 /// Syncs measured for the disk's own figure.
@@ -30,6 +31,9 @@ const BASELINE_MAX: Duration = Duration::from_secs(3);
 
 /// Longest wait for an answer, and for the queue to run empty after the load.
 const WAIT: Duration = Duration::from_secs(120);
+
+/// A lane for each of the resources made, which have nothing to do with each other.
+const ORDER: &str = "order_by = \"Patient.identifier.value\"\n";
 
 /// What was measured.
 struct Measured {
@@ -57,8 +61,14 @@ pub fn run(args: &BenchArgs, shell: &mut Shell) -> Result<Exit, Stop> {
         let ports = Ports::system();
         match &args.target {
             Some(target) => {
-                let target = target.strip_prefix("mllp://").unwrap_or(target).to_owned();
-                let load = loaded(args, &target, args.duration, &ports, shell).await?;
+                let target = match target.starts_with("http") {
+                    true => Target::Fhir(Url::parse(target)?),
+                    false => {
+                        let target = target.strip_prefix("mllp://").unwrap_or(target);
+                        Target::Mllp(target.to_owned())
+                    }
+                };
+                let load = loaded(args, target, args.duration, &ports, shell).await?;
                 Ok(Measured { load, baseline: None, disk: None, engine: None })
             }
             None => on_stage(args, &ports, shell).await,
@@ -69,13 +79,13 @@ pub fn run(args: &BenchArgs, shell: &mut Shell) -> Result<Exit, Stop> {
 
 async fn loaded(
     args: &BenchArgs,
-    target: &str,
+    target: Target,
     duration: Duration,
     ports: &Ports,
     shell: &Shell,
 ) -> Result<LoadReport, Stop> {
     let plan = LoadPlan {
-        target: target.to_owned(),
+        target,
         connections: args.connections.max(1),
         duration,
         rate: args.rate,
@@ -115,16 +125,23 @@ async fn on_stage(args: &BenchArgs, ports: &Ports, shell: &mut Shell) -> Result<
         let disk = disk::sync_latency(ports, &root, SYNCS)?;
         let listen = free_address(ports).await?;
         write_tree(&root, args, [listen, free_address(ports).await?, peer.address, fhir])?;
-        let target = peer.address.to_string();
+        let target = match speaks_fhir(args) {
+            true => fhir_base(fhir)?,
+            false => Target::Mllp(peer.address.to_string()),
+        };
         shell.note("baseline: a receiver that answers and keeps nothing");
         let span = args.duration.min(BASELINE_MAX);
-        let baseline = loaded(args, &target, span, ports, shell).await?;
+        let baseline = loaded(args, target, span, ports, shell).await?;
         let peer_before = peer.intake.count();
         let stage = Stage::start(root, None, temporary, ports).await?;
         shell.note(format!("engine: {}", args.work));
         let (cpu_before, _) = process(stage.pid());
         let begin = ports.clock.monotonic();
-        let load = loaded(args, &listen.to_string(), args.duration, ports, shell).await?;
+        let target = match speaks_fhir(args) {
+            true => fhir_base(listen)?,
+            false => Target::Mllp(listen.to_string()),
+        };
+        let load = loaded(args, target, args.duration, ports, shell).await?;
         let ledger = stage.drained(ports, WAIT).await?;
         let drained = ports.clock.monotonic().saturating_sub(begin);
         let (cpu, resident) = process(stage.pid());
@@ -157,6 +174,15 @@ async fn on_stage(args: &BenchArgs, ports: &Ports, shell: &mut Shell) -> Result<
     }
 }
 
+/// Whether the work begins with HTTP.
+fn speaks_fhir(args: &BenchArgs) -> bool {
+    matches!(args.work.as_str(), "create" | "record")
+}
+
+fn fhir_base(address: SocketAddr) -> Result<Target, Stop> {
+    Ok(Target::Fhir(Url::parse(&format!("http://{address}/fhir"))?))
+}
+
 /// A tree with one channel that does the work asked for.
 fn write_tree(root: &Path, args: &BenchArgs, addresses: [SocketAddr; 4]) -> Result<(), Stop> {
     let [listen, metrics, peer, fhir] = addresses;
@@ -170,14 +196,24 @@ fn write_tree(root: &Path, args: &BenchArgs, addresses: [SocketAddr; 4]) -> Resu
         "accept" => {
             ("", format!("type = \"mllp\"\nconnect = \"{peer}\"\nwhen = \"PV1-2 = 'none'\"\n"))
         }
+        "create" | "record" => {
+            ("[validate]\non_fail = \"nak\"\n", "type = \"records\"\n".to_owned())
+        }
         _ => ("", format!("type = \"mllp\"\nconnect = \"{peer}\"\n")),
     };
+    let (order, source) = match args.work.as_str() {
+        "create" => (ORDER, "type = \"fhir\"\nreply = \"after-commit\"\n"),
+        "record" => (ORDER, "type = \"fhir\"\nreply = \"after-delivery\"\n"),
+        _ => ("order_by = \"PID-3.1\"\n", "type = \"mllp\"\n"),
+    };
+    // Writers of the record store wait for the disk together, the more the better.
+    let parallel = if speaks_fhir(args) { 32 } else { 8 };
     let channel = format!(
-        "[channel]\nname = \"bench\"\norder_by = \"PID-3.1\"\n\
-         [source]\ntype = \"mllp\"\nlisten = \"{listen}\"\n\
+        "[channel]\nname = \"bench\"\n{order}\
+         [source]\n{source}listen = \"{listen}\"\n\
          [consent]\npolicy = \"none\"\nwhy = \"synthetic load\"\n{map}\
          [destination.out]\n{destination}recipient = \"Organization/bench\"\n\
-         purpose = \"TREAT\"\nparallel = 8\n"
+         purpose = \"TREAT\"\nparallel = {parallel}\n"
     );
     let config = format!(
         "[weir]\nsite = \"bench\"\ndata_dir = \"data\"\nchannels = [\"bench.toml\"]\n\

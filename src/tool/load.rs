@@ -1,22 +1,40 @@
-//! Load: many MLLP connections that send as fast as answers come or at a rate, and count
-//! what was acknowledged.
+//! Load: many connections that send HL7 v2 over MLLP or creates over HTTP, as fast as answers
+//! come or at a rate, and count what was acknowledged.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::fault::Fault;
+use bytes::Bytes;
+use hyper::Method;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+
+use crate::fault::codes::W7108;
+use crate::fault::{Fault, Place};
 use crate::hl7v2::ack;
 use crate::ports::Ports;
+use crate::ports::http::{Call, Client, Url};
 
 use super::client::MllpClient;
+
+/// Largest answer of a FHIR server that is read: it repeats what it was sent.
+const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// Where to send, and with that what.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// `host:port` of an MLLP listener: ADT^A08.
+    Mllp(String),
+    /// Base of a FHIR server: `POST Patient`.
+    Fhir(Url),
+}
 
 /// What to send.
 #[derive(Clone, Debug)]
 pub struct LoadPlan {
-    /// `host:port`.
-    pub target: String,
+    /// Where to.
+    pub target: Target,
     /// Connections.
     pub connections: usize,
     /// How long.
@@ -135,6 +153,23 @@ pub fn message(control_id: &str, number: u64, size: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// A Patient of about `size` bytes; its identifier is the control ID, so that each is new.
+#[must_use]
+pub fn resource(control_id: &str, number: u64, size: usize) -> Vec<u8> {
+    let patient = number % 10_000;
+    let mut text = format!(
+        r#"{{"resourceType":"Patient","identifier":[{{"system":"urn:oid:1.2.3.4","value":"{control_id}"}}],"active":true,"name":[{{"use":"official","family":"Load{patient}","given":["Test"]}}],"telecom":[{{"system":"phone","value":"+49 211 5550142","use":"home"}}],"gender":"female","birthDate":"1980-01-01","address":[{{"line":["Lane {patient}"],"city":"Elsewhere","postalCode":"40210","country":"DE"}}]"#,
+    );
+    let room = size.saturating_sub(text.len());
+    if room > 40 {
+        text.push_str(r#","contact":[{"name":{"text":""#);
+        text.extend(std::iter::repeat_n('x', room - 32));
+        text.push_str(r#""}}]"#);
+    }
+    text.push('}');
+    text.into_bytes()
+}
+
 /// Sends until the time is over or `stop` is set; `progress` counts positive answers.
 ///
 /// # Errors
@@ -200,7 +235,7 @@ impl Worker {
     async fn run(self) -> Result<LoadReport, Fault> {
         let mut report = LoadReport::default();
         let (ports, plan) = (&self.ports, &self.plan);
-        let mut client = MllpClient::connect(ports, &plan.target, None).await?;
+        let mut client = Talk::open(ports, &plan.target).await?;
         let pause = plan.rate.map(|rate| {
             #[expect(clippy::cast_precision_loss, reason = "connections are few")]
             let each = plan.connections as f64 / rate.max(0.001);
@@ -220,38 +255,97 @@ impl Worker {
                 due += pause;
             }
             let control_id = format!("{}-{}-{sequence}", plan.prefix, self.number);
-            let body = message(&control_id, sequence * 64 + self.number as u64, plan.size);
+            let number = sequence * 64 + self.number as u64;
+            let body = client.body(&control_id, number, plan.size);
             let sent_at = ports.clock.monotonic();
             report.sent += 1;
-            let answer = client.ask(ports, &body, plan.timeout).await;
-            let Ok(answer) = answer else {
+            let Ok(taken) = client.ask(ports, body, &control_id, plan.timeout).await else {
                 report.failed += 1;
-                let again = MllpClient::connect(ports, &plan.target, None).await;
-                match again {
+                match Talk::open(ports, &plan.target).await {
                     Ok(new) => client = new,
                     Err(_) => break,
                 }
                 continue;
             };
             report.latency.add(ports.clock.monotonic().saturating_sub(sent_at));
-            match ack::read(&answer) {
-                Ok(ack) if ack.code.is_accept() && ack.control_id == control_id.as_bytes() => {
-                    report.acknowledged += 1;
-                    self.progress.fetch_add(1, Ordering::Relaxed);
-                    if self.keep_ids {
-                        report.acknowledged_ids.push(control_id);
-                    }
+            if taken {
+                report.acknowledged += 1;
+                self.progress.fetch_add(1, Ordering::Relaxed);
+                if self.keep_ids {
+                    report.acknowledged_ids.push(control_id);
                 }
-                _ => report.refused += 1,
+            } else {
+                report.refused += 1;
             }
         }
         Ok(report)
     }
 }
 
+/// A connection, by what is spoken on it.
+enum Talk {
+    Mllp(MllpClient),
+    Fhir(Client),
+}
+
+impl Talk {
+    async fn open(ports: &Ports, target: &Target) -> Result<Self, Fault> {
+        Ok(match target {
+            Target::Mllp(target) => Self::Mllp(MllpClient::connect(ports, target, None).await?),
+            Target::Fhir(url) => {
+                let mut client = Client::new(url.clone(), None, ANSWER_BYTES_MAX)?;
+                client.open(&*ports.net).await?;
+                Self::Fhir(client)
+            }
+        })
+    }
+
+    fn body(&self, control_id: &str, number: u64, size: usize) -> Bytes {
+        Bytes::from(match self {
+            Self::Mllp(_) => message(control_id, number, size),
+            Self::Fhir(_) => resource(control_id, number, size),
+        })
+    }
+
+    /// Sends one body and says whether it was taken: an accepting acknowledgment for its
+    /// control ID, or a status 2xx.
+    async fn ask(
+        &mut self,
+        ports: &Ports,
+        body: Bytes,
+        control_id: &str,
+        timeout: Duration,
+    ) -> Result<bool, Fault> {
+        match self {
+            Self::Mllp(client) => {
+                let answer = client.ask(ports, &body, timeout).await?;
+                Ok(ack::read(&answer).is_ok_and(|ack| {
+                    ack.code.is_accept() && ack.control_id == control_id.as_bytes()
+                }))
+            }
+            Self::Fhir(client) => {
+                let json = HeaderValue::from_static("application/fhir+json");
+                let path = format!("{}/Patient", client.url().path);
+                let headers = vec![(CONTENT_TYPE, json)];
+                let target = client.url().target();
+                let call = Call { method: Method::POST, path, headers, body };
+                tokio::select! {
+                    answer = client.send(&*ports.net, call) => {
+                        Ok(matches!(answer?.status, 200..=299))
+                    }
+                    () = ports.clock.sleep(timeout) => {
+                        Err(Fault::new(W7108).at(Place::path(Arc::<str>::from(target))))
+                    }
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fhir::{Doc, validate};
 
     #[test]
     fn quantiles_are_within_three_percent() {
@@ -272,6 +366,17 @@ mod tests {
         for size in [1024, 4096, 100_000] {
             let made = message("A-1", 7, size).len();
             assert!(made.abs_diff(size) < 60, "{size}: {made}");
+            let made = resource("A-1", 7, size).len();
+            assert!(made.abs_diff(size) < 60, "{size}: {made}");
+        }
+    }
+
+    #[test]
+    fn resources_are_valid() {
+        for size in [0, 1024] {
+            let made = Doc::parse_json(Bytes::from(resource("A-1", 7, size))).unwrap();
+            let found = validate::resource(&made, &validate::Options::default());
+            assert_eq!(found.iter().filter(|found| found.is_error()).count(), 0, "{size}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use weir::ports::Ports;
-use weir::tool::load::{self, LoadPlan};
+use weir::tool::load::{self, LoadPlan, Target};
 
 use super::support::sink::Sink;
 use super::support::site::{Site, until};
@@ -55,7 +55,7 @@ fn no_acknowledged_message_is_missing_after_kill_9() {
     for round in 0..kills {
         let mut running = site.start();
         let plan = LoadPlan {
-            target: listen.to_string(),
+            target: Target::Mllp(listen.to_string()),
             connections: 64,
             duration: Duration::from_secs(10),
             rate: None,
@@ -163,7 +163,7 @@ fn no_version_is_lost_or_double_after_kill_9() {
     for round in 0..kills {
         let mut running = site.start();
         let plan = LoadPlan {
-            target: listen.to_string(),
+            target: Target::Mllp(listen.to_string()),
             connections: 8,
             duration: Duration::from_secs(10),
             rate: Some(KEPT_A_SECOND),
