@@ -1,4 +1,5 @@
-//! The message that the benches share.
+//! The message, the resource and the expressions that the benches share.
+#![allow(dead_code, reason = "not every bench uses all")]
 
 /// An ADT^A01 of about 1 KB.
 pub fn adt() -> String {
@@ -15,3 +16,23 @@ pub fn adt() -> String {
     ];
     segments.join("\r") + "\r"
 }
+
+/// A result.
+pub const OBSERVATION: &str = r#"{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"2345-7","display":"Glucose [Mass/volume] in Serum or Plasma"}]},"subject":{"reference":"Patient/555"},"effectiveDateTime":"2026-01-02T03:04:05+01:00","valueQuantity":{"value":98.10,"unit":"mg/dL"}}"#;
+
+/// Thirteen expressions such as mappings, searches and policies ask of a resource.
+pub const PATHS: [&str; 13] = [
+    "Observation.status = 'final'",
+    "Observation.status in ('final' | 'amended')",
+    "Observation.code.coding.where(system = 'http://loinc.org').code",
+    "Observation.code.coding.exists(code = '2345-7')",
+    "Observation.code.coding.display.first().startsWith('Glucose')",
+    "Observation.category.coding.code",
+    "Observation.value.ofType(Quantity).value",
+    "Observation.value.ofType(Quantity).where(value > 98.0).unit",
+    "Observation.subject.reference",
+    "Observation.subject.reference.startsWith('Patient/')",
+    "Observation.effective.ofType(dateTime).first()",
+    "Observation.effective <= today()",
+    "Observation.component.exists() or Observation.value.exists()",
+];

@@ -1,12 +1,17 @@
 //! weir's HL7 v2 and FHIR JSON beside other crates: the same inputs, the same work, one run.
 //!
+//! Checks and FHIRPath run beside packages for JavaScript and Python too, where `node` finds
+//! them beside `fhir.mjs` and `WEIR_PEERS_PYTHON` names an interpreter that has them.
+//!
 //! Prints the table that stands in `docs/performance.md`. Each figure is the fastest of up to a
 //! hundred rounds of some milliseconds, so that one round at least is undisturbed on a machine
-//! that does other things too; what a crate does not offer is left out. Every crate is given its own best way: queries read beforehand, values as they
-//! stand where it can give them so.
+//! that does other things too; what a crate does not offer is left out. Every crate is given its
+//! own best way: queries read beforehand, values as they stand where it can give them so.
 
 #[path = "../../sample.rs"]
 mod sample;
+
+mod fhir;
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -116,7 +121,12 @@ fn table(title: &str, bytes: usize, rows: &[Row]) {
         format!("{:.1}", best.as_secs_f64() / ours.took.as_secs_f64())
     });
     let others: Vec<String> = others.iter().map(shown).collect();
-    println!("| {title} | {} ({:.0} MB/s) | {} | {ratio} |", nice(ours.took), rate(ours.took), others.join(", "));
+    println!(
+        "| {title} | {} ({:.0} MB/s) | {} | {ratio} |",
+        nice(ours.took),
+        rate(ours.took),
+        others.join(", ")
+    );
 }
 
 fn nice(took: Duration) -> String {
@@ -144,53 +154,7 @@ fn main() {
         structure(name, bytes, texts, &owned);
     }
     frames();
-    for (name, bytes) in bundles() {
-        json(&name, &bytes);
-    }
-}
-
-/// A Bundle of our own, and published ones where they are at hand.
-fn bundles() -> Vec<(String, Bytes)> {
-    let entry = r#"{"fullUrl":"urn:uuid:1","resource":{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://loinc.org","code":"2345-7","display":"Glucose [Mass/volume] in Serum or Plasma"}]},"subject":{"reference":"Patient/555"},"effectiveDateTime":"2026-01-02T03:04:05+01:00","valueQuantity":{"value":98.10,"unit":"mg/dL"}}}"#;
-    let entries = vec![entry; 200].join(",");
-    let own = format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{entries}]}}"#);
-    let mut all = vec![("Bundle of 200".to_owned(), Bytes::from(own))];
-    let shared = std::env::var("WEIR_SHARED").unwrap_or_else(|_| "../../../shared".to_owned());
-    for name in ["bundle-188kB.json", "bundle-1.0MB.json"] {
-        if let Ok(bytes) = std::fs::read(format!("{shared}/corpus/fhir-synthea/{name}")) {
-            all.push((name.to_owned(), Bytes::from(bytes)));
-        }
-    }
-    all
-}
-
-/// Reading and writing of FHIR JSON. `sonic-rs` keeps the digits of numbers here, as weir does;
-/// `serde_json` does not.
-fn json(name: &str, bytes: &Bytes) {
-    use weir::fhir::Doc;
-    let doc = Doc::parse_json(bytes.clone()).expect("JSON");
-    let value: serde_json::Value = serde_json::from_slice(bytes).expect("JSON");
-    let sonic: sonic_rs::Value = sonic_rs::from_slice(bytes).expect("JSON");
-    let rows = [
-        Row { name: "weir", took: time(|| Doc::parse_json(bytes.clone()).is_ok()) },
-        Row {
-            name: "serde_json",
-            took: time(|| serde_json::from_slice::<serde_json::Value>(bytes).is_ok()),
-        },
-        Row {
-            name: "sonic-rs",
-            took: time(|| sonic_rs::from_slice::<sonic_rs::Value>(bytes).is_ok()),
-        },
-    ];
-    table(&format!("parse JSON, {name}"), bytes.len(), &rows);
-    let mut edited = doc.clone();
-    let _ = edited.insert_member(edited.root().id(), "language", "\"en\"");
-    let rows = [
-        Row { name: "weir", took: time(|| edited.to_json().len()) },
-        Row { name: "serde_json", took: time(|| serde_json::to_vec(&value).map(|v| v.len()).ok()) },
-        Row { name: "sonic-rs", took: time(|| sonic_rs::to_vec(&sonic).map(|v| v.len()).ok()) },
-    ];
-    table(&format!("write JSON after an edit, {name}"), bytes.len(), &rows);
+    fhir::tables();
 }
 
 fn parse(name: &str, bytes: usize, texts: &[String], owned: &[Bytes]) {
