@@ -10,7 +10,9 @@ mod leaf;
 mod open;
 mod project;
 mod records;
+mod redo;
 pub mod row;
+mod tree;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};

@@ -46,7 +46,7 @@ impl Index {
         removed: &[u32],
     ) -> Result<OpenedIndex, Fault> {
         let boot = files.boot_id().unwrap_or_default();
-        if let Ok(kv) = Kv::sled(directory)
+        if let Ok(kv) = Kv::disk(directory)
             && let Ok(Some(index)) = Self::load(kv, last, &boot)
             && removed.iter().all(|segment| index.kv.has(&keys::removed(*segment)) == Ok(true))
         {
@@ -54,7 +54,7 @@ impl Index {
             return Ok(OpenedIndex { index, fresh: false });
         }
         files.remove_tree(directory).map_err(|e| Fault::new(codes::W6009).caused_by(e))?;
-        let index = Self::empty(Kv::sled(directory)?);
+        let index = Self::empty(Kv::disk(directory)?);
         index.mark(&boot, false)?;
         let mut changes = Changes::new();
         for segment in removed {
@@ -64,12 +64,15 @@ impl Index {
         Ok(OpenedIndex { index, fresh: true })
     }
 
+    /// Writes which run of the machine this is and whether it was closed, to disk before
+    /// anything else: a mark of a clean close must not outlive what comes after it.
     fn mark(&self, boot: &str, clean: bool) -> Result<(), Fault> {
         let mut changes = Changes::new();
         changes.insert(keys::FORMAT.to_vec(), Some(FORMAT.to_be_bytes().to_vec()));
         changes.insert(keys::BOOT.to_vec(), Some(boot.as_bytes().to_vec()));
         changes.insert(keys::CLEAN.to_vec(), clean.then(|| vec![1]));
-        self.kv.apply(changes)
+        self.kv.apply(changes)?;
+        self.kv.flush()
     }
 
     fn load(kv: Kv, last: Position, boot: &str) -> Result<Option<Self>, Fault> {
@@ -124,7 +127,6 @@ impl Index {
         files.sync_tree(directory).map_err(failed)?;
         // Only now may it say so: the mark must not reach the disk before the rest.
         self.mark(&files.boot_id().unwrap_or_default(), true)?;
-        self.kv.flush()?;
         files.sync_tree(directory).map_err(failed)
     }
 }

@@ -1,0 +1,702 @@
+//! The map on disk: sled below, and over it what was changed lately.
+//!
+//! Rows of an index are scattered, and each that comes alone costs sled a page. So changes
+//! gather in memory and are merged into the leaves together, on a thread of its own. A read
+//! asks the newest first: what gathers, what is being merged, then sled.
+//!
+//! Only the merge writes. It leaves the changes in a file first, so that a process that ends
+//! in the midst of it is made up for at the next start; without that file sled holds what it
+//! held after the merge before. Changes that were only gathered are lost with the process:
+//! the journal has them.
+
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::ops::{Bound, ControlFlow};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use super::kv::{Changes, Order, Visit};
+use super::leaf::{self, Leaf};
+use super::redo;
+use crate::fault::{Fault, codes};
+
+/// Memory sled may take for its cache: the working set is the right edge of a few trees.
+const CACHE_BYTES: u64 = 32 << 20;
+
+/// How often sled flushes by itself. Nothing waits for it: the journal is the truth.
+const FLUSH_MILLIS: u64 = 1000;
+
+/// Bytes that gather before they are merged. The more, the more rows share the write of a
+/// leaf; twice as much is in memory while a merge runs.
+const GATHERED_BYTES: usize = 8 << 20;
+
+/// What a row costs in memory beside its bytes.
+const ROW_BYTES: usize = 96;
+
+/// Leaves written at once: reads wait for one batch of sled at most.
+const LEAVES_AT_ONCE: usize = 128;
+
+/// Changed rows that one step of a walk copies; it begins with the fewest, since many walks
+/// look at one row.
+const COPIED_LEAST: usize = 16;
+const COPIED_MOST: usize = 512;
+
+/// First byte of a leaf's key in sled.
+const LEAF: u8 = b'L';
+
+/// The map on disk.
+pub struct Tree {
+    /// None once closed: sled lets go of its files when its last handle goes, and handles
+    /// of a closed store live on.
+    db: RwLock<Option<sled::Db>>,
+    recent: Arc<RwLock<Recent>>,
+    merging: Mutex<Option<JoinHandle<Result<(), Fault>>>>,
+    /// File with the changes that are being merged.
+    redo: PathBuf,
+    /// Bytes that gather.
+    most: usize,
+}
+
+/// Changes that sled may not have.
+#[derive(Default)]
+struct Recent {
+    gathering: Changes,
+    bytes: usize,
+    merging: Option<Arc<Changes>>,
+}
+
+impl Recent {
+    fn insert(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        let size = value.as_ref().map_or(0, Vec::len);
+        let cost = key.len() + ROW_BYTES;
+        match self.gathering.insert(key, value) {
+            Some(old) => self.bytes -= old.map_or(0, |old| old.len()).min(self.bytes),
+            None => self.bytes += cost,
+        }
+        self.bytes += size;
+    }
+
+    /// The newest change of a key: its value, or that it was removed.
+    fn find(&self, key: &[u8]) -> Option<&Option<Vec<u8>>> {
+        let merging = || self.merging.as_ref().and_then(|merging| merging.get(key));
+        self.gathering.get(key).or_else(merging)
+    }
+}
+
+type Key = Bound<Vec<u8>>;
+type Row = (Vec<u8>, Option<Vec<u8>>);
+
+fn failed(error: sled::Error) -> Fault {
+    Fault::new(codes::W6009).because(error.to_string())
+}
+
+impl Tree {
+    /// Opens sled in a directory and ends a merge that was under way there.
+    ///
+    /// # Errors
+    /// `W6009`, also where sled panics, as over some damaged files.
+    pub fn open(directory: &Path) -> Result<Self, Fault> {
+        Self::open_with(directory, GATHERED_BYTES)
+    }
+
+    fn open_with(directory: &Path, most: usize) -> Result<Self, Fault> {
+        let config = sled::Config::new()
+            .path(directory)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(Some(FLUSH_MILLIS))
+            .mode(sled::Mode::HighThroughput);
+        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| config.open()));
+        let panicked = |_| Fault::new(codes::W6009).because("sled panicked while opening");
+        let db = opened.map_err(panicked)?.map_err(failed)?;
+        let redo = directory.join(redo::FILE);
+        if let Some(changes) = redo::read(&redo)? {
+            write(&db, &changes, &redo)?;
+        }
+        let (recent, merging) = Default::default();
+        Ok(Self { db: RwLock::new(Some(db)), recent, merging, redo, most })
+    }
+
+    /// Lets go of the files, as soon as reads under way are done. What was not flushed is
+    /// lost.
+    pub fn close(&self) {
+        // First, so that no other begins.
+        let db = self.db.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.end_merge();
+        drop(db);
+    }
+
+    fn end_merge(&self) {
+        let mut merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(under_way) = merging.take() {
+            // What failed is still in memory, and in the journal.
+            let _ = under_way.join();
+        }
+    }
+
+    /// The handle of an open one. A copy, so that no lock is held while a visitor reads more.
+    fn db(&self) -> Result<sled::Db, Fault> {
+        let open = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        open.clone().ok_or_else(|| Fault::new(codes::W6011))
+    }
+
+    fn recent(&self) -> std::sync::RwLockReadGuard<'_, Recent> {
+        self.recent.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        let db = self.db()?;
+        if let Some(changed) = self.recent().find(key) {
+            return Ok(changed.clone());
+        }
+        let Some((_, bytes)) = leaf_of(&db, key)? else { return Ok(None) };
+        Ok(Leaf::new(&bytes).find(key).map(<[u8]>::to_vec))
+    }
+
+    pub fn has(&self, key: &[u8]) -> Result<bool, Fault> {
+        let db = self.db()?;
+        if let Some(changed) = self.recent().find(key) {
+            return Ok(changed.is_some());
+        }
+        let found = leaf_of(&db, key)?;
+        Ok(found.is_some_and(|(_, bytes)| Leaf::new(&bytes).find(key).is_some()))
+    }
+
+    /// Takes changes; when enough gathered, the merge begins, and when the one before has
+    /// not ended, this waits for it.
+    ///
+    /// # Errors
+    /// `W6009` when a merge failed; nothing of `changes` is taken then.
+    pub fn apply(&self, changes: Changes) -> Result<(), Fault> {
+        let full = self.recent().bytes >= self.most;
+        if full {
+            self.merge(false)?;
+        }
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        if db.is_none() {
+            return Err(Fault::new(codes::W6011));
+        }
+        let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+        for (key, value) in changes {
+            recent.insert(key, value);
+        }
+        Ok(())
+    }
+
+    /// Writes everything to disk.
+    ///
+    /// # Errors
+    /// `W6009`.
+    pub fn flush(&self) -> Result<(), Fault> {
+        self.merge(true)?;
+        self.db()?.flush().map(|_| ()).map_err(failed)
+    }
+
+    /// Waits for the merge under way, then begins one of what gathered.
+    fn merge(&self, wait: bool) -> Result<(), Fault> {
+        let db = self.db()?;
+        let ended = |work: JoinHandle<Result<(), Fault>>| {
+            let panicked = |_| Err(Fault::new(codes::W6009).because("sled panicked"));
+            work.join().unwrap_or_else(panicked)
+        };
+        let mut merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(under_way) = merging.take() {
+            ended(under_way)?;
+        }
+        let left = self.recent().merging.clone();
+        if let Some(left) = left {
+            // The one before failed.
+            ended(self.begin(&db, left)?)?;
+        }
+        let gathered = {
+            let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+            if recent.gathering.is_empty() {
+                return Ok(());
+            }
+            let gathered = Arc::new(std::mem::take(&mut recent.gathering));
+            recent.bytes = 0;
+            recent.merging = Some(gathered.clone());
+            gathered
+        };
+        let work = self.begin(&db, gathered)?;
+        if wait {
+            return ended(work);
+        }
+        *merging = Some(work);
+        Ok(())
+    }
+
+    fn begin(
+        &self,
+        db: &sled::Db,
+        changes: Arc<Changes>,
+    ) -> Result<JoinHandle<Result<(), Fault>>, Fault> {
+        let (db, recent, redo) = (db.clone(), self.recent.clone(), self.redo.clone());
+        let work = move || {
+            redo::write(&redo, &changes)?;
+            write(&db, &changes, &redo)?;
+            drop(changes);
+            let mut recent = recent.write().unwrap_or_else(PoisonError::into_inner);
+            let merged = recent.merging.take();
+            drop(recent);
+            drop(merged);
+            Ok(())
+        };
+        let thread = std::thread::Builder::new().name("weir-merge".into());
+        thread.spawn(work).map_err(|error| Fault::new(codes::W6009).caused_by(error))
+    }
+
+    /// Visits keys of a range in order until the visitor breaks. No lock is held meanwhile;
+    /// a row changed during the walk is shown as it was or as it is.
+    pub fn walk(&self, from: Key, to: Key, order: Order, visit: Visit<'_>) -> Result<(), Fault> {
+        match order {
+            Order::Up => self.walk_up(from, &to, visit),
+            Order::Down => self.walk_down(&from, to, visit),
+        }
+    }
+
+    fn walk_up(&self, mut from: Key, to: &Key, visit: Visit<'_>) -> Result<(), Fault> {
+        let db = self.db()?;
+        let mut most = COPIED_LEAST;
+        while !is_empty(&from, to) {
+            // Before the leaf: what a merge takes from the one is in the other then.
+            let copied = self.recent().up(&from, to, most);
+            let cut = copied.last().filter(|_| copied.len() == most).map(|(key, _)| key.clone());
+            let start = key_of(&from).unwrap_or_default();
+            let covering = leaf_of(&db, start)?;
+            let behind = covering.as_ref().map_or_else(|| leaf_key(start), |(n, _)| n.to_vec());
+            let behind = (Bound::Excluded(behind), Bound::Unbounded);
+            let next = match &covering {
+                Some(_) => db.range::<Vec<u8>, _>(behind).next(),
+                None => db.iter().next(),
+            };
+            let next = next.transpose().map_err(failed)?;
+            let end = next.as_ref().and_then(|(name, _)| name.get(1..));
+            let bytes = covering.as_ref().map_or(&[][..], |(_, bytes)| bytes);
+            let mut rows = Merged::new(bytes, copied.iter().peekable());
+            while let Some((key, value)) = rows.next() {
+                let past = end.is_some_and(|end| key >= end)
+                    || cut.as_deref().is_some_and(|cut| key > cut);
+                if past {
+                    break;
+                }
+                if let Some(value) = value
+                    && is_in(key, &from, to)
+                    && visit(key, value)?.is_break()
+                {
+                    return Ok(());
+                }
+            }
+            from = match (cut, end) {
+                (Some(cut), Some(end)) if cut.as_slice() >= end => Bound::Included(end.to_vec()),
+                (Some(cut), _) => Bound::Excluded(cut),
+                (None, Some(end)) => Bound::Included(end.to_vec()),
+                (None, None) => return Ok(()),
+            };
+            most = (most * 2).min(COPIED_MOST);
+        }
+        Ok(())
+    }
+
+    fn walk_down(&self, from: &Key, mut to: Key, visit: Visit<'_>) -> Result<(), Fault> {
+        let db = self.db()?;
+        let mut most = COPIED_LEAST;
+        while !is_empty(from, &to) {
+            let copied = self.recent().down(from, &to, most);
+            let cut = copied.first().filter(|_| copied.len() == most).map(|(key, _)| key.clone());
+            let covering = match &to {
+                Bound::Included(key) => db.range(..=leaf_key(key)).next_back(),
+                Bound::Excluded(key) => db.range(..leaf_key(key)).next_back(),
+                Bound::Unbounded => db.iter().next_back(),
+            };
+            let covering = covering.transpose().map_err(failed)?;
+            // The first leaf has an empty name; below it there is nothing.
+            let begin = covering.as_ref().and_then(|(name, _)| name.get(1..));
+            let begin = begin.filter(|begin| !begin.is_empty());
+            let bytes = covering.as_ref().map_or(&[][..], |(_, bytes)| bytes);
+            let mut merged = Merged::new(bytes, copied.iter().peekable());
+            let (mut keys, mut rows) = (Vec::new(), Vec::new());
+            while let Some((key, value)) = merged.next() {
+                let before = begin.is_some_and(|begin| key < begin)
+                    || cut.as_deref().is_some_and(|cut| key < cut);
+                if let Some(value) = value
+                    && !before
+                    && is_in(key, from, &to)
+                {
+                    let at = keys.len();
+                    keys.extend_from_slice(key);
+                    rows.push((at..keys.len(), value));
+                }
+            }
+            for (at, value) in rows.into_iter().rev() {
+                if visit(keys.get(at).unwrap_or_default(), value)?.is_break() {
+                    return Ok(());
+                }
+            }
+            to = match (cut, begin) {
+                (Some(cut), Some(begin)) if cut.as_slice() < begin => {
+                    Bound::Excluded(begin.to_vec())
+                }
+                (Some(cut), _) => Bound::Excluded(cut),
+                (None, Some(begin)) => Bound::Excluded(begin.to_vec()),
+                (None, None) => return Ok(()),
+            };
+            most = (most * 2).min(COPIED_MOST);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        // The files must be free for who opens them next.
+        self.end_merge();
+    }
+}
+
+impl Recent {
+    /// Changes of a range from its beginning on, in order.
+    fn up(&self, from: &Key, to: &Key, most: usize) -> Vec<Row> {
+        let range = (from.as_ref(), to.as_ref());
+        let mut newer = self.gathering.range::<Vec<u8>, _>(range).peekable();
+        let older = self.merging.as_ref().map(|merging| merging.range::<Vec<u8>, _>(range));
+        let mut older = older.into_iter().flatten().peekable();
+        let next = || first_of(&mut newer, &mut older, std::cmp::Ordering::Less);
+        std::iter::from_fn(next).take(most).collect()
+    }
+
+    /// Changes of a range up to its end, in order.
+    fn down(&self, from: &Key, to: &Key, most: usize) -> Vec<Row> {
+        let range = (from.as_ref(), to.as_ref());
+        let mut newer = self.gathering.range::<Vec<u8>, _>(range).rev().peekable();
+        let older = self.merging.as_ref().map(|merging| merging.range::<Vec<u8>, _>(range).rev());
+        let mut older = older.into_iter().flatten().peekable();
+        let next = || first_of(&mut newer, &mut older, std::cmp::Ordering::Greater);
+        let mut rows: Vec<Row> = std::iter::from_fn(next).take(most).collect();
+        rows.reverse();
+        rows
+    }
+}
+
+/// The row that comes first of two; the newer of those with one key.
+fn first_of<'a>(
+    newer: &mut Peekable<impl Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)>>,
+    older: &mut Peekable<impl Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)>>,
+    first: std::cmp::Ordering,
+) -> Option<Row> {
+    let chosen = match (newer.peek(), older.peek()) {
+        (Some((new, _)), Some((old, _))) => {
+            let ordering = new.cmp(old);
+            if ordering.is_eq() {
+                older.next();
+            }
+            if ordering.is_eq() || ordering == first { newer.next() } else { older.next() }
+        }
+        (Some(_), None) => newer.next(),
+        (None, _) => older.next(),
+    };
+    chosen.map(|(key, value)| (key.clone(), value.clone()))
+}
+
+/// Rows of a leaf with changes over them, in order; removed ones too, without a value.
+struct Merged<'a> {
+    leaf: Leaf<'a>,
+    /// Value of the row whose key the leaf has.
+    ours: Option<&'a [u8]>,
+    /// Whether that row was given, so that the leaf goes on.
+    given: bool,
+    changes: Peekable<std::slice::Iter<'a, Row>>,
+}
+
+impl<'a> Merged<'a> {
+    fn new(bytes: &'a [u8], changes: Peekable<std::slice::Iter<'a, Row>>) -> Self {
+        Self { leaf: Leaf::new(bytes), ours: None, given: true, changes }
+    }
+
+    fn next(&mut self) -> Option<(&[u8], Option<&'a [u8]>)> {
+        if self.given {
+            self.ours = self.leaf.next();
+            self.given = false;
+        }
+        let change = self.changes.peek();
+        let ours_first = match (self.ours, change) {
+            (None, None) => return None,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (Some(_), Some((new, _))) => match self.leaf.key().cmp(new.as_slice()) {
+                std::cmp::Ordering::Less => true,
+                std::cmp::Ordering::Equal => {
+                    self.given = true;
+                    false
+                }
+                std::cmp::Ordering::Greater => false,
+            },
+        };
+        if ours_first {
+            self.given = true;
+            return Some((self.leaf.key(), self.ours));
+        }
+        let (key, value) = self.changes.next()?;
+        Some((key, value.as_deref()))
+    }
+}
+
+fn key_of(bound: &Key) -> Option<&[u8]> {
+    match bound {
+        Bound::Included(key) | Bound::Excluded(key) => Some(key),
+        Bound::Unbounded => None,
+    }
+}
+
+/// Whether nothing can be in a range, which maps refuse by a panic.
+fn is_empty(from: &Key, to: &Key) -> bool {
+    match (from, to) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(from), Bound::Included(to)) => from > to,
+        (
+            Bound::Included(from) | Bound::Excluded(from),
+            Bound::Included(to) | Bound::Excluded(to),
+        ) => from >= to,
+    }
+}
+
+fn is_in(key: &[u8], from: &Key, to: &Key) -> bool {
+    let after = match from {
+        Bound::Included(from) => key >= from.as_slice(),
+        Bound::Excluded(from) => key > from.as_slice(),
+        Bound::Unbounded => true,
+    };
+    after
+        && match to {
+            Bound::Included(to) => key <= to.as_slice(),
+            Bound::Excluded(to) => key < to.as_slice(),
+            Bound::Unbounded => true,
+        }
+}
+
+/// The key in sled of the leaf that begins with `key`; that of the first leaf is the mark
+/// alone, so that each key has a leaf.
+fn leaf_key(key: &[u8]) -> Vec<u8> {
+    [&[LEAF], key].concat()
+}
+
+/// The leaf that covers a key.
+fn leaf_of(db: &sled::Db, key: &[u8]) -> Result<Option<(sled::IVec, sled::IVec)>, Fault> {
+    db.range(..=leaf_key(key)).next_back().transpose().map_err(failed)
+}
+
+/// Merges changes into the leaves, some at a time, and takes the file of them away when sled
+/// has all on disk.
+fn write(db: &sled::Db, changes: &Changes, redo: &Path) -> Result<(), Fault> {
+    let mut changes = changes.iter().peekable();
+    let mut batch = sled::Batch::default();
+    let mut leaves_in = 0;
+    while let Some((key, _)) = changes.peek() {
+        let (name, old) = leaf_of(db, key)?.unwrap_or_else(|| ((&[LEAF]).into(), (&[]).into()));
+        let behind = (Bound::Excluded(name.clone()), Bound::Unbounded);
+        let next = db.range(behind).next().transpose().map_err(failed)?;
+        let end = next.as_ref().and_then(|(next, _)| next.get(1..));
+        let mut leaves = leaf::merge(&old, &mut changes, end).into_iter();
+        match leaves.next() {
+            // It keeps its name, even when its first key went.
+            Some((_, bytes)) => batch.insert(name, bytes),
+            None => batch.remove(name),
+        }
+        for (first, bytes) in leaves {
+            batch.insert(leaf_key(&first), bytes);
+            leaves_in += 1;
+        }
+        leaves_in += 1;
+        if leaves_in >= LEAVES_AT_ONCE {
+            db.apply_batch(std::mem::take(&mut batch)).map_err(failed)?;
+            leaves_in = 0;
+        }
+    }
+    db.apply_batch(batch).map_err(failed)?;
+    db.flush().map_err(failed)?;
+    redo::remove(redo)
+}
+
+/// Walks a map in memory as [`Tree::walk`] walks one on disk.
+pub fn walk_map(
+    map: &BTreeMap<Vec<u8>, Vec<u8>>,
+    (from, to): (Key, Key),
+    order: Order,
+    visit: Visit<'_>,
+) -> Result<(), Fault> {
+    if is_empty(&from, &to) {
+        return Ok(());
+    }
+    let mut range = map.range::<Vec<u8>, _>((from, to));
+    while let Some((key, value)) = match order {
+        Order::Up => range.next(),
+        Order::Down => range.next_back(),
+    } {
+        if visit(key, value)? == ControlFlow::Break(()) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::sim::SplitMix;
+    use tempfile::TempDir;
+
+    type Model = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    fn key(random: &SplitMix) -> Vec<u8> {
+        format!("key {:03}", random.below(400)).into_bytes()
+    }
+
+    fn bound(random: &SplitMix) -> Key {
+        match random.below(5) {
+            0 => Bound::Unbounded,
+            1 | 2 => Bound::Excluded(key(random)),
+            _ => Bound::Included(key(random)),
+        }
+    }
+
+    fn changes(random: &SplitMix, model: &mut Model) -> Changes {
+        let mut changes = Changes::new();
+        for _ in 0..random.below(60) {
+            let key = key(random);
+            let value = (!random.once_in(3)).then(|| {
+                vec![u8::try_from(random.below(9)).unwrap(); 1 + random.below(40) as usize]
+            });
+            match &value {
+                Some(value) => model.insert(key.clone(), value.clone()),
+                None => model.remove(&key),
+            };
+            changes.insert(key, value);
+        }
+        changes
+    }
+
+    fn walked(
+        tree: Option<&Tree>,
+        model: &Model,
+        (from, to): (Key, Key),
+        (order, most): (Order, usize),
+    ) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut rows = Vec::new();
+        let mut visit = |key: &[u8], value: &[u8]| {
+            rows.push((key.to_vec(), value.to_vec()));
+            let more = rows.len() < most;
+            Ok(if more { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        };
+        match tree {
+            Some(tree) => tree.walk(from, to, order, &mut visit).unwrap(),
+            None => walk_map(model, (from, to), order, &mut visit).unwrap(),
+        }
+        rows
+    }
+
+    /// What is read is what a map would hold, whatever was merged, is being merged or waits.
+    #[test]
+    fn reads_as_a_map_does() {
+        for seed in 0..12 {
+            let random = SplitMix::new(seed);
+            let directory = TempDir::new().unwrap();
+            let most = 200 + 4000 * random.below(4) as usize;
+            let tree = Tree::open_with(directory.path(), most).unwrap();
+            let mut model = Model::new();
+            for _ in 0..60 {
+                tree.apply(changes(&random, &mut model)).unwrap();
+                if random.once_in(9) {
+                    tree.flush().unwrap();
+                }
+                let wanted = key(&random);
+                assert_eq!(tree.read(&wanted).unwrap().as_ref(), model.get(&wanted));
+                assert_eq!(tree.has(&wanted).unwrap(), model.contains_key(&wanted));
+                let range = (bound(&random), bound(&random));
+                let order = if random.once_in(2) { Order::Up } else { Order::Down };
+                let most = if random.once_in(2) { 3 } else { usize::MAX };
+                let found = walked(Some(&tree), &model, range.clone(), (order, most));
+                let expected = walked(None, &model, range.clone(), (order, most));
+                assert_eq!(found, expected, "seed {seed}: {range:?} {order:?}");
+            }
+            tree.flush().unwrap();
+            drop(tree);
+            let again = Tree::open(directory.path()).unwrap();
+            let all = (Bound::Unbounded, Bound::Unbounded);
+            let found = walked(Some(&again), &model, all.clone(), (Order::Up, usize::MAX));
+            assert_eq!(found, walked(None, &model, all, (Order::Up, usize::MAX)));
+        }
+    }
+
+    /// A walk goes on while others write and merge, and misses no row that stays.
+    #[test]
+    fn walks_miss_nothing_while_rows_are_merged() {
+        let directory = TempDir::new().unwrap();
+        let tree = Tree::open_with(directory.path(), 20_000).unwrap();
+        let stays = |n: usize| format!("{n:05} stays").into_bytes();
+        tree.apply((0..2000).map(|n| (stays(n), Some(vec![1; 20]))).collect()).unwrap();
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for round in 0..60_usize {
+                    let row = |n: usize| format!("{:05} comes", n * 7 % 2000).into_bytes();
+                    let value = (round % 2 == 0).then(|| vec![2; 30]);
+                    tree.apply((0..100).map(|n| (row(n), value.clone())).collect()).unwrap();
+                    // The same value again: the row stays whatever a reader sees.
+                    tree.apply((0..50).map(|n| (stays(n * 31), Some(vec![1; 20]))).collect())
+                        .unwrap();
+                }
+            });
+            while !writer.is_finished() {
+                for order in [Order::Up, Order::Down] {
+                    let all = (Bound::Unbounded, Bound::Unbounded);
+                    let rows = walked(Some(&tree), &Model::new(), all, (order, usize::MAX));
+                    let found = rows.iter().filter(|(key, _)| key.ends_with(b"stays")).count();
+                    assert_eq!(found, 2000);
+                    assert!(rows.is_sorted_by(|a, b| match order {
+                        Order::Up => a.0 < b.0,
+                        Order::Down => a.0 > b.0,
+                    }));
+                }
+            }
+        });
+    }
+
+    /// A process that ended within a merge: the next start ends it.
+    #[test]
+    fn a_start_ends_the_merge_that_was_under_way() {
+        let directory = TempDir::new().unwrap();
+        let one = Changes::from([(b"a".to_vec(), Some(b"1".to_vec())), (b"b".to_vec(), None)]);
+        {
+            let tree = Tree::open(directory.path()).unwrap();
+            tree.apply(Changes::from([(b"b".to_vec(), Some(b"0".to_vec()))])).unwrap();
+            tree.flush().unwrap();
+        }
+        let file = directory.path().join(redo::FILE);
+        redo::write(&file, &one).unwrap();
+        let tree = Tree::open(directory.path()).unwrap();
+        assert_eq!(tree.read(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+        assert_eq!(tree.read(b"b").unwrap(), None);
+        assert!(!file.exists());
+        drop(tree);
+        std::fs::write(&file, b"cut short").unwrap();
+        assert_eq!(
+            Tree::open(directory.path()).err().map(|fault| fault.code()),
+            Some(codes::W6009)
+        );
+    }
+
+    /// What gathered is lost with the process; what was merged is not, and nothing of a half.
+    #[test]
+    fn unmerged_changes_end_with_their_process() {
+        let directory = TempDir::new().unwrap();
+        let tree = Tree::open(directory.path()).unwrap();
+        tree.apply(Changes::from([(b"a".to_vec(), Some(b"1".to_vec()))])).unwrap();
+        tree.flush().unwrap();
+        tree.apply(Changes::from([(b"a".to_vec(), Some(b"2".to_vec()))])).unwrap();
+        tree.close();
+        assert_eq!(tree.read(b"a").map_err(|fault| fault.code()), Err(codes::W6011));
+        assert_eq!(tree.apply(Changes::new()).map_err(|fault| fault.code()), Err(codes::W6011));
+        drop(tree);
+        let tree = Tree::open(directory.path()).unwrap();
+        assert_eq!(tree.read(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+    }
+}
