@@ -86,8 +86,13 @@ impl Breaker {
         was_down
     }
 
-    /// Notes a failure of the destination. Returns whether that began an outage.
+    /// Notes a failure of the destination. Returns whether that began an outage. One of an
+    /// attempt that began before the breaker opened says nothing new, so that many lanes
+    /// that fail together do not make the pause longer.
     pub fn failed(&mut self, now: Timestamp) -> bool {
+        if let BreakerState::Open { .. } = self.at(now) {
+            return false;
+        }
         self.failures = self.failures.saturating_add(1);
         let probing = self.at(now) == BreakerState::Probing;
         if self.failures < self.plan.failures && !probing {

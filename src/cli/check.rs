@@ -125,6 +125,7 @@ fn outlook(channel: &ChannelPlan, destination: &DestinationPlan) -> Outlook {
     let rules = channel.rules.destination(&destination.name);
     let mapping = rules.and_then(|rules| rules.mapping.as_deref());
     let mut outlook = Outlook::default();
+    outlook.system.extend(destination.kind.batch_max().map(|_| "batch"));
     if let Some(mapping) = mapping {
         if mapping.makes().is_none() {
             outlook.system.push("transaction");
@@ -142,6 +143,7 @@ fn outlook(channel: &ChannelPlan, destination: &DestinationPlan) -> Outlook {
     }
     outlook.types.sort();
     outlook.types.dedup();
+    outlook.system.sort_unstable();
     outlook.system.dedup();
     outlook
 }

@@ -169,6 +169,8 @@ impl<'t> Maker<'t> {
         let queue = queue(root.table("queue"));
         let destinations = destination::read_all(self, &mut root, &about, &mut digest);
         destination::unused_rules(&mut root, &about, &destinations);
+        let in_order = head.as_ref().is_none_or(|head| head.order_by.is_some());
+        destination::lonely(&mut root, &destinations, in_order);
         if let Some(source) = &source {
             super::answering::check(&mut root, source, &destinations);
         }

@@ -11,7 +11,7 @@ use super::words::condition;
 use crate::base::{DestinationName, Rate};
 use crate::channel::{DestinationRules, OnReject, RetryPlan};
 use crate::fault::Fault;
-use crate::fault::codes::{W1011, W1021, W1057, W1058, W3001};
+use crate::fault::codes::{W1011, W1021, W1057, W1058, W3001, W7311};
 use crate::message::ContentKind;
 use crate::seal::SealRule;
 use crate::settings::{Key, KeyRow, Shape, Spanned, Table};
@@ -42,7 +42,8 @@ const TIMEOUT: Key<Duration> =
     Key::new("timeout", "a duration such as `30s`", "Longest time one attempt may take.")
         .default("`30s`");
 const PARALLEL: Key<u32> =
-    Key::new("parallel", "a whole number", "Lanes worked on at the same time.").default("1");
+    Key::new("parallel", "a whole number", "Lanes worked on at the same time.")
+        .default("1; with `batch` as many as go together");
 const RATE: Key<Rate> =
     Key::new("rate", "a rate such as `50/s`", "Most attempts in a time.").default("no limit");
 const ON_REJECT: Key<OnReject> = Key::new(
@@ -142,7 +143,7 @@ fn read(
     let map = map(maker, table, about);
     let enabled = table.or(&ENABLED, true);
     let timeout = timeout(table, kind.as_ref());
-    let parallel = parallel(table);
+    let parallel = parallel(table, kind.as_ref());
     if let (Some(destination::DestinationPlan::Mllp(plan)), Some(span)) =
         (&kind, table.key_span("parallel"))
         && plan.sequence
@@ -217,7 +218,7 @@ fn timeout(table: &mut Table<'_>, kind: Option<&destination::DestinationPlan>) -
         (Some(timeout), Some(answer)) if timeout.value < answer => {
             let fault = Fault::new(W1021)
                 .because("shorter than the wait for an answer within it")
-                .remedy("Raise `timeout`, or lower `ack_timeout`.");
+                .remedy("Raise `timeout`, or lower `ack_timeout` or `batch.wait`.");
             table.error(fault, &timeout.span);
             timeout.value
         }
@@ -228,8 +229,15 @@ fn timeout(table: &mut Table<'_>, kind: Option<&destination::DestinationPlan>) -
     }
 }
 
-fn parallel(table: &mut Table<'_>) -> u32 {
-    let Some(parallel) = table.spanned(&PARALLEL) else { return 1 };
+fn parallel(table: &mut Table<'_>, kind: Option<&destination::DestinationPlan>) -> u32 {
+    let batch = kind.and_then(destination::DestinationPlan::batch_max);
+    let Some(parallel) = table.spanned(&PARALLEL) else {
+        return batch.unwrap_or(1).min(PARALLEL_MAX);
+    };
+    if batch.is_some_and(|max| parallel.value < max) {
+        let cause = format!("no more than {} lanes are worked on", parallel.value);
+        table.warning(Fault::new(W7311).because(cause), &parallel.span);
+    }
     if !(1..=PARALLEL_MAX).contains(&parallel.value) {
         let cause = format!("expected a whole number from 1 to {PARALLEL_MAX}");
         table.error(Fault::new(W1021).because(cause), &parallel.span);
@@ -342,6 +350,17 @@ fn note(
         }
         if is_error { problems.error(fault) } else { problems.warning(fault) }
     });
+}
+
+/// Warns of batches where all messages are in one lane, of which one leaves at a time.
+pub(super) fn lonely(root: &mut Table<'_>, all: &[Read], in_order: bool) {
+    let batches = |read: &&Read| read.plan.enabled && read.plan.kind.batch_max().is_some();
+    if let Some(read) = all.iter().find(batches).filter(|_| !in_order) {
+        let name = &read.plan.name;
+        let cause = format!("all messages to `{name}` are in one lane without `order_by`");
+        let span = root.key_span("channel").unwrap_or_else(|| root.span());
+        root.warning(Fault::new(W7311).because(cause), &span);
+    }
 }
 
 /// Refuses `[[encrypt]]` rules that are in the form of no destination: they would protect

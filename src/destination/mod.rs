@@ -28,7 +28,7 @@ use crate::ports::Ports;
 use crate::ports::tls::TlsClientPlan;
 use crate::settings::{Key, KeyRow, KindRow, Table, Word, nearest};
 
-pub use fhir::{Auth, FhirPlan, Format, OnConflict, Shared};
+pub use fhir::{Auth, BatchPlan, FhirPlan, Format, OnConflict, Shared};
 pub use file::{FilePlan, NamePattern};
 pub use mllp::MllpPlan;
 pub use records::{COLLECTION, RecordKeeper, RecordsPlan};
@@ -234,7 +234,24 @@ impl DestinationPlan {
     pub const fn answer_timeout(&self) -> Option<Duration> {
         match self {
             Self::Mllp(plan) => plan.ack_timeout,
-            Self::Fhir(_) | Self::File(_) | Self::Records(_) => None,
+            Self::Fhir(plan) => match &plan.batch {
+                // Before anything is asked.
+                Some(batch) => Some(batch.wait),
+                None => None,
+            },
+            Self::File(_) | Self::Records(_) => None,
+        }
+    }
+
+    /// How many messages it sends together at most, one of each lane; `None`: it does not.
+    #[must_use]
+    pub const fn batch_max(&self) -> Option<u32> {
+        match self {
+            Self::Fhir(plan) => match &plan.batch {
+                Some(batch) => Some(batch.max),
+                None => None,
+            },
+            Self::Mllp(_) | Self::File(_) | Self::Records(_) => None,
         }
     }
 

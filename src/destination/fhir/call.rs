@@ -8,6 +8,7 @@ use hyper::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH, USER_AGENT,
 };
 
+use super::together::{PART_BYTES_MAX, Part};
 use super::{FhirPlan, Format};
 use crate::fault::{Fault, codes::*};
 use crate::fhir::rest::{self, Conditions, Interaction, Query, Tags};
@@ -27,6 +28,8 @@ pub(super) struct Sending {
     pub entries: bool,
     /// An update by id whose sender named no version: the current one may be named instead.
     pub may_reread: bool,
+    /// The same as an entry of a batch, where it may go with others.
+    pub part: Option<Part>,
 }
 
 /// What a delivery asks the server to do: everything but format and headers.
@@ -72,7 +75,36 @@ pub(super) fn sending(plan: &FhirPlan, delivery: &Delivery) -> Result<Sending, F
         None => plain(&doc, &kind, &delivery.message_type),
     };
     let (entries, may_reread) = (ask.entries, ask.may_reread);
-    Ok(Sending { call: written(plan, ask, &doc)?, entries, may_reread })
+    let part = plan.batch.and_then(|_| part(&ask, &doc, delivery.body.bytes.len()));
+    Ok(Sending { call: written(plan, ask, &doc)?, entries, may_reread, part })
+}
+
+/// The request for a batch of several deliveries.
+///
+/// # Errors
+/// `W2707` for what has no form in XML.
+pub(super) fn batch(plan: &FhirPlan, bundle: &Doc) -> Result<Call, Fault> {
+    written(plan, Ask::new(Method::POST, String::new()), bundle)
+}
+
+/// One interaction as an entry. Bundles that are carried out go alone, as each of their
+/// entries would lose what holds them together; and so does a patch that is no resource,
+/// which not every server takes in a batch.
+fn part(ask: &Ask, whole: &Doc, bytes: usize) -> Option<Part> {
+    let operates = ask.path.is_empty() || ask.path.starts_with('$');
+    if ask.entries || operates || bytes > PART_BYTES_MAX {
+        return None;
+    }
+    let resource = match &ask.body {
+        Body::None => None,
+        Body::Whole => Some(whole.clone()),
+        Body::Resource(doc) => Some(doc.clone()),
+        Body::Patch(..) => return None,
+    };
+    let methods = ["POST", "PUT", "PATCH", "DELETE"];
+    let method = methods.into_iter().find(|method| ask.method.as_str() == *method)?;
+    let (url, conditions) = (ask.path.clone(), ask.conditions.clone());
+    Some(Part { method, url, conditions, resource, bytes })
 }
 
 /// A resource or Bundle as it stands.

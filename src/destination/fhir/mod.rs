@@ -5,13 +5,14 @@
 //! `If-None-Exist` where it has an identifier: so that a second attempt after a lost answer
 //! writes nothing twice. What a source wrapped into a transaction of one entry (updates with
 //! a condition, patches, deletes) leaves as the single interaction that it was. `call` makes
-//! the requests, `answer` says what the answers mean, `probe` what the server offers; how weir
-//! shows who it is lives in `ports::fhir`.
+//! the requests, `together` has small ones leave as one batch, `answer` says what the answers
+//! mean, `probe` what the server offers; how weir shows who it is lives in `ports::fhir`.
 
 mod answer;
 mod call;
 mod probe;
 mod shared;
+mod together;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,8 @@ use crate::settings::{Key, KeyRow, KindRow, Shape, Table, Word};
 pub use crate::ports::fhir::Auth;
 use call::Sending;
 pub use shared::Shared;
+pub use together::BatchPlan;
+use together::{Joined, Lane, Part, Told};
 
 /// Largest answer read: the answer to a bundle of ten thousand entries with minimal
 /// returns stays below.
@@ -93,6 +96,8 @@ pub struct FhirPlan {
     pub respond_async: bool,
     /// What a conflict of versions leads to.
     pub on_conflict: OnConflict,
+    /// How small messages leave together; `None`: each by itself.
+    pub batch: Option<BatchPlan>,
     /// What its lanes have in common.
     pub shared: Shared,
 }
@@ -109,6 +114,7 @@ impl FhirPlan {
             gzip: false,
             respond_async: false,
             on_conflict: OnConflict::Refuse,
+            batch: None,
             shared: Shared::default(),
         }
     }
@@ -158,6 +164,7 @@ pub(super) const ROW: KindRow = KindRow {
         GZIP.row(),
         RESPOND_ASYNC.row(),
         ON_CONFLICT.row(),
+        together::ROW,
     ],
 };
 
@@ -170,11 +177,17 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<FhirPlan> {
     let gzip = table.or(&GZIP, false);
     let respond_async = table.or(&RESPOND_ASYNC, false);
     let on_conflict = table.or(&ON_CONFLICT, OnConflict::Refuse);
+    let batch = together::read(table);
+    if let (Some(span), true) = (table.key_span("batch"), respond_async) {
+        let cause = "a server that takes its time is asked for each message by itself";
+        table.error(Fault::new(W1011).because(cause), &span);
+    }
     let url = url?;
     match Url::parse(&url.value) {
         Ok(url) => {
             let (auth, plan) = (auth?, FhirPlan::new(url));
-            Some(FhirPlan { tls, auth, format, gzip, respond_async, on_conflict, ..plan })
+            let plan = FhirPlan { tls, auth, format, gzip, ..plan };
+            Some(FhirPlan { respond_async, on_conflict, batch, ..plan })
         }
         Err(fault) => {
             table.error(fault, &url.span);
@@ -187,7 +200,8 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<FhirPlan> {
 pub(super) fn build(plan: &FhirPlan, ports: &Ports) -> Box<dyn Destination> {
     let server = Server { url: plan.url.clone(), tls: plan.tls.clone(), auth: plan.auth.clone() };
     let caller = Caller::new(server, plan.shared.account(), ports, ANSWER_BYTES_MAX);
-    Box::new(FhirDestination { plan: plan.clone(), ports: ports.clone(), caller })
+    let lane = plan.shared.gathering().lane();
+    Box::new(FhirDestination { plan: plan.clone(), ports: ports.clone(), caller, _lane: lane })
 }
 
 /// Longest time spent asking how far the server is, within one attempt; then the delivery
@@ -205,6 +219,8 @@ struct FhirDestination {
     plan: FhirPlan,
     ports: Ports,
     caller: Caller,
+    /// Counts it among those who may join a batch.
+    _lane: Lane,
 }
 
 #[async_trait]
@@ -244,7 +260,15 @@ impl FhirDestination {
         if let Some(path) = self.plan.shared.pending(delivery.message) {
             return self.poll(delivery, path, &sending).await;
         }
-        let mut answer = self.send(sending.call.clone()).await?;
+        let part = sending.part.clone().filter(|_| delivery.attempts < together::ALONE_AFTER);
+        let in_company = match part.zip(self.plan.batch) {
+            Some((part, plan)) => self.in_company(part, plan).await?,
+            None => None,
+        };
+        let mut answer = match in_company {
+            Some(answer) => answer,
+            None => self.send(sending.call.clone()).await?,
+        };
         if sending.may_reread && self.plan.on_conflict == OnConflict::Reread {
             for _ in 0..REREADS_MAX {
                 if !matches!(answer.status, 409 | 412 | 428) {
@@ -269,6 +293,56 @@ impl FhirDestination {
             return self.poll(delivery, path, &sending).await;
         }
         self.judged(&answer, &sending)
+    }
+
+    /// Sends a message together with others; the answer to its entry, or none where it is to
+    /// go by itself.
+    async fn in_company(
+        &mut self,
+        part: Part,
+        plan: BatchPlan,
+    ) -> Result<Option<http::Answer>, DeliveryError> {
+        let (gathering, clock) = (self.plan.shared.gathering(), self.ports.clock.clone());
+        let (ticket, mut told) = gathering.join(part, &*clock);
+        let told = loop {
+            let taken = tokio::select! {
+                biased;
+                told = &mut told => break told,
+                taken = gathering.gather(&ticket, plan, &*clock) => taken,
+            };
+            if taken.is_empty() {
+                break told.await;
+            }
+            self.send_together(taken).await;
+        };
+        match told.unwrap_or_else(|_| together::unanswered("its request was broken off")) {
+            Told::Answered(answer) => Ok(Some(*answer)),
+            Told::Failed(error) => Err(*error),
+            Told::Alone => Ok(None),
+        }
+    }
+
+    /// Sends what was gathered and tells each what became of it.
+    async fn send_together(&mut self, taken: Vec<Joined>) {
+        let each_alone = |taken: Vec<Joined>| taken.into_iter().for_each(|j| j.tell(Told::Alone));
+        if taken.len() == 1 {
+            return each_alone(taken);
+        }
+        let bundle = together::bundle(taken.iter().map(|joined| &joined.part));
+        let Ok(call) = call::batch(&self.plan, &bundle) else { return each_alone(taken) };
+        let error = match self.send(call).await {
+            Ok(answer) if together::asks_for_each(answer.status) => return each_alone(taken),
+            Ok(answer) => {
+                match answer::judge(&answer, false, &self.plan.url, self.ports.clock.now()) {
+                    Ok(_) => return together::tell_each(&answer, taken),
+                    Err(error) => error,
+                }
+            }
+            Err(error) => error,
+        };
+        for joined in taken {
+            joined.tell(Told::Failed(Box::new(error.clone())));
+        }
     }
 
     fn judged(&self, answer: &http::Answer, sending: &Sending) -> Result<Delivered, DeliveryError> {

@@ -1,10 +1,11 @@
-//! What the lanes of one destination have in common: the token, and what the server still
-//! works on.
+//! What the lanes of one destination have in common: the token, what the server still works
+//! on, and what waits to leave together.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 
+use super::together::Gathering;
 use crate::base::MessageId;
 use crate::ports::fhir::Account;
 
@@ -20,12 +21,18 @@ pub struct Shared(Arc<Inner>);
 struct Inner {
     account: Account,
     pending: std::sync::Mutex<HashMap<MessageId, String>>,
+    gathering: Arc<Gathering>,
 }
 
 impl Shared {
     /// The account at the server: one lane fetches a token and the others find it.
     pub(super) fn account(&self) -> Account {
         self.0.account.clone()
+    }
+
+    /// Where small messages gather.
+    pub(super) fn gathering(&self) -> Arc<Gathering> {
+        self.0.gathering.clone()
     }
 
     /// Where the server tells how far it is with a message.

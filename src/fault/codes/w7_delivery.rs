@@ -97,6 +97,12 @@ codes! {
     W7308 Permanent "the answer is larger than weir reads",
         "What became of each entry is not known; they may have been written.",
         "Send smaller bundles, then look at the server before replaying.";
+    W7310 Transient "a message that went together with others was not answered",
+        "The server may have carried it out; it is tried again, and goes alone after two attempts.",
+        "Look at the server's log; leave out `batch` of the destination when it happens often.";
+    W7311 Permanent "batches cannot be as large as the settings say",
+        "A batch holds one message of each lane that is worked on.",
+        "Raise `parallel`, and let `order_by` of the channel make lanes, such as one a patient.";
     W7401 Operator "the directory of a file destination cannot be written",
         "No file is written until it can; the messages wait.",
         "Make the directory and give weir's user the right to write it.";
