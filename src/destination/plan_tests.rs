@@ -75,6 +75,16 @@ fn mistakes_are_told_with_their_lines() {
     check("type = \"mllp\"\nconnect = \"lis\"\n", &["W7505:2"]);
     check("type = \"mllp\"\nconnect = \"a:1\"\ntls = { cert = \"a\" }\n", &["W1010:3"]);
     check("type = \"fhir\"\nurl = \"fhir.example\"\n", &["W7505:2"]);
+    for (batch, problems) in [
+        ("{ max = 1 }", &["W1021:3"][..]),
+        ("{ max = 257, wait = \"6s\" }", &["W1021:3", "W1021:3"]),
+        ("{ wait = \"0s\" }", &["W1021:3"]),
+        ("{ size = 2 }", &["W1012:3"]),
+        ("{ max = 2 }\nrespond_async = true", &["W1011:3"]),
+        ("{ max = 256, wait = \"5s\" }", &[]),
+    ] {
+        check(&format!("type = \"fhir\"\nurl = \"https://a\"\nbatch = {batch}\n"), problems);
+    }
     check("type = \"fhir\"\nurl = \"https://a\"\nauth = { type = \"oauth\" }\n", &["W1013:3"]);
     check("type = \"fhir\"\nurl = \"https://a\"\nauth = { type = \"bearer\" }\n", &["W1010:3"]);
     check(

@@ -413,3 +413,5 @@ impl FhirDestination {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod together_tests;

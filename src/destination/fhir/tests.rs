@@ -17,27 +17,27 @@ use crate::settings::SecretRef;
 
 /// A request as a test looks at it.
 #[derive(Clone, Debug)]
-struct Seen {
-    line: String,
+pub(super) struct Seen {
+    pub line: String,
     headers: String,
-    body: String,
+    pub body: String,
 }
 
 impl Seen {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
     }
 }
 
 /// A server that gives these answers (status and body) in turn, on any connection, and
 /// keeps what it saw. `{url}` in a body is its own address.
-struct Server {
-    url: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+pub(super) struct Server {
+    pub url: String,
+    pub seen: Arc<Mutex<Vec<Seen>>>,
     _task: tokio::task::JoinHandle<()>,
 }
 
-async fn server(answers: &[(&str, &str)]) -> Server {
+pub(super) async fn server(answers: &[(&str, &str)]) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/r4", listener.local_addr().unwrap());
     let seen = Arc::new(Mutex::new(Vec::new()));
@@ -92,11 +92,11 @@ fn request(bytes: &[u8]) -> Option<Seen> {
     })
 }
 
-fn plan(url: &str, auth: Auth) -> FhirPlan {
+pub(super) fn plan(url: &str, auth: Auth) -> FhirPlan {
     FhirPlan { auth, ..FhirPlan::new(Url::parse(url).unwrap()) }
 }
 
-fn told(result: Result<Delivered, DeliveryError>) -> String {
+pub(super) fn told(result: Result<Delivered, DeliveryError>) -> String {
     match result.map(|delivered| delivered.receipt) {
         Ok(Receipt::Http { status, locations }) => format!("{status} {}", locations.join(" ")),
         Ok(other) => format!("{other:?}"),
@@ -283,20 +283,20 @@ async fn token_endpoints_that_refuse_or_fail_are_told_apart() {
 }
 
 /// A delivery of a message of this type.
-fn typed(body: &str, message_type: &str) -> crate::message::Delivery {
+pub(super) fn typed(body: &str, message_type: &str) -> crate::message::Delivery {
     crate::message::Delivery {
         message_type: message_type.into(),
         ..delivery(body, ContentKind::FhirJson)
     }
 }
 
-fn lone(request: &str, resource: &str) -> String {
+pub(super) fn lone(request: &str, resource: &str) -> String {
     format!(
         r#"{{"resourceType":"Bundle","type":"transaction","entry":[{{{resource}"request":{{{request}}}}}]}}"#
     )
 }
 
-const PATIENT: &str = r#"{"resourceType":"Patient","id":"1"}"#;
+pub(super) const PATIENT: &str = r#"{"resourceType":"Patient","id":"1"}"#;
 
 #[tokio::test]
 async fn what_a_source_wrapped_leaves_as_what_it_was() {
