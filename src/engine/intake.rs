@@ -34,7 +34,8 @@ use crate::message::{Leaf, MessageRecord};
 use crate::observe::happened;
 use crate::records::Reader;
 use crate::source::{
-    self, AckWhen, Answer, Back, Heard, Intake, ReplyWhen, Sequence, SourceKind, Standing, Taken,
+    self, AckWhen, Answer, Back, Command, Heard, Intake, ReplyWhen, Sequence, SourceKind, Standing,
+    Taken,
 };
 
 /// How long a repetition is told from a new message. Senders repeat within minutes; a
@@ -382,8 +383,12 @@ impl Door {
             return (reply, Heard::Nothing);
         }
         let Some(mut watch) = watch else { return (reply, Heard::Nothing) };
-        let stands = commit::reached(&channel.core, &watch).await;
         let to = watch.listens_to();
+        let stands = tokio::select! {
+            stands = commit::reached(&channel.core, &watch) => stands,
+            // It is kept, and its sender hears so while there is time.
+            () = stopped(channel), if to.is_some() => Reached::OnTheWay,
+        };
         let (said, dead) = watch.heard();
         let why = match &to {
             Some(to) => hearing::given_up((&channel.name, to), dead.as_ref()),
@@ -500,6 +505,18 @@ fn tell_read_past(channel: &Channel, live: &Live, record: &MessageRecord, kinds:
         event.detail = Some(new.to_string().into());
         channel.core.observer.emit(event);
     }
+}
+
+/// Longest wait for a destination after the stop was asked for; less than sources have for
+/// their stop.
+const STOP_WAIT: Duration = Duration::from_secs(3);
+
+/// Comes when the channel is to stop and some time has passed.
+async fn stopped(channel: &Channel) {
+    let mut command = channel.command.subscribe();
+    // A dropped sender means stop as well.
+    let _ = command.wait_for(|command| *command == Command::Stop).await;
+    channel.core.ports.clock.sleep(STOP_WAIT).await;
 }
 
 /// The key of a part of a file, by where it came from: the same part offered again after a

@@ -1,7 +1,9 @@
-//! A connection that ends when its peer does not read.
+//! A connection that ends when its peer does not read, and that tells whether it spoke.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,11 +15,13 @@ pub(super) struct Patient<S> {
     stream: S,
     limit: Duration,
     waits: Option<Pin<Box<Sleep>>>,
+    spoke: Arc<AtomicBool>,
 }
 
 impl<S> Patient<S> {
-    pub(super) const fn new(stream: S, limit: Duration) -> Self {
-        Self { stream, limit, waits: None }
+    /// `spoke`: set once something is written, as before that nothing of HTTP came.
+    pub(super) const fn new(stream: S, limit: Duration, spoke: Arc<AtomicBool>) -> Self {
+        Self { stream, limit, waits: None, spoke }
     }
 
     /// Passes on what was written; while nothing is, counts the time.
@@ -28,6 +32,7 @@ impl<S> Patient<S> {
     ) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.waits = None;
+            self.spoke.store(true, Ordering::Relaxed);
             return polled;
         }
         let limit = self.limit;
@@ -78,8 +83,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_does_not_read_is_left() {
         let (near, mut far) = tokio::io::duplex(4);
-        let mut patient = Patient::new(near, Duration::from_secs(30));
+        let spoke = Arc::new(AtomicBool::new(false));
+        let mut patient = Patient::new(near, Duration::from_secs(30), spoke.clone());
+        assert!(!spoke.load(Ordering::Relaxed));
         patient.write_all(b"abcd").await.unwrap();
+        assert!(spoke.load(Ordering::Relaxed));
         let mut one = [0; 1];
         far.read_exact(&mut one).await.unwrap();
         patient.write_all(b"e").await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -116,7 +116,10 @@ impl listener::Talk for Door {
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(plan.idle_timeout);
         let (endpoint, counted, orders) = (self.0.clone(), messages.clone(), command.clone());
+        let spoke = Arc::new(AtomicBool::new(false));
+        let asked = spoke.clone();
         let service = service_fn(move |request: Request<Incoming>| {
+            asked.store(true, Ordering::Relaxed);
             let (endpoint, counted, peer) = (endpoint.clone(), counted.clone(), peer.clone());
             let now = *orders.borrow();
             async move {
@@ -125,13 +128,24 @@ impl listener::Talk for Door {
                 Ok::<_, Infallible>(response)
             }
         });
-        let stream = TokioIo::new(Patient::new(stream, plan.write_timeout));
+        let stream = TokioIo::new(Patient::new(stream, plan.write_timeout, spoke.clone()));
         let connection = builder.serve_connection(stream, service);
         tokio::pin!(connection);
         let mut stopping = false;
+        // A peer that does not say which HTTP it speaks is in no protocol's care.
+        let first = self.0.clock.sleep(plan.idle_timeout);
+        tokio::pin!(first);
+        let mut early = true;
         let ended = loop {
             tokio::select! {
                 ended = connection.as_mut() => break ended,
+                () = &mut first, if early => {
+                    early = false;
+                    if !spoke.load(Ordering::Relaxed) {
+                        let messages = messages.load(Ordering::Relaxed);
+                        return (Closed::Fault(Fault::new(W2305)), messages);
+                    }
+                }
                 // A dropped sender means stop as well.
                 _ = command.wait_for(|command| *command == Command::Stop), if !stopping => {
                     stopping = true;

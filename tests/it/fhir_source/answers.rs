@@ -247,3 +247,80 @@ async fn who_sent_a_message_may_ask_what_became_of_it() {
     assert!(traced.contains(" (lab), answered"), "{traced}");
     endpoint.stop();
 }
+
+/// What a batch of weir's own holds, and what a server says to it that refuses ids ending in 7.
+fn answered(request: &Asked) -> (u16, &'static str, String) {
+    let body: serde_json::Value = serde_json::from_str(&request.body).unwrap();
+    let of = |id: &str| match id.ends_with('7') {
+        true => ("422", r#"{"resourceType":"OperationOutcome","issue":[]}"#),
+        false => ("200", "{}"),
+    };
+    if body["resourceType"] == "Patient" {
+        let (status, outcome) = of(body["id"].as_str().unwrap());
+        return (status.parse().unwrap(), "", outcome.to_owned());
+    }
+    assert_eq!((body["type"].as_str(), request.line.as_str()), (Some("batch"), "POST /r4"));
+    let entries: Vec<String> = body["entry"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            let (status, outcome) = of(entry["resource"]["id"].as_str().unwrap());
+            format!(r#"{{"response":{{"status":"{status}","outcome":{outcome}}}}}"#)
+        })
+        .collect();
+    let entries = entries.join(",").replace(r#","outcome":{}"#, "");
+    let told =
+        format!(r#"{{"resourceType":"Bundle","type":"batch-response","entry":[{entries}]}}"#);
+    (200, "", told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_messages_of_many_lanes_leave_together() {
+    let peer = HttpPeer::start(answered);
+    let (site, address) = (Site::new(), free_address());
+    let to = format!(
+        "type = \"fhir\"\nurl = \"{}\"\nbatch = {{ max = 20, wait = \"100ms\" }}",
+        peer.url
+    );
+    let channel = text(address, "", &[("ehr", &to)]);
+    site.file("channels/in.toml", &channel);
+    let checked = site.run(&["check"]);
+    let said = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
+    assert!(said.contains("W7311") && said.contains("order_by"), "one lane: {said}");
+    let lanes = channel.replace("name = \"in\"", "name = \"in\"\norder_by = \"Patient.id\"");
+    site.file("channels/in.toml", &lanes);
+    assert!(site.run(&["check"]).status.success());
+    let narrow = lanes.replace("batch =", "parallel = 4\nbatch =");
+    site.file("channels/in.toml", &narrow);
+    let checked = site.run(&["check"]);
+    let said = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
+    assert!(said.contains("W7311") && said.contains("no more than 4 lanes"), "{said}");
+    site.file("channels/in.toml", &lanes);
+    let endpoint = Endpoint::run(site, address);
+    endpoint.site.ok(&["channel", "pause", "in", "ehr", "--reason", "test"]);
+    // Each lane has two messages, in their order.
+    for round in 0..2 {
+        for n in 0..30 {
+            let patient =
+                format!(r#"{{"resourceType":"Patient","id":"{n}","active":{}}}"#, round == 0);
+            let told = endpoint.json(&format!("PUT /Patient/{n}"), &patient).await;
+            assert_eq!(told.status, 202, "{}", told.body);
+        }
+    }
+    endpoint.site.ok(&["channel", "resume", "in", "ehr"]);
+    wait_ends(&endpoint, &[("ehr", [54, 6, 0])]).await;
+    let asked = peer.asked();
+    assert!(asked.len() <= 20, "{} requests for 60 messages", asked.len());
+    for n in 0..30 {
+        let own = format!(r#"{{"resourceType":"Patient","id":"{n}","active":"#);
+        let seen: Vec<&str> =
+            asked.iter().filter_map(|asked| Some(&asked.body.split_once(&own)?.1[..4])).collect();
+        assert_eq!(seen, ["true", "fals"], "of {n}, in order, one in each batch");
+    }
+    assert!(asked.iter().all(|asked| asked.body.matches("\"PUT\"").count() <= 20));
+    // Each has a receipt or a dead letter of its own.
+    let dead = endpoint.site.json(&["queue", "ls", "state:dead"]);
+    assert_eq!(dead["rows"].as_array().unwrap().len(), 6, "{dead:#}");
+    endpoint.stop();
+}

@@ -75,7 +75,7 @@ async fn gzip_goes_both_ways_within_bounds() {
 
 /// Keeps futures of a connection on the runtime of the test.
 #[derive(Clone)]
-struct Spawn;
+pub(super) struct Spawn;
 
 impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Spawn {
     #[allow(clippy::disallowed_methods, reason = "the test's runtime ends with it")]

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bad;
+mod connections;
 mod forms;
 mod guard;
 mod records;
@@ -59,20 +60,7 @@ impl Endpoint {
 
     /// Sends `METHOD path` below the base with headers and a body.
     async fn send(&self, line: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Told {
-        let (method, path) = line.split_once(' ').unwrap();
-        let url = Url::parse(&format!("http://{}", self.address)).unwrap();
-        let mut client = Client::new(url, None, 16 << 20).unwrap();
-        let header = |(name, value): &(&str, &str)| {
-            (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
-        };
-        let call = Call {
-            method: method.parse::<Method>().unwrap(),
-            path: format!("/fhir{path}"),
-            headers: headers.iter().map(header).collect(),
-            body: body.into(),
-        };
-        let answer = tokio::time::timeout(Duration::from_secs(40), client.send(&SystemNet, call));
-        Told::of(answer.await.unwrap().unwrap())
+        send_to(self.address, line, headers, body).await
     }
 
     /// Sends a resource in JSON.
@@ -126,6 +114,29 @@ impl Endpoint {
     fn stop(self) {
         assert!(self.running.stop().success());
     }
+}
+
+/// Sends `METHOD path` below the base at an address.
+async fn send_to(
+    address: SocketAddr,
+    line: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> Told {
+    let (method, path) = line.split_once(' ').unwrap();
+    let url = Url::parse(&format!("http://{address}")).unwrap();
+    let mut client = Client::new(url, None, 16 << 20).unwrap();
+    let header = |(name, value): &(&str, &str)| {
+        (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap())
+    };
+    let call = Call {
+        method: method.parse::<Method>().unwrap(),
+        path: format!("/fhir{path}"),
+        headers: headers.iter().map(header).collect(),
+        body: body.into(),
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(40), client.send(&SystemNet, call));
+    Told::of(answer.await.unwrap().unwrap())
 }
 
 /// Writes a channel.
