@@ -75,7 +75,8 @@ async fn play(
     init::write_keyring(&root)?;
     let (adt, oru) = (free_address(ports).await?, free_address(ports).await?);
     let metrics = free_address(ports).await?;
-    write_site(&root, [adt, oru, metrics, fhir, peer])?;
+    let intake = free_address(ports).await?;
+    write_site(&root, [adt, oru, intake, metrics, fhir, peer])?;
     let stage = Stage::start(root, Some("demo"), temporary && !args.stay, ports).await?;
     let scene = Scene { stage, adt, oru, receiver };
     let text = shell.is_text();
@@ -86,6 +87,7 @@ async fn play(
         shell.line(format!(
             "  lab-results  mllp://{oru}  ->  http://{fhir}/fhir and mllp://{peer}"
         ))?;
+        shell.line(format!("  fhir-intake  http://{intake}/fhir  ->  the record store"))?;
         shell.line(format!(
             "  lab-files    {}  ->  files",
             shown(&scene.stage.root.join("drop/lab"))
@@ -130,14 +132,15 @@ async fn play(
 }
 
 /// What differs from the shipped configuration: addresses on free ports.
-fn write_site(root: &Path, addresses: [SocketAddr; 5]) -> Result<(), Stop> {
-    let [adt, oru, metrics, fhir, peer] = addresses;
+fn write_site(root: &Path, addresses: [SocketAddr; 6]) -> Result<(), Stop> {
+    let [adt, oru, intake, metrics, fhir, peer] = addresses;
     let text = format!(
         "# Written by `weir demo`: the shipped channels on free ports.\n\
          [metrics]\nlisten = \"{metrics}\"\n\n\
          [channel.adt-main.source]\nlisten = \"{adt}\"\n\n\
          [channel.adt-main.destination.ehr]\nurl = \"http://{fhir}/fhir\"\n\n\
          [channel.lab-results.source]\nlisten = \"{oru}\"\n\n\
+         [channel.fhir-intake.source]\nlisten = \"{intake}\"\n\n\
          [channel.lab-results.destination.ehr]\nurl = \"http://{fhir}/fhir\"\n\n\
          [channel.lab-results.destination.ward]\nconnect = \"{peer}\"\n\n\
          [channel.lab-files.source]\nready = \"100ms\"\npoll = \"200ms\"\n"

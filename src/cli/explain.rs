@@ -182,6 +182,12 @@ fn one(
         });
         return Ok((Some(document), Exit::Done));
     }
+    // FHIR has no acknowledgment codes.
+    let ack = match ack {
+        "" if processed.reply.accepted => "accepted",
+        "" => "refused",
+        ack => ack,
+    };
     let head =
         format!("{}  {} {}  answer {ack}", args.channel, record.message_type, record.version);
     let head = shell.paint(Tone::Strong, head);

@@ -66,7 +66,8 @@ fn no_mark_of_a_patient_leaves_its_place() {
             "[metrics]\nlisten = \"{}\"\n[log]\nlevel = \"trace\"\n\
              [channel.adt-main.source]\nlisten = \"{listen}\"\n\
              [channel.adt-main.destination.ehr]\nurl = \"http://{fhir}/fhir\"\n\
-             [channel.lab-results]\nenabled = false\n[channel.lab-files]\nenabled = false\n",
+             [channel.lab-results]\nenabled = false\n[channel.lab-files]\nenabled = false\n\
+             [channel.fhir-intake]\nenabled = false\n",
             site.metrics
         ),
     );

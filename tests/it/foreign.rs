@@ -8,7 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use weir::base::{ChannelName, DestinationName, MessageId, Timestamp};
-use weir::destination::{Auth, Destination, DestinationPlan, FhirPlan, OnConflict, Outlook};
+use weir::destination::{
+    Auth, BatchPlan, Destination, DestinationPlan, FhirPlan, OnConflict, Outlook,
+};
 use weir::message::{Body, ContentKind, Delivery, LaneKey, Receipt, Revision};
 use weir::ports::{Ports, http::Url};
 use weir::settings::SecretRef;
@@ -184,4 +186,30 @@ async fn a_server_is_asked_before_the_first_message() {
     assert!(done.status.success(), "{out}");
     assert!(out.contains("W7223") && out.contains("the type Device"), "{out}");
     assert!(!out.contains("the type Patient"), "{out}");
+}
+
+#[tokio::test]
+async fn another_ones_server_takes_what_leaves_together() {
+    let Some(server) = Server::start(None) else { return };
+    let batch = BatchPlan { max: 50, wait: std::time::Duration::from_millis(500) };
+    let plan = DestinationPlan::Fhir(FhirPlan { batch: Some(batch), ..server.plan() });
+    let ports = Ports::system();
+    let mut lanes: Vec<_> = (0..4).map(|_| plan.build(&ports)).collect();
+    let [one, two, three, four] = &mut lanes[..] else { panic!() };
+    let created = r#"{"resourceType":"Patient","identifier":[{"system":"urn:b","value":"1"}]}"#;
+    let known = r#"{"resourceType":"Patient","id":"b1","active":true}"#;
+    let resource = r#""resource":{"resourceType":"Patient","id":"b2"},"#;
+    let put = r#"{"method":"PUT","url":"Patient/b2","ifMatch":"W/\"no-such-version\""}"#;
+    let stale = lone(put, resource);
+    let wrong = r#"{"resourceType":"Patient","id":"b3","gender":"none of these"}"#;
+    let (one, two, three, four) = tokio::join!(
+        deliver(&mut **one, created, "create:Patient"),
+        deliver(&mut **two, known, "update:Patient"),
+        deliver(&mut **three, &stale, "update:Patient"),
+        deliver(&mut **four, wrong, "update:Patient"),
+    );
+    assert_eq!((one.0, two.0 / 100), (201, 2), "{one:?} {two:?}");
+    assert!(one.1.starts_with("Patient/"), "{one:?}");
+    assert!(matches!(three.0, 404 | 412) && three.1 == "W7102", "{three:?}");
+    assert!(four.0 / 100 == 2 || four.1 == "W7102", "{four:?}");
 }

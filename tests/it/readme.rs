@@ -21,7 +21,7 @@ struct Example {
 }
 
 /// Ports that the shipped configuration and the documents name.
-const PORTS: &[&str] = &["2575", "2576", "2577", "8088", "9464", "8443"];
+const PORTS: &[&str] = &["2575", "2576", "2577", "8088", "9443", "9464", "8443"];
 
 fn examples(text: &str) -> Vec<Example> {
     let mut found: Vec<Example> = Vec::new();

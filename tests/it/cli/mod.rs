@@ -116,6 +116,19 @@ fn init_writes_a_tree_that_checks_and_passes_its_tests() {
     exit(&site, &["test", "-k", "no such test"], 6);
     exit(&site, &["explain", "adt-main", "fixtures/adt-a08.hl7"], 0);
     exit(&site, &["explain", "nobody", "fixtures/adt-a08.hl7"], 6);
+    let explain = |name: &str, code| {
+        let file = format!("fixtures/fhir-{name}.json");
+        let (out, _) = exit(&site, &["explain", "fhir-intake", &file], code);
+        out
+    };
+    let out = explain("patient", 0);
+    assert!(out.contains("create:Patient") && out.contains("answer accepted"), "{out}");
+    assert!(explain("transaction", 0).contains("transaction:Patient"));
+    let out = explain("patient-bad-gender", 1);
+    assert!(out.contains("answer refused") && out.contains("Patient.gender"), "{out}");
+    assert!(!out.contains("Okafor"), "{out}");
+    let out = explain("group", 1);
+    assert!(out.contains("create:Group") && out.contains("answer refused"), "{out}");
     let only = |path| ["explain", "adt-main", "fixtures/adt-a08.hl7", "--only", path];
     exit(&site, &only("birthDate"), 0);
     let (_, said) = exit(&site, &only("birthdaet"), 6);

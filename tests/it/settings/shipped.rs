@@ -23,7 +23,7 @@ fn loads_without_a_warning_but_for_the_keyring() {
             assert!(known, "{}", drawn(&problems, &sources));
         }
         let names: Vec<&str> = plan.channels.iter().map(|c| c.name().as_str()).collect();
-        assert_eq!(names, ["adt-main", "lab-files", "lab-results"]);
+        assert_eq!(names, ["adt-main", "fhir-intake", "lab-files", "lab-results"]);
         for channel in &plan.channels {
             assert!(!channel.tests.is_empty(), "{} has no test", channel.name());
             assert!(channel.source.listen().is_none_or(|at| at.ip().is_loopback()));
