@@ -117,7 +117,8 @@ fn messages(plan: &ChannelPlan, bytes: Bytes) -> Result<Vec<Bytes>, Fault> {
         SourceKind::File(_)
         | SourceKind::Mllp(_)
         | SourceKind::Fhir(_)
-        | SourceKind::FhirBulk(_) => Ok(vec![bytes]),
+        | SourceKind::FhirBulk(_)
+        | SourceKind::FhirSubscription(_) => Ok(vec![bytes]),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::mapping::{Mapping, ValuePath};
 use crate::message::{ContentKind, Revision};
 use crate::seal::{How, Keyring, SealRule};
 use crate::settings::{Document, SecretRef, Spanned, Table};
-use crate::source::{self, SourceKind, SourcePlan};
+use crate::source::{self, BulkPlan, SourceKind, SourcePlan, SubscriptionPlan};
 
 /// Name of the channel in a file (else of the file), and its template, parsed.
 pub(super) fn name_and_base(
@@ -501,8 +501,9 @@ fn source_paths(source: &SourcePlan) -> Vec<&Path> {
     match &source.kind {
         SourceKind::File(plan) => paths.push(&plan.dir),
         SourceKind::Fhir(_) => {}
-        SourceKind::FhirBulk(plan) => {
-            let files = plan.server.tls.iter().flat_map(|tls| [&tls.ca, &tls.cert]);
+        SourceKind::FhirBulk(BulkPlan { server, .. })
+        | SourceKind::FhirSubscription(SubscriptionPlan { server, .. }) => {
+            let files = server.tls.iter().flat_map(|tls| [&tls.ca, &tls.cert]);
             paths.extend(files.filter_map(Option::as_deref));
         }
         SourceKind::Mllp(plan) => {
@@ -527,7 +528,9 @@ fn of_hl7(root: &mut Table<'_>, key: &str, path: Option<&ValuePath>) {
 fn input(source: &SourcePlan) -> ContentKind {
     match &source.kind {
         SourceKind::Mllp(_) => ContentKind::Hl7,
-        SourceKind::Fhir(_) | SourceKind::FhirBulk(_) => ContentKind::FhirJson,
+        SourceKind::Fhir(_) | SourceKind::FhirBulk(_) | SourceKind::FhirSubscription(_) => {
+            ContentKind::FhirJson
+        }
         SourceKind::File(plan) if plan.split == source::Split::Ndjson => ContentKind::FhirJson,
         SourceKind::File(_) => ContentKind::Hl7,
     }
@@ -536,6 +539,9 @@ fn input(source: &SourcePlan) -> ContentKind {
 fn ack_mode(source: &SourcePlan) -> AckMode {
     match &source.kind {
         SourceKind::Mllp(plan) => plan.ack_mode,
-        SourceKind::File(_) | SourceKind::Fhir(_) | SourceKind::FhirBulk(_) => AckMode::Auto,
+        SourceKind::File(_)
+        | SourceKind::Fhir(_)
+        | SourceKind::FhirBulk(_)
+        | SourceKind::FhirSubscription(_) => AckMode::Auto,
     }
 }

@@ -60,7 +60,10 @@ pub(super) struct Late {
 pub(super) fn target(live: &Live) -> Option<AppAck> {
     match &live.plan.source.kind {
         SourceKind::Mllp(plan) => plan.app_ack.clone(),
-        SourceKind::File(_) | SourceKind::Fhir(_) | SourceKind::FhirBulk(_) => None,
+        SourceKind::File(_)
+        | SourceKind::Fhir(_)
+        | SourceKind::FhirBulk(_)
+        | SourceKind::FhirSubscription(_) => None,
     }
 }
 

@@ -64,7 +64,7 @@ fn patience(live: &Live) -> Option<Duration> {
     match &live.plan.source.kind {
         SourceKind::Mllp(plan) => plan.continuation,
         SourceKind::File(plan) => plan.continuation,
-        SourceKind::Fhir(_) | SourceKind::FhirBulk(_) => None,
+        SourceKind::Fhir(_) | SourceKind::FhirBulk(_) | SourceKind::FhirSubscription(_) => None,
     }
 }
 

@@ -84,6 +84,15 @@ impl Intake for Door {
         Some(Arc::new(self.0.core.store.collection(&name)))
     }
 
+    fn own_secret(&self, purpose: &str) -> Option<Arc<str>> {
+        let store = &self.0.core.store;
+        let [one, two] = ["one", "two"].map(|half| {
+            let value = format!("{half} {}/{purpose}", self.0.name);
+            u128::from_be_bytes(store.keyed_hash("source secret", value.as_bytes()))
+        });
+        Some(format!("{one:032x}{two:032x}").into())
+    }
+
     fn recall(&self, name: &str) -> Result<Option<Arc<str>>, Fault> {
         self.0.core.store.setting(&note(&self.0, name))
     }
@@ -332,9 +341,10 @@ impl Door {
                 let from = plan.reply_from.as_ref();
                 hearing::listen(&self.0.core, (message, record), &live.plan.destinations, from)
             }
-            SourceKind::Mllp(_) | SourceKind::File(_) | SourceKind::FhirBulk(_) => {
-                self.0.core.waiters.watch(&self.0.core, message)
-            }
+            SourceKind::Mllp(_)
+            | SourceKind::File(_)
+            | SourceKind::FhirBulk(_)
+            | SourceKind::FhirSubscription(_) => self.0.core.waiters.watch(&self.0.core, message),
         }
     }
 
@@ -528,7 +538,8 @@ fn origin_key(channel: &Channel, live: &Live, arrival: &source::Arrival) -> Opti
         SourceKind::File(_)
         | SourceKind::Mllp(_)
         | SourceKind::Fhir(_)
-        | SourceKind::FhirBulk(_) => {
+        | SourceKind::FhirBulk(_)
+        | SourceKind::FhirSubscription(_) => {
             let mut value = origin.digest.to_vec();
             value.extend_from_slice(&origin.part.to_be_bytes());
             // What two channels take from one place is two messages.
@@ -541,7 +552,10 @@ fn origin_key(channel: &Channel, live: &Live, arrival: &source::Arrival) -> Opti
 fn window(live: &Live) -> Duration {
     match &live.plan.source.kind {
         SourceKind::File(plan) => plan.dedup.unwrap_or(DUPLICATE_WINDOW),
-        SourceKind::Mllp(_) | SourceKind::Fhir(_) | SourceKind::FhirBulk(_) => DUPLICATE_WINDOW,
+        SourceKind::Mllp(_)
+        | SourceKind::Fhir(_)
+        | SourceKind::FhirBulk(_)
+        | SourceKind::FhirSubscription(_) => DUPLICATE_WINDOW,
     }
 }
 
@@ -549,7 +563,9 @@ fn window(live: &Live) -> Duration {
 fn acknowledges(live: &Live) -> AckWhen {
     match &live.plan.source.kind {
         SourceKind::Mllp(plan) => plan.ack,
-        SourceKind::File(_) | SourceKind::FhirBulk(_) => AckWhen::AfterCommit,
+        SourceKind::File(_) | SourceKind::FhirBulk(_) | SourceKind::FhirSubscription(_) => {
+            AckWhen::AfterCommit
+        }
         SourceKind::Fhir(plan) => match plan.reply {
             ReplyWhen::AfterCommit => AckWhen::AfterCommit,
             ReplyWhen::AfterDelivery => AckWhen::AfterDelivery,

@@ -130,7 +130,10 @@ impl Keeper {
                 Some(url) => url.to_string().trim_end_matches('/').into(),
                 None => Arc::default(),
             },
-            SourceKind::Mllp(_) | SourceKind::File(_) | SourceKind::FhirBulk(_) => Arc::default(),
+            SourceKind::Mllp(_)
+            | SourceKind::File(_)
+            | SourceKind::FhirBulk(_)
+            | SourceKind::FhirSubscription(_) => Arc::default(),
         }
     }
 }

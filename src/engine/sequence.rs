@@ -72,7 +72,10 @@ impl Number {
 pub(super) fn wanted(live: &Live) -> Sequence {
     match &live.plan.source.kind {
         SourceKind::Mllp(plan) => plan.sequence,
-        SourceKind::File(_) | SourceKind::Fhir(_) | SourceKind::FhirBulk(_) => Sequence::Off,
+        SourceKind::File(_)
+        | SourceKind::Fhir(_)
+        | SourceKind::FhirBulk(_)
+        | SourceKind::FhirSubscription(_) => Sequence::Off,
     }
 }
 

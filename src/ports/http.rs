@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, Connection, SendRequest};
-use hyper::header::{HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{DATE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Uri};
 use hyper_util::rt::TokioIo;
 
@@ -127,6 +127,16 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
+    /// When the server says that it answered, by its own clock.
+    ///
+    /// Source: RFC 9110 §6.6.1.
+    #[must_use]
+    pub fn date(&self) -> Option<Timestamp> {
+        let text = self.headers.get(DATE)?.to_str().ok()?.trim();
+        let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        Some(Timestamp::from_micros(date.as_microsecond()))
+    }
+
     /// How long the server asks to be left alone: seconds, or a date.
     ///
     /// Source: RFC 9110 §10.2.3.

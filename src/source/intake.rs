@@ -171,6 +171,13 @@ pub trait Intake: Send + Sync {
         None
     }
 
+    /// A secret of this source for a purpose: the same at each start, known to nobody else;
+    /// none where there is nothing to make it from.
+    fn own_secret(&self, purpose: &str) -> Option<Arc<str>> {
+        let _ = purpose;
+        None
+    }
+
     /// What the source wrote down last under a name; none where there is nothing.
     ///
     /// # Errors

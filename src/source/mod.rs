@@ -39,7 +39,7 @@ pub use intake::{
     SourceEvents, Stand, Standing, Taken,
 };
 pub use mllp::{AckWhen, AppAck, MllpPlan, Sequence};
-pub use pull::{BulkPlan, Export};
+pub use pull::{BulkPlan, Export, SubscriptionPlan};
 
 /// What a channel's `[source]` says, checked. Equal plans need no restart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub enum SourceKind {
     File(FilePlan),
     /// Exports of a FHIR server, pulled.
     FhirBulk(BulkPlan),
+    /// What a FHIR server notifies of.
+    FhirSubscription(SubscriptionPlan),
 }
 
 /// One kind of source, as help, schema and tests know it.
@@ -86,6 +88,11 @@ pub const KINDS: &[Kind] = &[
         row: pull::BULK_ROW,
         listens: false,
         read: |t, _| pull::read_bulk(t).map(SourceKind::FhirBulk),
+    },
+    Kind {
+        row: pull::SUBSCRIPTION_ROW,
+        listens: true,
+        read: |t, common| pull::read_subscription(t, common).map(SourceKind::FhirSubscription),
     },
 ];
 
@@ -120,6 +127,7 @@ impl SourcePlan {
             SourceKind::Fhir(_) => "fhir",
             SourceKind::File(_) => "file",
             SourceKind::FhirBulk(_) => "fhir-bulk",
+            SourceKind::FhirSubscription(_) => "fhir-subscription",
         }
     }
 
@@ -129,6 +137,7 @@ impl SourcePlan {
         match &self.kind {
             SourceKind::Mllp(plan) => Some(plan.listen),
             SourceKind::Fhir(plan) => Some(plan.listen),
+            SourceKind::FhirSubscription(plan) => Some(plan.listen),
             SourceKind::File(_) | SourceKind::FhirBulk(_) => None,
         }
     }
@@ -145,6 +154,9 @@ impl SourcePlan {
             SourceKind::Fhir(plan) => fhir::bind(plan, &self.common, ports).await,
             SourceKind::File(plan) => file::bind(plan, &self.common, ports).await,
             SourceKind::FhirBulk(plan) => Ok(pull::bind_bulk(plan, &self.common, ports)),
+            SourceKind::FhirSubscription(plan) => {
+                pull::bind_subscription(plan, &self.common, ports).await
+            }
         }
     }
 }

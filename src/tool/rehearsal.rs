@@ -55,7 +55,10 @@ impl Rehearsal {
     /// an update when it has an id, else a create.
     #[must_use]
     pub fn arriving_by(mut self, source: &SourceKind) -> Self {
-        self.over_fhir = matches!(source, SourceKind::Fhir(_) | SourceKind::FhirBulk(_));
+        self.over_fhir = matches!(
+            source,
+            SourceKind::Fhir(_) | SourceKind::FhirBulk(_) | SourceKind::FhirSubscription(_)
+        );
         self
     }
 

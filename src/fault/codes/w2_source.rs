@@ -377,6 +377,24 @@ codes! {
     W2389 Permanent "a line of an export is too large",
         "It is kept as refused, cut; the other lines are taken.",
         "Raise `max_size` of the source where such resources are expected.";
+    W2390 Operator "the server does not take the subscription",
+        "Nothing is notified until it does; what changes meanwhile is fetched afterwards.",
+        "Compare `url`, `criteria`, `endpoint` and `auth` of the source with the server's documentation.";
+    W2391 Transient "the subscription was not in force",
+        "It is registered again, and what changed meanwhile is fetched.",
+        "Where it comes back, see whether the server reaches `endpoint` of the source.";
+    W2392 Permanent "a notification does not show the secret of the subscription",
+        "Anybody could send messages otherwise.",
+        "See who calls; the server sends the header that weir wrote into the Subscription.";
+    W2393 Permanent "a notification is not what was subscribed to",
+        "It is kept as refused.",
+        "Tell whoever runs the server; `criteria` of the source names the type.";
+    W2394 Transient "what changed at the server could not be fetched",
+        "It is fetched at the next look; nothing is lost meanwhile.",
+        "Look at the server's log when it does not end by itself.";
+    W2395 Permanent "a page of what changed cannot be used",
+        "What is behind it is not fetched.",
+        "Tell whoever runs the server: the cause names what is wrong with the page.";
     W2401 Operator "the directory of a file source cannot be read",
         "No file is taken from it until it can.",
         "Make the directory and give weir's user the right to read and write it.";

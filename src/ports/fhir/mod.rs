@@ -18,12 +18,6 @@ pub use issue::{Issue, issue_of};
 
 use super::http::Url;
 
-/// What tests of rooms above need of here.
-#[cfg(test)]
-pub(crate) mod testing {
-    pub(crate) use super::jwk::tests::p384_jwk;
-}
-
 /// Longest address below a server: servers put signatures into those of a status.
 const LOCAL_BYTES_MAX: usize = 2048;
 
@@ -53,4 +47,10 @@ pub fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// What tests of rooms above need of here.
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) use super::jwk::tests::p384_jwk;
 }

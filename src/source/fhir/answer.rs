@@ -22,7 +22,7 @@ const GZIP_BYTES_MIN: usize = 1 << 10;
 
 /// An answer to a request.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(in crate::source) struct Reply {
     pub status: u16,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// FHIR JSON; empty where there is none. Patient data: masked by [`Bytes`] being inside.
@@ -39,11 +39,11 @@ impl std::fmt::Debug for Body {
 }
 
 /// An answer, or one that says why not.
-pub(super) type Answered = Result<Reply, Box<Reply>>;
+pub(in crate::source) type Answered = Result<Reply, Box<Reply>>;
 
 /// How an answer is written.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Manner {
+pub(in crate::source) struct Manner {
     pub form: Form,
     /// Whether the client reads gzip.
     pub gzip: bool,
@@ -53,33 +53,33 @@ pub(super) struct Manner {
 
 impl Reply {
     /// A status without a body.
-    pub(super) fn empty(status: u16) -> Self {
+    pub(in crate::source) fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Body(Bytes::new()) }
     }
 
     /// A resource.
-    pub(super) fn doc(status: u16, doc: &Doc) -> Self {
+    pub(in crate::source) fn doc(status: u16, doc: &Doc) -> Self {
         Self::json(status, doc.to_json())
     }
 
     /// A resource that is JSON already.
-    pub(super) fn json(status: u16, body: Bytes) -> Self {
+    pub(in crate::source) fn json(status: u16, body: Bytes) -> Self {
         Self { body: Body(body), ..Self::empty(status) }
     }
 
     /// An OperationOutcome that tells of faults.
-    pub(super) fn outcome(status: u16, faults: &[Fault]) -> Self {
+    pub(in crate::source) fn outcome(status: u16, faults: &[Fault]) -> Self {
         Self::doc(status, &outcome(faults))
     }
 
     /// An OperationOutcome that tells of one fault, as a refusal.
-    pub(super) fn refusal(status: u16, fault: Fault) -> Box<Self> {
+    pub(in crate::source) fn refusal(status: u16, fault: Fault) -> Box<Self> {
         Box::new(Self::outcome(status, &[fault]))
     }
 
     /// Adds a header; a value that cannot be one is left out.
     #[must_use]
-    pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
+    pub(in crate::source) fn with(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.push((name, value));
         }
@@ -88,7 +88,7 @@ impl Reply {
 
     /// Adds headers.
     #[must_use]
-    pub(super) fn with_all(
+    pub(in crate::source) fn with_all(
         mut self,
         headers: impl Iterator<Item = (HeaderName, HeaderValue)>,
     ) -> Self {
@@ -98,35 +98,35 @@ impl Reply {
 
     /// Asks the client to come again.
     #[must_use]
-    pub(super) fn again_after(self, wait: Duration) -> Self {
+    pub(in crate::source) fn again_after(self, wait: Duration) -> Self {
         self.with(RETRY_AFTER, &wait.as_secs().max(1).to_string())
     }
 
     /// The resource in its body.
-    pub(super) fn resource(&self) -> Option<Doc> {
+    pub(in crate::source) fn resource(&self) -> Option<Doc> {
         Doc::parse_json(self.body.0.clone()).ok()
     }
 
     /// The value of a header.
-    pub(super) fn header(&self, name: &HeaderName) -> Option<&str> {
+    pub(in crate::source) fn header(&self, name: &HeaderName) -> Option<&str> {
         let found = self.headers.iter().find(|(own, _)| own == name);
         found.and_then(|(_, value)| value.to_str().ok())
     }
 
     /// With a resource in place of its body.
     #[must_use]
-    pub(super) fn saying(self, doc: &Doc) -> Self {
+    pub(in crate::source) fn saying(self, doc: &Doc) -> Self {
         Self { body: Body(doc.to_json()), ..self }
     }
 
     /// Without its body.
     #[must_use]
-    pub(super) fn minimal(self) -> Self {
+    pub(in crate::source) fn minimal(self) -> Self {
         Self { body: Body(Bytes::new()), ..self }
     }
 
     /// Writes it.
-    pub(super) fn write(self, manner: Manner) -> Response<Full<Bytes>> {
+    pub(in crate::source) fn write(self, manner: Manner) -> Response<Full<Bytes>> {
         let Self { status, headers, body: Body(json) } = self;
         let (body, form) = match (manner.form, json.is_empty()) {
             (Form::Json, _) | (_, true) => (json, Form::Json),
@@ -182,7 +182,7 @@ impl From<Refused> for Box<Reply> {
 }
 
 /// The status for a message that the intake refused.
-pub(super) fn status_of(fault: &Fault) -> u16 {
+pub(in crate::source) fn status_of(fault: &Fault) -> u16 {
     use crate::fault::Class;
     match (fault.code().as_str(), fault.class()) {
         ("W2703", _) => 413,
@@ -200,7 +200,7 @@ pub(super) fn status_of(fault: &Fault) -> u16 {
 /// is refused there 422, as of content that is refused here; else that of a gateway.
 ///
 /// Source: RFC 9110 §15.6.3 to §15.6.5.
-pub(super) fn status_of_delivery(fault: &Fault) -> u16 {
+pub(in crate::source) fn status_of_delivery(fault: &Fault) -> u16 {
     use crate::fault::Class;
     match (fault.code().as_str(), fault.class()) {
         // It did not answer in time.

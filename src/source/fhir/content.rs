@@ -10,7 +10,7 @@ const HEADER_BYTES_MAX: usize = 1 << 10;
 
 /// A form of a resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Form {
+pub(in crate::source) enum Form {
     /// JSON.
     #[default]
     Json,
@@ -20,7 +20,7 @@ pub(super) enum Form {
 
 impl Form {
     /// Its media type.
-    pub(super) const fn content_type(self) -> &'static str {
+    pub(in crate::source) const fn content_type(self) -> &'static str {
         match self {
             Self::Json => "application/fhir+json; charset=utf-8",
             Self::Xml => "application/fhir+xml; charset=utf-8",
@@ -30,7 +30,7 @@ impl Form {
 
 /// What a body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Media {
+pub(in crate::source) enum Media {
     /// A resource.
     Resource(Form),
     /// A resource a line.
@@ -47,7 +47,7 @@ pub(super) enum Media {
 ///
 /// # Errors
 /// `W2327` for a type or character set that is not taken.
-pub(super) fn media(content_type: Option<&str>) -> Result<Media, Fault> {
+pub(in crate::source) fn media(content_type: Option<&str>) -> Result<Media, Fault> {
     let Some(text) = content_type else {
         return Err(Fault::new(W2327).because("the request does not say what its body is"));
     };
@@ -81,7 +81,7 @@ pub(super) fn media(content_type: Option<&str>) -> Result<Media, Fault> {
 ///
 /// # Errors
 /// `W2328` when none of the forms that there are is wanted.
-pub(super) fn wanted(
+pub(in crate::source) fn wanted(
     format: Option<&str>,
     accept: Option<&str>,
     default: Form,
@@ -148,7 +148,7 @@ fn quality(text: &str) -> u16 {
 /// Whether a client reads gzip.
 ///
 /// Source: RFC 9110 §12.5.3.
-pub(super) fn takes_gzip(accept_encoding: Option<&str>) -> bool {
+pub(in crate::source) fn takes_gzip(accept_encoding: Option<&str>) -> bool {
     accept_encoding.unwrap_or_default().split(',').any(|part| {
         let (name, mut parameters) = Parameters::of(part);
         let refused = parameters.any(|(name, value)| &*name == "q" && quality(&value) == 0);

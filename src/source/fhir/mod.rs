@@ -6,19 +6,19 @@
 //! how a message stands, `answer` writes. A write is a message like any other: the intake
 //! decides and commits it, and no answer to it leaves before.
 
-mod answer;
+pub(in crate::source) mod answer;
 pub mod auth;
 mod bulk;
-mod content;
+pub(in crate::source) mod content;
 pub(in crate::source) mod gzip;
 mod heard;
 mod metadata;
 mod patience;
 mod read;
-mod request;
+pub(in crate::source) mod request;
 mod returned;
 mod route;
-mod serve;
+pub(in crate::source) mod serve;
 mod status;
 #[cfg(test)]
 mod tests;

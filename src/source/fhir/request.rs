@@ -23,11 +23,11 @@ use crate::fhir::rest::Conditions;
 const BODIES_BYTES_MIN: usize = 256 << 20;
 
 /// How long a sender waits that met no room.
-pub(super) const BUSY_WAIT: Duration = Duration::from_secs(2);
+pub(in crate::source) const BUSY_WAIT: Duration = Duration::from_secs(2);
 
 /// A header as text; none where it is missing, not text or there twice: two values could mean
 /// one thing to a proxy and another to weir.
-pub(super) fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+pub(in crate::source) fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let mut all = headers.get_all(name).iter();
     let first = all.next()?;
     if all.next().is_some() {
@@ -38,7 +38,7 @@ pub(super) fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'
 
 /// The conditions of a request. One that stands twice or cannot be read is one that cannot be
 /// kept: it is passed on as text that is refused.
-pub(super) fn conditions(headers: &HeaderMap) -> Conditions<'_> {
+pub(in crate::source) fn conditions(headers: &HeaderMap) -> Conditions<'_> {
     let read = |name: &'static str| {
         let name = HeaderName::from_static(name);
         headers.contains_key(&name).then(|| header(headers, &name).unwrap_or("\u{fffd}"))
@@ -52,13 +52,13 @@ pub(super) fn conditions(headers: &HeaderMap) -> Conditions<'_> {
 }
 
 /// What the body of a request is.
-pub(super) fn media(headers: &HeaderMap) -> Result<Media, Box<Reply>> {
+pub(in crate::source) fn media(headers: &HeaderMap) -> Result<Media, Box<Reply>> {
     content::media(header(headers, &CONTENT_TYPE)).map_err(|fault| Reply::refusal(415, fault))
 }
 
 /// Limits of bodies.
 #[derive(Clone)]
-pub(super) struct Limits {
+pub(in crate::source) struct Limits {
     /// Largest body, unpacked.
     pub size: usize,
     /// Longest time for it.
@@ -68,7 +68,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn new(size: ByteSize, time: Duration) -> Self {
+    pub(in crate::source) fn new(size: ByteSize, time: Duration) -> Self {
         let size = size.as_usize();
         let room = size.saturating_mul(4).max(BODIES_BYTES_MIN) >> 10;
         let room = Arc::new(Semaphore::new(room.min(Semaphore::MAX_PERMITS)));
@@ -91,7 +91,7 @@ impl Limits {
 }
 
 /// A body with the room it takes, given back when it goes.
-pub(super) struct Body {
+pub(in crate::source) struct Body {
     pub bytes: Bytes,
     is_none: bool,
     _room: Option<OwnedSemaphorePermit>,
@@ -99,18 +99,18 @@ pub(super) struct Body {
 
 impl Body {
     /// No body.
-    pub(super) const fn none() -> Self {
+    pub(in crate::source) const fn none() -> Self {
         Self { bytes: Bytes::new(), is_none: true, _room: None }
     }
 
     /// Whether the request has none by its nature.
-    pub(super) const fn is_none(&self) -> bool {
+    pub(in crate::source) const fn is_none(&self) -> bool {
         self.is_none
     }
 }
 
 /// Whether a body is packed.
-pub(super) fn is_packed(headers: &HeaderMap) -> Result<bool, Box<Reply>> {
+pub(in crate::source) fn is_packed(headers: &HeaderMap) -> Result<bool, Box<Reply>> {
     match header(headers, &CONTENT_ENCODING).map(str::to_ascii_lowercase).as_deref() {
         None if headers.contains_key(CONTENT_ENCODING) => {
             Err(Reply::refusal(415, Fault::new(W2327).because("`Content-Encoding` cannot be read")))
@@ -124,7 +124,7 @@ pub(super) fn is_packed(headers: &HeaderMap) -> Result<bool, Box<Reply>> {
 }
 
 /// Reads the whole body.
-pub(super) async fn read(
+pub(in crate::source) async fn read(
     headers: &HeaderMap,
     body: Incoming,
     limits: &Limits,
@@ -164,7 +164,7 @@ pub(super) async fn read(
 }
 
 impl Limits {
-    pub(super) fn unpacked(&self, wrong: Wrong) -> Box<Reply> {
+    pub(in crate::source) fn unpacked(&self, wrong: Wrong) -> Box<Reply> {
         match wrong {
             Wrong::TooLarge => self.too_large(),
             Wrong::Broken => broken("it is no gzip, or ends too early"),
@@ -199,18 +199,18 @@ impl<'l> Held<'l> {
 }
 
 /// The chunks of a body, until a time.
-pub(super) struct Stream {
+pub(in crate::source) struct Stream {
     body: Incoming,
     pub until: Instant,
 }
 
 impl Stream {
-    pub(super) const fn new(body: Incoming, until: Instant) -> Self {
+    pub(in crate::source) const fn new(body: Incoming, until: Instant) -> Self {
         Self { body, until }
     }
 
     /// The next chunk; none at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Box<Reply>> {
+    pub(in crate::source) async fn next(&mut self) -> Result<Option<Bytes>, Box<Reply>> {
         loop {
             let frame = match timeout_at(self.until, self.body.frame()).await {
                 Err(_) => return Err(Reply::refusal(408, Fault::new(W2330))),

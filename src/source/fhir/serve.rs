@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, rt};
+use hyper::{Request, Response, rt};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::sync::watch;
@@ -27,7 +29,7 @@ use crate::source::listener::{self, Listen};
 use crate::source::{Bound, Closed, Command, Common, Serving};
 
 /// Protocols offered in TLS.
-const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
+pub(in crate::source) const PROTOCOLS: &[&[u8]] = &[b"h2", b"http/1.1"];
 
 /// Longest head of a request: searches with many ids, and a token of a large provider.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -96,69 +98,95 @@ impl listener::Talk for Door {
         &self,
         stream: Box<dyn Stream>,
         peer: Peer,
-        mut command: watch::Receiver<Command>,
+        command: watch::Receiver<Command>,
     ) -> (Closed, u64) {
         let plan = &self.0.plan;
         let messages = Arc::new(AtomicU64::new(0));
-        let tasks = Tasks::default();
-        let mut builder = auto::Builder::new(tasks.clone());
-        builder
-            .http1()
-            .timer(TokioTimer::new())
-            .header_read_timeout(plan.idle_timeout)
-            .max_headers(HEADERS_MAX)
-            .max_buf_size(HEAD_BYTES_MAX);
-        builder
-            .http2()
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS_MAX)
-            .max_header_list_size(HEAD_BYTES_MAX as u32)
-            .keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(plan.idle_timeout);
         let (endpoint, counted, orders) = (self.0.clone(), messages.clone(), command.clone());
-        let spoke = Arc::new(AtomicBool::new(false));
-        let asked = spoke.clone();
-        let service = service_fn(move |request: Request<Incoming>| {
-            asked.store(true, Ordering::Relaxed);
+        let serve = move |request: Request<Incoming>| {
             let (endpoint, counted, peer) = (endpoint.clone(), counted.clone(), peer.clone());
             let now = *orders.borrow();
             async move {
                 let (response, taken) = endpoint.serve(request, peer, now).await;
                 counted.fetch_add(taken, Ordering::Relaxed);
-                Ok::<_, Infallible>(response)
-            }
-        });
-        let stream = TokioIo::new(Patient::new(stream, plan.write_timeout, spoke.clone()));
-        let connection = builder.serve_connection(stream, service);
-        tokio::pin!(connection);
-        let mut stopping = false;
-        // A peer that does not say which HTTP it speaks is in no protocol's care.
-        let first = self.0.clock.sleep(plan.idle_timeout);
-        tokio::pin!(first);
-        let mut early = true;
-        let ended = loop {
-            tokio::select! {
-                ended = connection.as_mut() => break ended,
-                () = &mut first, if early => {
-                    early = false;
-                    if !spoke.load(Ordering::Relaxed) {
-                        let messages = messages.load(Ordering::Relaxed);
-                        return (Closed::Fault(Fault::new(W2305)), messages);
-                    }
-                }
-                // A dropped sender means stop as well.
-                _ = command.wait_for(|command| *command == Command::Stop), if !stopping => {
-                    stopping = true;
-                    connection.as_mut().graceful_shutdown();
-                }
+                response
             }
         };
-        let why = match ended {
-            Ok(()) if stopping => Closed::Stopped,
-            Ok(()) => Closed::ByPeer,
-            Err(error) => closed(&*error),
-        };
+        let pace = Pace { idle: plan.idle_timeout, write: plan.write_timeout };
+        let why = speak(stream, (pace, &*self.0.clock), command, serve).await;
         (why, messages.load(Ordering::Relaxed))
+    }
+}
+
+/// How long a listener has patience with a peer.
+#[derive(Clone, Copy)]
+pub(in crate::source) struct Pace {
+    /// Longest silence, and longest time for the head of a request.
+    pub idle: Duration,
+    /// Longest time that an answer may be left unread.
+    pub write: Duration,
+}
+
+/// Speaks HTTP on a connection until it ends or is told to.
+pub(in crate::source) async fn speak<F>(
+    stream: Box<dyn Stream>,
+    (pace, clock): (Pace, &dyn Clock),
+    mut command: watch::Receiver<Command>,
+    serve: impl Fn(Request<Incoming>) -> F + Send,
+) -> Closed
+where
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let tasks = Tasks::default();
+    let mut builder = auto::Builder::new(tasks.clone());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(pace.idle)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_BYTES_MAX as u32)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(pace.idle);
+    let spoke = Arc::new(AtomicBool::new(false));
+    let asked = spoke.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
+        let answer = serve(request);
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let stream = TokioIo::new(Patient::new(stream, pace.write, spoke.clone()));
+    let connection = builder.serve_connection(stream, service);
+    tokio::pin!(connection);
+    let mut stopping = false;
+    // A peer that does not say which HTTP it speaks is in no protocol's care.
+    let first = clock.sleep(pace.idle);
+    tokio::pin!(first);
+    let mut early = true;
+    let ended = loop {
+        tokio::select! {
+            ended = connection.as_mut() => break ended,
+            () = &mut first, if early => {
+                early = false;
+                if !spoke.load(Ordering::Relaxed) {
+                    return Closed::Fault(Fault::new(W2305));
+                }
+            }
+            // A dropped sender means stop as well.
+            _ = command.wait_for(|command| *command == Command::Stop), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    };
+    match ended {
+        Ok(()) if stopping => Closed::Stopped,
+        Ok(()) => Closed::ByPeer,
+        Err(error) => closed(&*error),
     }
 }
 

@@ -105,7 +105,7 @@ const TIMEOUT_DEFAULT: Duration = Duration::from_secs(24 * 3600);
 /// Asking more often would keep a server busy with exports.
 const EVERY_MIN: Duration = Duration::from_secs(1);
 
-const URL: Key<Arc<str>> =
+pub(super) const URL: Key<Arc<str>> =
     Key::new("url", "a URL such as `https://fhir.example/r4`", "Base of the FHIR server.");
 const EXPORT: Key<Export> = Key::new(
     "export",
@@ -185,7 +185,7 @@ pub(in crate::source) const ROW: KindRow = KindRow {
 
 /// Reads the keys of this kind.
 pub(in crate::source) fn read(table: &mut Table<'_>) -> Option<BulkPlan> {
-    let server = read_server(table);
+    let server = read_server(table, "tls");
     let export = table.or(&EXPORT, Export::System);
     let types = table.spanned(&TYPES).map_or_else(Vec::new, |types| known_types(table, types));
     let filters = table.spanned(&FILTERS).map_or_else(Vec::new, |found| {
@@ -221,10 +221,10 @@ pub(in crate::source) fn read(table: &mut Table<'_>) -> Option<BulkPlan> {
     })
 }
 
-/// Reads `url`, `tls` and `auth`.
-pub(super) fn read_server(table: &mut Table<'_>) -> Option<Server> {
+/// Reads `url`, `auth` and the table of the client's side of TLS.
+pub(super) fn read_server(table: &mut Table<'_>, tls: &str) -> Option<Server> {
     let url = table.required_spanned(&URL);
-    let tls = tls::read_client(table);
+    let tls = tls::read_client_at(table, tls);
     let auth = fhir::read_auth(table);
     let url = url?;
     match Url::parse(&url.value) {
@@ -236,7 +236,7 @@ pub(super) fn read_server(table: &mut Table<'_>) -> Option<Server> {
     }
 }
 
-fn bounded(table: &mut Table<'_>, key: &Key<Duration>) -> Option<Duration> {
+pub(super) fn bounded(table: &mut Table<'_>, key: &Key<Duration>) -> Option<Duration> {
     let found = table.spanned(key)?;
     if found.value < EVERY_MIN {
         table.error(Fault::new(W1021).because("expected at least 1s"), &found.span);
@@ -259,7 +259,7 @@ pub(super) fn is_filter(text: &str) -> bool {
 }
 
 /// A date or instant as an instant.
-fn instant(text: &str) -> Option<Arc<str>> {
+pub(super) fn instant(text: &str) -> Option<Arc<str>> {
     let whole = match text.len() {
         10 => format!("{text}T00:00:00Z"),
         _ => text.to_owned(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::fault::codes::{W2326, W2386, W2720};
-use crate::fault::{Fault, Place};
+use crate::fault::{Code, Fault, Place};
 use crate::fhir::rest::{self, Change, Interaction};
 use crate::fhir::{Doc, Node, tables};
 
@@ -20,19 +20,19 @@ pub(super) struct Offer {
     pub version: Option<String>,
 }
 
-/// The update that a resource is: of this type, where one is told.
+/// The update that a resource is: of this type, where one is told with the code of all else.
 ///
 /// # Errors
-/// `W27xx` for what is no resource, `W2386` for one of another type, `W2326` without an id.
-pub(super) fn update(bytes: &Bytes, of_type: Option<&str>) -> Result<Offer, Fault> {
+/// `W27xx` for what is no resource, the code for one of another type, `W2326` without an id.
+pub(super) fn update(bytes: &Bytes, of_type: Option<(&str, Code)>) -> Result<Offer, Fault> {
     let doc = Doc::parse_json(bytes.clone())?;
     let root = doc.root();
     rest::clean(root)?;
     let kind = root.resource_type().and_then(|kind| tables::type_name(&kind));
     let kind = kind.filter(|kind| tables::is_resource(kind));
     let kind = kind.ok_or_else(|| Fault::new(W2720).because("no type of resource of R4"))?;
-    if let Some(expected) = of_type.filter(|expected| *expected != kind) {
-        return Err(Fault::new(W2386).because(format!("a {kind} among {expected}s")));
+    if let Some((expected, code)) = of_type.filter(|(expected, _)| *expected != kind) {
+        return Err(Fault::new(code).because(format!("a {kind} among {expected}s")));
     }
     let id = root.get("id").and_then(|id| id.string()).and_then(|id| rest::Id::parse(&id));
     let at = || Place::path(format!("{kind}.id"));
@@ -45,6 +45,15 @@ pub(super) fn update(bytes: &Bytes, of_type: Option<&str>) -> Result<Offer, Faul
         None => bytes.clone(),
     };
     Ok(Offer { bytes, message_type, version })
+}
+
+/// The delete of a resource.
+pub(super) fn delete(kind: &'static str, id: rest::Id) -> Offer {
+    let interaction = Interaction::Delete { kind, id, if_match: None };
+    let bundle = rest::wrapped(&interaction, &Change::Nothing);
+    let message_type = rest::message_type(&interaction);
+    let bytes = bundle.map(|bundle| bundle.to_json()).unwrap_or_default();
+    Offer { bytes, message_type, version: None }
 }
 
 /// Version and time: servers that keep no versions may name the same one for ever.
@@ -73,12 +82,7 @@ pub(super) fn deletes(bytes: &Bytes) -> Result<Vec<Result<Offer, Fault>>, Fault>
         return Err(Fault::new(W2386).because("no Bundle of type `transaction`"));
     }
     let offers = rest::entries(root).map(|entry| match entry.asks {
-        Ok(interaction @ Interaction::Delete { .. }) => {
-            let bundle = rest::wrapped(&interaction, &Change::Nothing);
-            let message_type = rest::message_type(&interaction);
-            let bytes = bundle.map(|bundle| bundle.to_json()).unwrap_or_default();
-            Ok(Offer { bytes, message_type, version: None })
-        }
+        Ok(Interaction::Delete { kind, id, .. }) => Ok(delete(kind, id)),
         Ok(_) => Err(Fault::new(W2386).because("an entry is no delete of a resource")),
         Err(refused) => Err(refused.fault),
     });
@@ -103,7 +107,11 @@ mod tests {
     #[test]
     fn resources_become_updates() {
         let check = |text: &'static str, of_type: Option<&str>, expected: &str| {
-            assert_eq!(told(update(&Bytes::from(text), of_type)), expected, "{text}");
+            assert_eq!(
+                told(update(&Bytes::from(text), of_type.map(|name| (name, W2386)))),
+                expected,
+                "{text}"
+            );
         };
         let patient = r#"{"resourceType":"Patient","id":"p","meta":{"versionId":"3"}}"#;
         check(patient, Some("Patient"), "update:Patient Patient/p/3/");

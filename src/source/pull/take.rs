@@ -253,7 +253,7 @@ impl<'a> Pass<'a> {
         }
         match self.file.holds {
             Holds::Resources(kind) => {
-                let offer = offer::update(&line.bytes, Some(kind));
+                let offer = offer::update(&line.bytes, Some((kind, W2386)));
                 self.offer(line, true, offer).await
             }
             Holds::Deleted => match offer::deletes(&line.bytes) {

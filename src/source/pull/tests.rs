@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{BulkPlan, Export};
+use super::{BulkPlan, Export, SubscriptionPlan};
 use crate::fault::Problems;
 use crate::fhir::rest::Id;
 use crate::ports::http::Url;
@@ -11,8 +11,17 @@ use crate::source::{self, SourceKind};
 
 fn read(lines: &str) -> (Option<BulkPlan>, String) {
     let text = format!("type = \"fhir-bulk\"\nurl = \"https://fhir.example/r4/\"\n{lines}\n");
+    let (kind, told) = read_text(&text);
+    let plan = kind.and_then(|kind| match kind {
+        SourceKind::FhirBulk(plan) => Some(plan),
+        _ => None,
+    });
+    (plan, told)
+}
+
+fn read_text(text: &str) -> (Option<SourceKind>, String) {
     let mut problems = Problems::new();
-    let document = Document::parse(SourceFile::new("test.toml", text.as_str()), &mut problems);
+    let document = Document::parse(SourceFile::new("test.toml", text), &mut problems);
     let plan = source::read(document.root(&mut problems));
     let told: Vec<String> = problems
         .iter()
@@ -21,11 +30,7 @@ fn read(lines: &str) -> (Option<BulkPlan>, String) {
             format!("{}:{line}", problem.fault.code())
         })
         .collect();
-    let plan = plan.and_then(|plan| match plan.kind {
-        SourceKind::FhirBulk(plan) => Some(plan),
-        _ => None,
-    });
-    (plan, told.join(" "))
+    (plan.map(|plan| plan.kind), told.join(" "))
 }
 
 #[test]
@@ -76,4 +81,38 @@ fn mistakes_are_told_with_their_lines() {
     check("hosts = [\"a.example\"]", "W7505:3");
     check("allow = []", "W1012:3");
     check("auth = { type = \"bearer\" }", "W1010:3");
+}
+
+#[test]
+fn subscriptions_are_read() {
+    let base = "type = \"fhir-subscription\"\nurl = \"https://fhir.example/r4\"\n\
+                endpoint = \"https://weir.example/notify\"\nlisten = \"127.0.0.1:9444\"\n";
+    let check = |lines: &str, change: &dyn Fn(&mut SubscriptionPlan)| {
+        let server = Url::parse("https://fhir.example/r4").unwrap();
+        let endpoint = Url::parse("https://weir.example/notify").unwrap();
+        let listen = "127.0.0.1:9444".parse().unwrap();
+        let mut expected = SubscriptionPlan::new(server, "Patient?active=true", endpoint, listen);
+        change(&mut expected);
+        let text = format!("{base}criteria = \"Patient?active=true\"\n{lines}\n");
+        let expected = SourceKind::FhirSubscription(expected);
+        assert_eq!(read_text(&text), (Some(expected), String::new()), "{lines}");
+    };
+    check("", &|_| {});
+    check("payload = false\nevery = \"1m\"\nlease = \"1d\"", &|plan| {
+        plan.payload = false;
+        plan.every = Duration::from_secs(60);
+        plan.lease = Duration::from_secs(86_400);
+    });
+    check("since = \"2026-01-01\"", &|plan| plan.since = Some("2026-01-01T00:00:00Z".into()));
+    let wrong = |lines: &str, expected: &str| {
+        assert_eq!(read_text(&format!("{base}{lines}\n")).1, expected, "{lines}");
+    };
+    wrong("", "W1010:1");
+    wrong("criteria = \"Pateint\"", "W1011:5");
+    wrong("criteria = \"Patient?name=M\u{fc}ller\"", "W1011:5");
+    wrong("criteria = \"Patient?active=true&_count=5\"", "W1011:5");
+    wrong("criteria = \"Patient\"\nevery = \"0s\"", "W1021:6");
+    wrong("criteria = \"Patient\"\nsince = \"now\"", "W1011:6");
+    let open = base.replace("https://weir", "http://weir").replace("127.0.0.1", "0.0.0.0");
+    assert_eq!(read_text(&format!("{open}criteria = \"Patient\"\n")).1, "W2363:3");
 }

@@ -2,6 +2,7 @@
 //! that says what a test wants it to say.
 
 mod bulk;
+mod subscription;
 mod trouble;
 
 use std::collections::BTreeMap;
