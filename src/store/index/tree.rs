@@ -31,6 +31,13 @@ const FLUSH_MILLIS: u64 = 1000;
 /// leaf; twice as much is in memory while a merge runs.
 const GATHERED_BYTES: usize = 8 << 20;
 
+/// How many times as much gathers while a merge does not end; then who brings more waits.
+const GATHERED_TIMES: usize = 4;
+
+/// Changes that are taken after a failed merge before the next attempt: a full disk is not
+/// written to again by each of them.
+const RESTS: u32 = 256;
+
 /// What a row costs in memory beside its bytes.
 const ROW_BYTES: usize = 96;
 
@@ -51,11 +58,33 @@ pub struct Tree {
     /// of a closed store live on.
     db: RwLock<Option<sled::Db>>,
     recent: Arc<RwLock<Recent>>,
-    merging: Mutex<Option<JoinHandle<Result<(), Fault>>>>,
+    merging: Mutex<Merging>,
     /// File with the changes that are being merged.
     redo: PathBuf,
     /// Bytes that gather.
     most: usize,
+}
+
+type Work = JoinHandle<Result<(), Fault>>;
+
+/// The merge under way. Who holds its lock begins merges.
+#[derive(Default)]
+struct Merging {
+    work: Option<Work>,
+    /// Why the last one failed, and how many changes are taken before the next attempt.
+    failed: Option<(Fault, u32)>,
+    closed: bool,
+}
+
+impl Merging {
+    /// Waits for the merge under way.
+    fn end(&mut self) -> Result<(), Fault> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        let panicked = |_| Err(Fault::new(codes::W6009).because("sled panicked"));
+        let ended = work.join().unwrap_or_else(panicked);
+        self.failed = ended.as_ref().err().map(|fault| (fault.clone(), RESTS));
+        ended
+    }
 }
 
 /// Changes that sled may not have.
@@ -120,18 +149,15 @@ impl Tree {
     /// Lets go of the files, as soon as reads under way are done. What was not flushed is
     /// lost.
     pub fn close(&self) {
-        // First, so that no other begins.
-        let db = self.db.write().unwrap_or_else(PoisonError::into_inner).take();
-        self.end_merge();
-        drop(db);
+        let mut merging = self.merging();
+        merging.closed = true;
+        // What failed is in the journal.
+        let _ = merging.end();
+        self.db.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    fn end_merge(&self) {
-        let mut merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(under_way) = merging.take() {
-            // What failed is still in memory, and in the journal.
-            let _ = under_way.join();
-        }
+    fn merging(&self) -> std::sync::MutexGuard<'_, Merging> {
+        self.merging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The handle of an open one. A copy, so that no lock is held while a visitor reads more.
@@ -162,15 +188,17 @@ impl Tree {
         Ok(found.is_some_and(|(_, bytes)| Leaf::new(&bytes).find(key).is_some()))
     }
 
-    /// Takes changes; when enough gathered, the merge begins, and when the one before has
-    /// not ended, this waits for it.
+    /// Takes changes. When enough gathered, a merge begins; nobody waits for one unless it
+    /// falls far behind.
     ///
     /// # Errors
-    /// `W6009` when a merge failed; nothing of `changes` is taken then.
+    /// `W6009` when merges fail and no more can gather; nothing of `changes` is taken then.
     pub fn apply(&self, changes: Changes) -> Result<(), Fault> {
-        let full = self.recent().bytes >= self.most;
-        if full {
-            self.merge(false)?;
+        let gathered = self.recent().bytes;
+        if gathered >= self.most * GATHERED_TIMES {
+            self.make_room()?;
+        } else if gathered >= self.most {
+            self.tend();
         }
         let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
         if db.is_none() {
@@ -183,55 +211,87 @@ impl Tree {
         Ok(())
     }
 
-    /// Writes everything to disk.
-    ///
-    /// # Errors
-    /// `W6009`.
-    pub fn flush(&self) -> Result<(), Fault> {
-        self.merge(true)?;
-        self.db()?.flush().map(|_| ()).map_err(failed)
+    /// Begins a merge unless one is under way or one failed just now.
+    fn tend(&self) {
+        // Somebody waits for a merge: that one serves.
+        let Ok(mut merging) = self.merging.try_lock() else { return };
+        if merging.work.as_ref().is_some_and(|work| !work.is_finished()) {
+            return;
+        }
+        if let Some((_, rests)) = &mut merging.failed
+            && *rests > 0
+        {
+            *rests -= 1;
+            return;
+        }
+        // A failure is kept there, for who has to wait.
+        if merging.end().is_ok() {
+            let begun = self.begin(&mut merging);
+            merging.failed = begun.err().map(|fault| (fault, RESTS));
+        }
     }
 
-    /// Waits for the merge under way, then begins one of what gathered.
-    fn merge(&self, wait: bool) -> Result<(), Fault> {
-        let db = self.db()?;
-        let ended = |work: JoinHandle<Result<(), Fault>>| {
-            let panicked = |_| Err(Fault::new(codes::W6009).because("sled panicked"));
-            work.join().unwrap_or_else(panicked)
-        };
-        let mut merging = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(under_way) = merging.take() {
-            ended(under_way)?;
+    /// Waits until what gathered is being merged.
+    fn make_room(&self) -> Result<(), Fault> {
+        let mut merging = self.merging();
+        if let Some((fault, rests)) = &mut merging.failed
+            && *rests > 0
+        {
+            *rests -= 1;
+            return Err(fault.clone());
         }
-        let left = self.recent().merging.clone();
-        if let Some(left) = left {
-            // The one before failed.
-            ended(self.begin(&db, left)?)?;
+        merging.end()?;
+        if self.begin(&mut merging)? {
+            // One that failed before, and what gathered since.
+            merging.end()?;
+            self.begin(&mut merging)?;
         }
-        let gathered = {
-            let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
-            if recent.gathering.is_empty() {
-                return Ok(());
-            }
-            let gathered = Arc::new(std::mem::take(&mut recent.gathering));
-            recent.bytes = 0;
-            recent.merging = Some(gathered.clone());
-            gathered
-        };
-        let work = self.begin(&db, gathered)?;
-        if wait {
-            return ended(work);
-        }
-        *merging = Some(work);
         Ok(())
     }
 
-    fn begin(
-        &self,
-        db: &sled::Db,
-        changes: Arc<Changes>,
-    ) -> Result<JoinHandle<Result<(), Fault>>, Fault> {
-        let (db, recent, redo) = (db.clone(), self.recent.clone(), self.redo.clone());
+    /// Writes everything to disk.
+    ///
+    /// # Errors
+    /// `W6009`; `W6011` when it was closed.
+    pub fn flush(&self) -> Result<(), Fault> {
+        let mut merging = self.merging();
+        // What fails now is tried again, and says so itself then.
+        let _ = merging.end();
+        if self.begin(&mut merging)? {
+            merging.end()?;
+            self.begin(&mut merging)?;
+        }
+        merging.end()?;
+        drop(merging);
+        self.db()?.flush().map(|_| ()).map_err(failed)
+    }
+
+    /// Begins a merge of what gathered, or of what one before left; whether it was the latter.
+    fn begin(&self, merging: &mut Merging) -> Result<bool, Fault> {
+        if merging.closed {
+            return Err(Fault::new(codes::W6011));
+        }
+        let db = self.db()?;
+        let (changes, left) = {
+            let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+            match recent.merging.clone() {
+                Some(left) => (left, true),
+                None if recent.gathering.is_empty() => return Ok(false),
+                None => {
+                    let gathered = Arc::new(std::mem::take(&mut recent.gathering));
+                    recent.bytes = 0;
+                    recent.merging = Some(gathered.clone());
+                    (gathered, false)
+                }
+            }
+        };
+        merging.failed = None;
+        merging.work = Some(self.spawn(db, changes)?);
+        Ok(left)
+    }
+
+    fn spawn(&self, db: sled::Db, changes: Arc<Changes>) -> Result<Work, Fault> {
+        let (recent, redo) = (self.recent.clone(), self.redo.clone());
         let work = move || {
             redo::write(&redo, &changes)?;
             write(&db, &changes, &redo)?;
@@ -272,6 +332,10 @@ impl Tree {
             };
             let next = next.transpose().map_err(failed)?;
             let end = next.as_ref().and_then(|(name, _)| name.get(1..));
+            if end.is_some_and(|end| end <= start) {
+                // A merge divided the leaf between the two looks: another covers it now.
+                continue;
+            }
             let bytes = covering.as_ref().map_or(&[][..], |(_, bytes)| bytes);
             let mut rows = Merged::new(bytes, copied.iter().peekable());
             while let Some((key, value)) = rows.next() {
@@ -350,7 +414,7 @@ impl Tree {
 impl Drop for Tree {
     fn drop(&mut self) {
         // The files must be free for who opens them next.
-        self.end_merge();
+        self.close();
     }
 }
 
@@ -636,7 +700,7 @@ mod tests {
         tree.apply((0..2000).map(|n| (stays(n), Some(vec![1; 20]))).collect()).unwrap();
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
-                for round in 0..60_usize {
+                for round in 0..600_usize {
                     let row = |n: usize| format!("{:05} comes", n * 7 % 2000).into_bytes();
                     let value = (round % 2 == 0).then(|| vec![2; 30]);
                     tree.apply((0..100).map(|n| (row(n), value.clone())).collect()).unwrap();
@@ -645,7 +709,20 @@ mod tests {
                         .unwrap();
                 }
             });
+            let mut begin = 0;
             while !writer.is_finished() {
+                // Short ones never leave their range.
+                for _ in 0..40 {
+                    begin = (begin + 37) % 1900;
+                    let (from, to) = (stays(begin), stays(begin + 40));
+                    for order in [Order::Up, Order::Down] {
+                        let range = (Bound::Excluded(from.clone()), Bound::Included(to.clone()));
+                        let rows = walked(Some(&tree), &Model::new(), range, (order, usize::MAX));
+                        assert!(rows.iter().all(|(key, _)| *key > from && *key <= to));
+                        let found = rows.iter().filter(|(key, _)| key.ends_with(b"stays")).count();
+                        assert_eq!(found, 40);
+                    }
+                }
                 for order in [Order::Up, Order::Down] {
                     let all = (Bound::Unbounded, Bound::Unbounded);
                     let rows = walked(Some(&tree), &Model::new(), all, (order, usize::MAX));
@@ -682,6 +759,34 @@ mod tests {
             Tree::open(directory.path()).err().map(|fault| fault.code()),
             Some(codes::W6009)
         );
+    }
+
+    /// A merge that fails costs nothing but memory, up to a limit, and is made up for.
+    #[test]
+    fn failed_merges_are_made_up_for() {
+        let directory = TempDir::new().unwrap();
+        let tree = Tree::open_with(directory.path(), 1000).unwrap();
+        // In the place of the file of changes, which can then not be written.
+        let obstacle = directory.path().join(redo::FILE).with_extension("new");
+        std::fs::create_dir(&obstacle).unwrap();
+        let one = |n: usize| (format!("{n:05}").into_bytes(), Some(vec![7; 50]));
+        let mut taken = 0;
+        while tree.apply(Changes::from([one(taken)])).is_ok() {
+            taken += 1;
+            assert!(taken < 1000, "it gathers without end");
+        }
+        assert!(taken > 10, "{taken}");
+        assert_eq!(tree.flush().map_err(|fault| fault.code()), Err(codes::W6009));
+        let all = || (Bound::Unbounded, Bound::Unbounded);
+        let up = (Order::Up, usize::MAX);
+        assert_eq!(walked(Some(&tree), &Model::new(), all(), up).len(), taken);
+        std::fs::remove_dir(&obstacle).unwrap();
+        while tree.apply(Changes::from([one(taken)])).is_err() {}
+        taken += 1;
+        tree.flush().unwrap();
+        drop(tree);
+        let tree = Tree::open(directory.path()).unwrap();
+        assert_eq!(walked(Some(&tree), &Model::new(), all(), up).len(), taken);
     }
 
     /// What gathered is lost with the process; what was merged is not, and nothing of a half.
