@@ -8,14 +8,18 @@
 //!
 //! Source: HL7 CDA Release 2; HL7 C-CDA Release 2.1.
 
+mod model;
 mod path;
+mod place;
 mod section;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use quick_xml::Reader;
@@ -26,7 +30,8 @@ use crate::fault::codes::{W2007, W2700, W2770};
 use crate::fault::{Fault, FilePlace};
 use crate::xml::{self, Space, Tag};
 
-pub use path::{Found, Path};
+pub use model::{Kind, Unknown, Walk};
+pub use path::{Found, Path, READER_LOOKS_MAX};
 pub use section::{Code, Section};
 
 /// Name of the outermost element.
@@ -41,6 +46,19 @@ const HEAD_BYTES: usize = 4096;
 pub struct Document {
     text: Arc<str>,
     tags: Arc<[Tag]>,
+    /// The element around each.
+    parents: Arc<[u32]>,
+    /// Elements by what stands in their attribute `ID`; found when first asked for.
+    ids: Arc<OnceLock<HashMap<String, u32>>>,
+}
+
+/// The text of a document as bytes that are shared with it.
+struct Shared(Arc<str>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
 }
 
 impl fmt::Debug for Document {
@@ -84,7 +102,8 @@ impl Document {
             let cause = "the outermost element is not `ClinicalDocument` of `urn:hl7-org:v3`";
             return Err(place(Fault::new(W2770).because(cause), text, from));
         }
-        Ok(Self { text: text.into(), tags: tags.into() })
+        let parents = place::parents(&tags).into();
+        Ok(Self { text: text.into(), tags: tags.into(), parents, ids: Arc::default() })
     }
 
     /// The outermost element.
@@ -102,6 +121,34 @@ impl Document {
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The same as bytes, not copied.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        Bytes::from_owner(Shared(self.text.clone()))
+    }
+
+    /// What kind of document it is: the code of its root, such as `34133-9` of LOINC.
+    #[must_use]
+    pub fn code(&self) -> Option<Cow<'_, str>> {
+        self.root().child("code")?.attribute("code")
+    }
+
+    /// The element that a reference within the document means: `#allergy1`.
+    #[must_use]
+    pub fn referred(&self, reference: &str) -> Option<Element<'_>> {
+        let id = reference.trim().strip_prefix('#')?;
+        let ids = self.ids.get_or_init(|| {
+            let mut ids = HashMap::new();
+            for element in (0u32..).zip(&*self.tags).map(|(id, _)| Element { document: self, id }) {
+                if let Some(name) = element.attribute("ID") {
+                    ids.entry(name.into_owned()).or_insert(element.id);
+                }
+            }
+            ids
+        });
+        Some(Element { document: self, id: *ids.get(id)? })
     }
 }
 
@@ -169,6 +216,53 @@ impl<'d> Element<'d> {
             Ok(())
         });
         read.ok().and(found)
+    }
+
+    /// An attribute as a path finds it.
+    #[must_use]
+    pub fn found_attribute(&self, name: &str) -> Option<Found<'d>> {
+        let mut found = None;
+        let this = *self;
+        let read = self.tag()?.attributes(&self.document.text, &mut |key, raw| {
+            if key == name && found.is_none() {
+                found = Some(Found::Attribute(this, key, raw));
+            }
+            Ok(())
+        });
+        read.ok().and(found)
+    }
+
+    /// The element around it.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        self.at(*self.document.parents.get(self.id as usize)?)
+    }
+
+    /// Its number in the order of the document, from 0.
+    #[must_use]
+    pub const fn index(&self) -> u32 {
+        self.id
+    }
+
+    /// Bytes between its tags; empty where one tag is both.
+    #[must_use]
+    pub fn inside(&self) -> Range<usize> {
+        let Some(tag) = self.tag() else { return 0..0 };
+        let (head, end) = (tag.head as usize, tag.end as usize);
+        let content = self.document.text.get(head..end).unwrap_or_default();
+        head..head + content.rfind("</").unwrap_or(0)
+    }
+
+    /// The document it stands in.
+    #[must_use]
+    pub const fn document(&self) -> &'d Document {
+        self.document
+    }
+
+    /// Where a part of the text stands.
+    fn range_of(&self, part: &str) -> Range<usize> {
+        let start = (part.as_ptr() as usize).wrapping_sub(self.document.text.as_ptr() as usize);
+        start..start.saturating_add(part.len())
     }
 
     /// Its attributes in order, references resolved; declarations of namespaces left out.

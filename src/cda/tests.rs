@@ -124,7 +124,10 @@ fn a_path_that_looks_at_too_much_ends() {
     let path = Path::parse("*[1]//a").unwrap();
     assert_eq!(path.select(document.root()).unwrap().len(), 3);
     let mut spent = 3;
-    assert_eq!(path.run(document.root(), &mut spent).unwrap_err().code().as_str(), "W2772");
+    assert_eq!(
+        path.select_within(document.root(), &mut spent).unwrap_err().code().as_str(),
+        "W2772"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::base::Phi;
+use crate::cda;
 use crate::fault::Fault;
 use crate::fault::codes::W6015;
 use crate::fhir::{Doc, Node, tables};
@@ -17,12 +18,13 @@ use crate::message::{Content, ContentKind};
 pub struct Parsed {
     /// What it says.
     pub content: Content,
-    /// `ADT^A08`, `transaction:Patient`, `Patient`; empty where it is not a plain word, so
+    /// `ADT^A08`, `transaction:Patient`, `Patient`, `cda:34133-9`; empty where it is not a plain word, so
     /// that nothing a peer writes there reaches logs or screens.
     pub message_type: Arc<str>,
     /// HL7 version, such as `2.5.1`; empty where it is not one, and for other content.
     pub version: Arc<str>,
-    /// MSH-10; none where it is empty and for other content.
+    /// MSH-10, or root and extension of a document's number; none where it is empty and for
+    /// other content.
     pub control_id: Option<Phi<String>>,
     /// MSH-3 and MSH-4 as they came.
     pub sender: Phi<String>,
@@ -36,7 +38,7 @@ impl Parsed {
     pub fn tolerances(&self) -> Tolerances {
         match &self.content {
             Content::Hl7(message) => message.tolerances(),
-            Content::Fhir(_) | Content::Raw(_) => Tolerances::NONE,
+            Content::Fhir(_) | Content::Cda(_) | Content::Raw(_) => Tolerances::NONE,
         }
     }
 }
@@ -69,7 +71,7 @@ impl Parsed {
     pub fn charset_fault(&self) -> Option<Fault> {
         match &self.content {
             Content::Hl7(message) => message.check_charset().err(),
-            Content::Fhir(_) | Content::Raw(_) => None,
+            Content::Fhir(_) | Content::Cda(_) | Content::Raw(_) => None,
         }
     }
 }
@@ -126,6 +128,7 @@ pub fn parse_as(
         }
         ContentKind::Hl7 => hl7v2::Message::parse_as(bytes, charset).map(hl7),
         ContentKind::FhirJson => Doc::parse(bytes).map(fhir),
+        ContentKind::Cda => cda::Document::parse(&bytes).map(document),
         ContentKind::Raw => Ok(Parsed {
             content: Content::Raw(bytes),
             message_type: "".into(),
@@ -184,6 +187,36 @@ fn fhir(doc: Doc) -> Parsed {
         xml: false,
         content: Content::Fhir(doc),
     }
+}
+
+/// A document, by its kind and its number.
+fn document(document: cda::Document) -> Parsed {
+    let kind = document.code().filter(|code| is_loinc(code));
+    let message_type = match &kind {
+        Some(code) => format!("cda:{code}").into(),
+        None => "cda".into(),
+    };
+    let id = document.root().child("id");
+    let part = |name| id.and_then(|id| id.attribute(name)).unwrap_or_default();
+    let number = [part("root"), part("extension")].join("|");
+    let control_id = (number.len() > 1).then(|| Phi::new(number));
+    drop(kind);
+    Parsed {
+        message_type,
+        version: "".into(),
+        control_id,
+        sender: Phi::default(),
+        xml: false,
+        content: Content::Cda(document),
+    }
+}
+
+/// Whether a text has the form of a code of LOINC: what a peer writes in its place must not
+/// reach logs or screens.
+fn is_loinc(text: &str) -> bool {
+    let (number, check) = text.split_once('-').unwrap_or_default();
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    (1..=7).contains(&number.len()) && digits(number) && check.len() == 1 && digits(check)
 }
 
 /// The name of a type of resource where it is one.

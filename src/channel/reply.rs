@@ -87,7 +87,7 @@ pub(super) fn build(
     let Content::Hl7(message) = &parsed.content else {
         let body = match &parsed.content {
             Content::Fhir(_) => fault.as_ref().map(outcome),
-            Content::Hl7(_) | Content::Raw(_) => None,
+            Content::Hl7(_) | Content::Cda(_) | Content::Raw(_) => None,
         };
         return Reply { body, ..Reply::silent(accepted, fault) };
     };

@@ -182,7 +182,7 @@ pub(super) fn pass(
     let told = match &shared.parsed.content {
         Content::Hl7(message) => Told::hl7(gate, message),
         Content::Fhir(doc) => Told::fhir(gate, doc),
-        Content::Raw(_) => return Ok(None),
+        Content::Cda(_) | Content::Raw(_) => return Ok(None),
     };
     shared.step(Stage::Validate, None, (around.monotonic)().saturating_sub(begin));
     shared.note(format!("{} errors, {} warnings by {}", told.errors, told.warnings, told.by));

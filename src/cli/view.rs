@@ -11,7 +11,7 @@ use super::client::{Server, escaped};
 use super::exit::{Exit, Stop};
 use super::shell::{Shell, Tone};
 use super::{block_on, read_file, shown, view_cda};
-use crate::cda;
+use crate::cda::{self, Document};
 use crate::fault::codes::W2073;
 use crate::fault::{Fault, Problem, Severity};
 use crate::fhir::{Doc, Node, NodeKind};
@@ -198,7 +198,7 @@ fn one_input(
         match &content {
             Content::Hl7(message) => tree(message, (look, args.lossless), list, shell)?,
             Content::Fhir(doc) => document(doc, look, shell)?,
-            Content::Raw(_) => {}
+            Content::Cda(_) | Content::Raw(_) => {}
         }
     }
     Ok(())
@@ -222,6 +222,7 @@ pub fn parse_as(bytes: Bytes, charset: Option<Charset>) -> Result<Content, Fault
     let first = bare.trim_ascii_start().first();
     let head = bytes.get(..JSON_HEAD).unwrap_or(&bytes);
     match first {
+        Some(b'<') if cda::is_cda(&bytes) => Document::parse(&bytes).map(Content::Cda),
         Some(b'<') if is_fhir_xml(&bytes) => Doc::parse_xml(bytes).map(Content::Fhir),
         Some(b'<') => hl7v2::xml::read(&bytes).map(Content::Hl7),
         Some(b'{') if memchr::memmem::find(head, b"\"weir.hl7v2.v1\"").is_some() => {

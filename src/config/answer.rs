@@ -26,7 +26,9 @@ pub(super) fn read(
 ) -> Option<Arc<Responses>> {
     let span = root.key_span("answer");
     let mut table = root.table("answer")?;
-    if let (Some(span), Some(ContentKind::FhirJson | ContentKind::Raw)) = (span, input) {
+    if let (Some(span), Some(ContentKind::FhirJson | ContentKind::Cda | ContentKind::Raw)) =
+        (span, input)
+    {
         let fault = Fault::new(W2126).because("the channel takes no HL7 v2");
         table.error(fault.remedy("Leave out `[answer]`."), &span);
     }

@@ -128,7 +128,7 @@ pub(super) fn read(
 /// The input: a file's bytes, or the text itself where it is a message.
 fn input(tree: &Tree, table: &mut Table<'_>) -> Option<(Option<Arc<str>>, bytes::Bytes)> {
     let text = table.required_spanned(&INPUT)?;
-    let message = text.value.contains(['\n', '\r', '|', '{']);
+    let message = text.value.contains(['\n', '\r', '|', '{', '<']);
     if message {
         return Some((None, bytes::Bytes::copy_from_slice(text.value.as_bytes())));
     }

@@ -532,6 +532,7 @@ fn input(source: &SourcePlan) -> ContentKind {
             ContentKind::FhirJson
         }
         SourceKind::File(plan) if plan.split == source::Split::Ndjson => ContentKind::FhirJson,
+        SourceKind::File(plan) if plan.split == source::Split::Cda => ContentKind::Cda,
         SourceKind::File(_) => ContentKind::Hl7,
     }
 }

@@ -292,6 +292,13 @@ fn check_form(table: &mut Table<'_>, kind: &destination::DestinationPlan, output
         (destination::DestinationPlan::Fhir(_), ContentKind::Hl7) => {
             "a FHIR server gets HL7 v2 here: a mapping to FHIR is missing"
         }
+        (
+            destination::DestinationPlan::Fhir(_) | destination::DestinationPlan::Records(_),
+            ContentKind::Cda,
+        ) => "a FHIR server gets documents of CDA here: a mapping to FHIR is missing",
+        (destination::DestinationPlan::Mllp(_), ContentKind::Cda) => {
+            "an MLLP peer gets documents of CDA here, which are no HL7 v2"
+        }
         (destination::DestinationPlan::Records(_), ContentKind::Hl7) => {
             "the record store gets HL7 v2 here: a mapping to FHIR is missing"
         }

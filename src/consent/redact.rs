@@ -63,7 +63,7 @@ pub fn redact(content: Content, paths: &[Arc<str>]) -> Result<Content, Fault> {
     match content {
         Content::Hl7(message) if of_hl7 => redact_hl7(message, &parsed).map(Content::Hl7),
         Content::Fhir(doc) if of_fhir => redact_fhir(doc, &parsed).map(Content::Fhir),
-        Content::Hl7(_) | Content::Fhir(_) | Content::Raw(_) => {
+        Content::Hl7(_) | Content::Fhir(_) | Content::Cda(_) | Content::Raw(_) => {
             Err(refused(Place::default()).because("no path is of its form"))
         }
     }

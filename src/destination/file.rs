@@ -97,6 +97,7 @@ const fn extension(kind: ContentKind) -> &'static str {
     match kind {
         ContentKind::Hl7 => "hl7",
         ContentKind::FhirJson => "json",
+        ContentKind::Cda => "xml",
         ContentKind::Raw | ContentKind::Removed => "bin",
     }
 }

@@ -3,17 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::datum::{Input, Tree};
 use super::pick::{Find, Go, Here, Pick, holds, plain};
-use super::sentence::{self, Path, Repetition, Syntax};
+use super::sentence::{self, Form, Path, Repetition, Syntax};
 use crate::base::Phi;
 use crate::fault::{Fault, codes};
 use crate::fhir::FhirPath;
 use crate::message::Content;
 
-/// A condition of the sentence language (`PV1-2 = 'I' and PID-19 valued`), or of the
-/// FHIRPath subset (`Patient.gender = 'male'`), for `[filter]`, `when` and validation rules.
+/// A condition of the sentence language (`PV1-2 = 'I' and PID-19 valued`, or on documents
+/// `/code/@code = '34133-9'`), or of the FHIRPath subset (`Patient.gender = 'male'`), for
+/// `[filter]`, `when` and validation rules.
 ///
-/// Which of the two it is follows from its paths. On content of the other form it does not
+/// Which of the three it is follows from its paths. On content of the other form it does not
 /// hold. Cheap to clone.
 #[derive(Clone)]
 pub struct Condition(Arc<Inner>);
@@ -26,6 +28,7 @@ struct Inner {
 enum Test {
     Hl7(sentence::Condition<Pick>),
     Fhir(FhirPath),
+    Cda(sentence::Condition<Pick>),
 }
 
 impl Condition {
@@ -34,8 +37,9 @@ impl Condition {
     /// # Errors
     /// `W4001` when it is not one; a FHIRPath keeps its own code.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let test = if names_hl7(text) {
-            let read = sentence::condition(text).map_err(|wrong| syntax(text, &wrong))?;
+        let test = if names_hl7(text) && !names_cda(text) {
+            let read =
+                sentence::condition(text, Form::Hl7).map_err(|wrong| syntax(text, &wrong))?;
             let mut trouble = None;
             let resolved = read.map(&mut |path| {
                 in_message(path).map_err(|wrong| trouble = Some(syntax(text, &wrong))).ok()
@@ -46,6 +50,11 @@ impl Condition {
                     return Err(trouble.unwrap_or_else(|| Fault::new(codes::W4001)));
                 }
             }
+        } else if names_cda(text) {
+            let read =
+                sentence::condition(text, Form::Cda).map_err(|wrong| syntax(text, &wrong))?;
+            let resolved = read.map(&mut |path| in_document(path));
+            Test::Cda(resolved.ok_or_else(|| Fault::new(codes::W4001))?)
         } else {
             Test::Fhir(FhirPath::parse(text)?)
         };
@@ -66,7 +75,10 @@ impl Condition {
                 holds(condition, &Here::whole(message))
             }
             (Test::Fhir(path), Content::Fhir(doc)) => path.test(doc.root()),
-            (Test::Hl7(_) | Test::Fhir(_), _) => false,
+            (Test::Cda(condition), Content::Cda(document)) => {
+                holds(condition, &Here::of(Input::Cda(&Tree::new(document))))
+            }
+            (Test::Hl7(_) | Test::Fhir(_) | Test::Cda(_), _) => false,
         }
     }
 
@@ -91,7 +103,8 @@ impl PartialEq for Condition {
 
 impl Eq for Condition {}
 
-/// A path usable on any content: `PID-3[5 = 'MR'].1` on v2, a FHIRPath on FHIR. For
+/// A path usable on any content: `PID-3[5 = 'MR'].1` on v2, a FHIRPath on FHIR,
+/// `/recordTarget/patientRole/id/@extension` on documents of CDA. For
 /// `order_by`, `patient`, `index` and test expectations. Cheap to clone.
 #[derive(Clone)]
 pub struct ValuePath(Arc<PathInner>);
@@ -104,6 +117,7 @@ struct PathInner {
 enum Reads {
     Hl7(Pick),
     Fhir(FhirPath),
+    Cda(Pick),
 }
 
 impl ValuePath {
@@ -112,8 +126,12 @@ impl ValuePath {
     /// # Errors
     /// `W4001` when it is not one; a FHIRPath keeps its own code.
     pub fn parse(text: &str) -> Result<Self, Fault> {
-        let reads = if names_hl7(text) {
-            let path = sentence::source_path(text).map_err(|wrong| syntax(text, &wrong))?;
+        let reads = if names_cda(text) {
+            let path = sentence::source_path(text, Form::Cda).map_err(|w| syntax(text, &w))?;
+            Reads::Cda(in_document(&path).ok_or_else(|| Fault::new(codes::W4001))?)
+        } else if names_hl7(text) {
+            let path =
+                sentence::source_path(text, Form::Hl7).map_err(|wrong| syntax(text, &wrong))?;
             let pick = in_message(&path).map_err(|wrong| syntax(text, &wrong))?;
             if pick.field == 0 {
                 let wrong = Syntax { span: 0..text.len(), cause: "names no field".into() };
@@ -170,7 +188,17 @@ impl ValuePath {
                     }
                 }
             }
-            (Reads::Hl7(_) | Reads::Fhir(_), _) => {}
+            (Reads::Cda(pick), Content::Cda(document)) => {
+                let tree = Tree::new(document);
+                pick.visit(&Here::of(Input::Cda(&tree)), &mut |found| {
+                    let text = found.value.text();
+                    match found.value.is_null() || text.trim().is_empty() {
+                        true => Go::On,
+                        false => see(text.trim().to_owned()),
+                    }
+                });
+            }
+            (Reads::Hl7(_) | Reads::Fhir(_) | Reads::Cda(_), _) => {}
         }
     }
 
@@ -190,6 +218,12 @@ impl ValuePath {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.0.source
+    }
+
+    /// Whether it reads documents of CDA.
+    #[must_use]
+    pub fn is_cda(&self) -> bool {
+        matches!(self.0.reads, Reads::Cda(_))
     }
 
     /// Whether it reads HL7 v2 rather than FHIR.
@@ -224,6 +258,36 @@ fn names_hl7(text: &str) -> bool {
                 && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
         },
     )
+}
+
+/// Whether a text speaks of a document of CDA: a path in it begins with `/`, which no path of
+/// v2 or of FHIR does.
+fn names_cda(text: &str) -> bool {
+    let mut inside = false;
+    let mut before = ' ';
+    let mut chars = text.char_indices();
+    chars.any(|(at, c)| {
+        let after = text.get(at + 1..).and_then(|rest| rest.chars().next()).unwrap_or(' ');
+        let starts = c == '/'
+            && !inside
+            && (before.is_whitespace() || before == '(')
+            && (after.is_alphabetic() || matches!(after, '/' | '@' | '*'));
+        inside ^= c == '\'';
+        before = c;
+        starts
+    })
+}
+
+/// A path through a document, from its root on.
+fn in_document(path: &Path) -> Option<Pick> {
+    let tree = path.tree.as_deref()?.clone().from_document();
+    Some(Pick {
+        find: Find::Tree { path: Box::new(tree), of_item: false },
+        segment: Repetition::Open,
+        field: 0,
+        repetition: Repetition::Open,
+        parts: [0, 0],
+    })
 }
 
 /// Resolves a path to look through the whole message.

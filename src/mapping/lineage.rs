@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
+use super::datum::Datum;
 use super::program::Program;
 use super::used::Used;
 use crate::base::Phi;
+use crate::cda::{self, Found};
 use crate::hl7v2::tables::{self, Site};
 use crate::hl7v2::{Message, Value};
 
@@ -24,7 +26,8 @@ pub struct Lineage {
 pub struct LineageRow {
     /// `Observation[0].code.coding[0].code`; resources are counted by type from 0.
     pub target: String,
-    /// `OBX[1]-3.1`; empty for values the mapping itself gives.
+    /// `OBX[1]-3.1`; of a document its path with line and column, as in
+    /// `recordTarget/patientRole/id/@extension 12:9`. Empty for values the mapping itself gives.
     pub source: String,
     /// The value.
     pub value: Phi<String>,
@@ -38,7 +41,7 @@ pub struct LineageRow {
 /// A valued part of the input that nobody read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unused {
-    /// `OBX[2]-7`.
+    /// `OBX[2]-7`, `recordTarget/patientRole/addr/city`.
     pub path: String,
     /// Its name in the message's version: `Reference Range`.
     pub name: Option<String>,
@@ -256,9 +259,77 @@ fn name_of((version, site): (&'static tables::Version, &Site), part: &Part<'_>) 
     }
 }
 
+/// Paths of what was read.
+pub(crate) enum Places<'m> {
+    Hl7(Index<'m>),
+    Cda(&'m cda::Document),
+}
+
+impl Places<'_> {
+    /// The path of a range of bytes.
+    pub(crate) fn path(&mut self, range: &Range<usize>) -> Option<String> {
+        match self {
+            Self::Hl7(index) => index.path(range),
+            Self::Cda(_) if range.is_empty() && range.start == 0 => None,
+            Self::Cda(document) => Some(document.at(range.start)?.path()),
+        }
+    }
+
+    /// The same with where it stands, for documents, which people read by lines.
+    fn source(&mut self, range: &Range<usize>) -> Option<String> {
+        match self {
+            Self::Hl7(index) => index.path(range),
+            Self::Cda(document) => {
+                let found = document.at(range.start)?;
+                let (line, column) = found.place();
+                Some(format!("{} {line}:{column}", found.path()))
+            }
+        }
+    }
+
+    /// Leaves nobody read.
+    fn unused(&self, program: &Program, used: &Used, version: &str) -> Vec<Unused> {
+        match (self, &program.structure) {
+            (Self::Hl7(index), Some(structure)) => index.unused(used, version, &structure.site),
+            (Self::Hl7(_), None) => Vec::new(),
+            (Self::Cda(document), _) => {
+                let mut unused = Vec::new();
+                unread(document, used, &mut |found| {
+                    unused.push(Unused { path: found.path(), name: None });
+                });
+                unused
+            }
+        }
+    }
+}
+
+/// Shows each value of a document that nobody read.
+fn unread<'d>(document: &'d cda::Document, used: &Used, see: &mut dyn FnMut(Found<'d>)) {
+    document.leaves(&mut |found, at| {
+        if !used.has(at) {
+            see(found);
+        }
+    });
+}
+
+/// Counts the values of a document that nobody read.
+pub(crate) fn count_unread(document: &cda::Document, used: &Used) -> usize {
+    let mut count = 0;
+    unread(document, used, &mut |_| count += 1);
+    count
+}
+
+/// What weir itself reads of every document is not unused: its number and its kind.
+pub(crate) fn read_by_engine(document: &cda::Document, used: &Used) {
+    for name in ["id", "code"] {
+        let Some(element) = document.root().child(name) else { continue };
+        used.mark(Datum::Cda(Found::Element(element)).range());
+    }
+}
+
 /// Puts the lineage together.
 pub(crate) fn assemble(
-    index: &mut Index<'_>,
+    index: &mut Places<'_>,
     leaves: Vec<Leaf>,
     program: &Program,
     used: &Used,
@@ -267,7 +338,7 @@ pub(crate) fn assemble(
     let rows = leaves
         .into_iter()
         .map(|leaf| LineageRow {
-            source: leaf.range.and_then(|range| index.path(&range)).unwrap_or_default(),
+            source: leaf.range.and_then(|range| index.source(&range)).unwrap_or_default(),
             rule: leaf
                 .line
                 .and_then(|line| program.lines.get(line as usize))
@@ -280,7 +351,7 @@ pub(crate) fn assemble(
             value: leaf.value,
         })
         .collect();
-    Lineage { rows, unused: index.unused(used, version, &program.structure.site) }
+    Lineage { rows, unused: index.unused(program, used, version) }
 }
 
 impl Lineage {

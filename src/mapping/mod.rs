@@ -14,6 +14,7 @@ mod arena;
 mod codes;
 mod compile;
 mod condition;
+mod datum;
 mod file;
 mod group;
 mod lineage;
@@ -32,11 +33,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::fault::{Fault, Problems, codes as w};
-use crate::fhir::{Builder, Writer};
+use crate::fhir::{Builder, Sink, Writer};
 use crate::hl7v2::Message;
 use crate::hl7v2::tables::Site;
 use crate::message::{Body, Content, ContentKind};
 use crate::settings::{Document, SourceFile};
+
+use datum::{Input, Tree};
 
 pub use condition::{Condition, ValuePath};
 pub use lineage::{Lineage, LineageRow, Unused};
@@ -120,8 +123,10 @@ impl Mapping {
     /// Structure of the messages it takes: version and name, such as `2.5.1` and `OML_O21`.
     #[must_use]
     pub fn takes(&self) -> (&'static str, &str) {
-        let structure = &self.0.program.structure;
-        (structure.version.name, &structure.id)
+        match &self.0.program.structure {
+            Some(structure) => (structure.version.name, &structure.id),
+            None => ("cda", "ClinicalDocument"),
+        }
     }
 
     /// Structure of the HL7 v2 messages it makes: version and name; none where it makes FHIR.
@@ -172,11 +177,13 @@ impl Mapping {
                 unmapped: mapped.unmapped,
             });
         }
-        let message = hl7(content)?;
         // A bundle is some five times as long as its message, until a document is in it.
-        let length = message.bytes().len();
+        let length = match content {
+            Content::Hl7(message) => message.bytes().len(),
+            Content::Cda(_) | Content::Fhir(_) | Content::Raw(_) => ROOM_MAX / 6,
+        };
         let out = Writer::with_capacity(length.max(ROOM_MAX.min(length * 6)));
-        let output = run::run(&self.0.program, message, site, false, out)?;
+        let output = run_over(&self.0.program, content, site, false, out)?;
         Ok(Mapped {
             content: Body { kind: ContentKind::FhirJson, bytes: output.done },
             warnings: output.warnings,
@@ -229,8 +236,9 @@ impl Mapping {
         site: &str,
         trace: bool,
     ) -> Result<(Mapped, Option<Lineage>), Fault> {
-        let (program, message) = (&self.0.program, hl7(content)?);
+        let program = &self.0.program;
         if let Some(target) = &program.target {
+            let message = hl7(content)?;
             let made = segments::run(program, target, message, trace)?;
             let mapped = Mapped {
                 content: Content::Hl7(made.message(message, target)?),
@@ -241,7 +249,7 @@ impl Mapping {
             };
             return Ok((mapped, made.lineage));
         }
-        let output = run::run(program, message, site, trace, Builder::new())?;
+        let output = run_over(&self.0.program, content, site, trace, Builder::new())?;
         let mapped = Mapped {
             content: Content::Fhir(output.done),
             warnings: output.warnings,
@@ -257,7 +265,30 @@ impl Mapping {
 fn hl7(content: &Content) -> Result<&Message, Fault> {
     match content {
         Content::Hl7(message) => Ok(message),
-        Content::Fhir(_) | Content::Raw(_) => Err(Fault::new(w::W4302).because("not HL7 v2")),
+        Content::Fhir(_) | Content::Cda(_) | Content::Raw(_) => {
+            Err(Fault::new(w::W4302).because("not HL7 v2"))
+        }
+    }
+}
+
+/// Runs a program to FHIR over content of the form it reads.
+fn run_over<S: Sink>(
+    program: &program::Program,
+    content: &Content,
+    site: &str,
+    trace: bool,
+    out: S,
+) -> Result<run::Output<S::Done>, Fault> {
+    match content {
+        Content::Hl7(message) => run::run(program, Input::Hl7(message), site, trace, out),
+        Content::Cda(document) => {
+            let tree = Tree::new(document);
+            run::run(program, Input::Cda(&tree), site, trace, out)
+        }
+        Content::Fhir(_) | Content::Raw(_) => {
+            let reads = if program.structure.is_some() { "HL7 v2" } else { "a document of CDA" };
+            Err(Fault::new(w::W4302).because(format!("not {reads}")))
+        }
     }
 }
 

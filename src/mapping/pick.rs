@@ -6,10 +6,12 @@
 
 use std::borrow::Cow;
 
+use super::datum::{Datum, Input};
 use super::group::Groups;
 use super::sentence::{Condition, Measure, Operand, Repetition};
 use super::used::Used;
-use crate::hl7v2::{Message, Segment, Value};
+use crate::cda;
+use crate::hl7v2::{Message, Segment};
 
 /// A path that knows where to look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,18 +38,23 @@ pub(crate) enum Find {
     Item,
     /// Segments at these places of the structure, within the enclosing group of a kind.
     Scope { climb: u16, leaves: Box<[u16]> },
+    /// What a path through a document finds, from the element of the instance on, or of the
+    /// value under `where`.
+    Tree { path: Box<cda::Path>, of_item: bool },
 }
 
 /// Where a reader stands.
 #[derive(Clone, Copy)]
 pub(crate) struct Here<'r> {
-    pub message: &'r Message,
+    pub input: Input<'r>,
     pub groups: Option<&'r Groups>,
     pub used: Option<&'r Used>,
     /// Group instance.
     pub group: u32,
     pub segment: Option<Segment<'r>>,
-    pub own: Option<Value<'r>>,
+    /// Element of a document that the instance was made from.
+    pub element: Option<cda::Element<'r>>,
+    pub own: Option<Datum<'r>>,
     pub item: Item<'r>,
     /// Ordinal of the instance, from 1.
     pub position: u64,
@@ -57,14 +64,14 @@ pub(crate) struct Here<'r> {
 #[derive(Clone, Copy)]
 pub(crate) enum Item<'r> {
     None,
-    Value(Value<'r>),
+    Value(Datum<'r>),
     Segment(Segment<'r>),
 }
 
 /// A value and the segment it stands in.
 #[derive(Clone, Copy)]
 pub(crate) struct Found<'r> {
-    pub value: Value<'r>,
+    pub value: Datum<'r>,
     pub segment: Option<Segment<'r>>,
 }
 
@@ -78,19 +85,25 @@ pub(crate) enum Go {
 impl<'r> Here<'r> {
     /// A whole message, outside any rule.
     pub(crate) fn whole(message: &'r Message) -> Self {
+        Self::of(Input::Hl7(message))
+    }
+
+    /// A whole input, outside any rule.
+    pub(crate) fn of(input: Input<'r>) -> Self {
         Self {
-            message,
+            input,
             groups: None,
             used: None,
             group: 0,
             segment: None,
+            element: None,
             own: None,
             item: Item::None,
             position: 0,
         }
     }
 
-    fn read(&self, value: Value<'r>) {
+    fn read(&self, value: Datum<'r>) {
         if let Some(used) = self.used {
             used.mark(value.range());
         }
@@ -99,7 +112,7 @@ impl<'r> Here<'r> {
 
 /// Text of a value a condition compares: of its first component where the path stops at
 /// the field.
-pub(crate) fn plain(value: Value<'_>) -> Cow<'_, str> {
+pub(crate) fn plain(value: Datum<'_>) -> Cow<'_, str> {
     value.component(1).unwrap_or(value).text()
 }
 
@@ -122,6 +135,24 @@ impl Pick {
             },
             Find::Message(_) | Find::Scope { .. } => {
                 self.segments(here, &mut |segment| self.fields_of(here, segment, see))
+            }
+            Find::Tree { path, of_item } => {
+                let Input::Cda(tree) = here.input else { return Go::On };
+                let item = match here.item {
+                    Item::Value(value) if *of_item => value.element(),
+                    Item::Value(_) | Item::Segment(_) | Item::None => None,
+                };
+                if *of_item && item.is_none() {
+                    return Go::On;
+                }
+                let from = item.or(here.element).unwrap_or_else(|| tree.document.root());
+                for found in tree.select(path, from) {
+                    let value = Datum::Cda(found);
+                    if !value.is_empty() && see(Found { value, segment: None }) == Go::Stop {
+                        return Go::Stop;
+                    }
+                }
+                Go::On
             }
         }
     }
@@ -150,13 +181,14 @@ impl Pick {
         };
         match &self.find {
             Find::Anchor => here.segment.map_or(Go::On, chosen),
-            Find::Own => Go::On,
+            Find::Own | Find::Tree { .. } => Go::On,
             Find::Item => match here.item {
                 Item::Segment(segment) => chosen(segment),
                 Item::None | Item::Value(_) => Go::On,
             },
             Find::Message(id) => {
-                for segment in here.message.segments() {
+                let Input::Hl7(message) = here.input else { return Go::On };
+                for segment in message.segments() {
                     if segment.id() == &**id && chosen(segment) == Go::Stop {
                         return Go::Stop;
                     }
@@ -164,10 +196,12 @@ impl Pick {
                 Go::On
             }
             Find::Scope { climb, leaves } => {
-                let Some(groups) = here.groups else { return Go::On };
+                let (Some(groups), Input::Hl7(message)) = (here.groups, here.input) else {
+                    return Go::On;
+                };
                 let within = groups.enclosing(here.group, *climb);
                 groups.segments_within(within, leaves, &mut |index| {
-                    here.message.segment(index).map_or(Go::On, &mut chosen)
+                    message.segment(index).map_or(Go::On, &mut chosen)
                 })
             }
         }
@@ -182,7 +216,7 @@ impl Pick {
         let field = segment.field(usize::from(self.field));
         // Most fields that a mapping asks for are empty.
         let Some(field) = field.filter(|field| !field.raw().is_empty()) else { return Go::On };
-        let found = |value| Found { value, segment: Some(segment) };
+        let found = |value| Found { value: Datum::Hl7(value), segment: Some(segment) };
         match &self.repetition {
             Repetition::Nth(n) => match field.repetition(*n as usize) {
                 Some(value) => self.parts_of(found(value), see),
@@ -198,7 +232,7 @@ impl Pick {
             }
             Repetition::Filter(condition) => {
                 for value in field.repetitions() {
-                    let inside = Here { item: Item::Value(value), ..*here };
+                    let inside = Here { item: Item::Value(Datum::Hl7(value)), ..*here };
                     if holds(condition, &inside) && self.parts_of(found(value), see) == Go::Stop {
                         return Go::Stop;
                     }
@@ -209,7 +243,7 @@ impl Pick {
     }
 
     fn parts_of<'r>(&self, found: Found<'r>, see: &mut dyn FnMut(Found<'r>) -> Go) -> Go {
-        let component = |n: u16, value: Value<'r>| match n {
+        let component = |n: u16, value: Datum<'r>| match n {
             0 => Some(value),
             n => value.component(usize::from(n)),
         };

@@ -18,7 +18,8 @@ use crate::fhir::tables::{Element, Primitive};
 #[derive(Debug)]
 pub(crate) struct Program {
     pub file: Arc<str>,
-    pub structure: Structure,
+    /// Structure of the messages it reads; none where it reads documents.
+    pub structure: Option<Structure>,
     pub zone: Option<Zone>,
     pub rules: Box<[Rule]>,
     /// What is made instead where the mapping is one to HL7 v2; it has no `rules` then.
@@ -49,6 +50,8 @@ pub(crate) enum Each {
     Segment(Pick),
     /// Each repetition of a field.
     Field(Pick),
+    /// Each element of a document.
+    Tree(Pick),
 }
 
 /// How a resource is written at the receiver.
@@ -209,9 +212,10 @@ pub(crate) enum Shape {
     },
     Reference,
     Period,
-    /// Chosen by a field of the message (`as OBX-2`).
+    /// Chosen by a field of the message (`as OBX-2`), or by the type that the value itself
+    /// has.
     ByType {
-        pick: Pick,
+        pick: Option<Pick>,
         branches: Vec<Branch>,
         otherwise: Vec<Attempt>,
     },

@@ -6,10 +6,10 @@ use super::condition::Condition;
 use super::file::{RawMapping, RawTest, Text};
 use super::lineage::Lineage;
 use super::program::Program;
-use super::run;
 use super::segments;
 use super::sentence::Span;
 use super::{Library, compile::Report};
+use crate::cda::Document;
 use crate::fault::{Fault, FilePlace, codes as w};
 use crate::fhir::{Builder, FhirPath, validate};
 use crate::hl7v2::Message;
@@ -46,6 +46,8 @@ pub(super) struct Test {
     name: String,
     place: FilePlace,
     message: String,
+    /// Whether it is a document.
+    cda: bool,
     checks: Vec<(FilePlace, Condition)>,
     valid: bool,
     unused: Option<Vec<String>>,
@@ -55,11 +57,12 @@ pub(super) struct Test {
 /// Reads all tests of a file.
 pub(super) fn read(raw: &RawMapping, library: &dyn Library, report: &mut Report<'_>) -> Vec<Test> {
     let hl7 = raw.to.as_ref().is_some_and(|to| to.text.starts_with("hl7v2"));
-    raw.tests.iter().filter_map(|test| read_one((test, hl7), library, report)).collect()
+    let cda = raw.from.as_ref().is_some_and(|from| from.text == "cda");
+    raw.tests.iter().filter_map(|test| read_one((test, hl7, cda), library, report)).collect()
 }
 
 fn read_one(
-    (raw, hl7): (&RawTest, bool),
+    (raw, hl7, cda): (&RawTest, bool, bool),
     library: &dyn Library,
     report: &mut Report<'_>,
 ) -> Option<Test> {
@@ -68,8 +71,10 @@ fn read_one(
         return None;
     };
     let (mut message, mut checks) = (String::new(), Vec::new());
-    if !input.text.contains('\n') && input.text.ends_with(".hl7") {
+    let is_file = |ending: &str| !input.text.contains('\n') && input.text.ends_with(ending);
+    if is_file(".hl7") || cda && is_file(".xml") {
         match library.file(&input.text) {
+            Some(file) if cda => message = file.text.to_string(),
             Some(file) => message = file.text.replace("\r\n", "\r").replace('\n', "\r"),
             None => report.error(w::W4016, &input.span, format!("`{}`", input.text)),
         }
@@ -84,6 +89,7 @@ fn read_one(
                     let span = start..start + content.len();
                     checks.extend(read_check((path.trim(), hl7), input, &span, report));
                 }
+                None if cda => message.push_str(line),
                 None if content.is_empty() => {}
                 None => {
                     message.push_str(content);
@@ -99,6 +105,7 @@ fn read_one(
         name: raw.name.as_ref().map_or_else(String::new, |name| name.text.clone()),
         place: report.document.place(raw.name.as_ref().map_or(&raw.span, |name| &name.span)),
         message,
+        cda,
         checks,
         valid: raw.valid,
         unused: texts(&raw.unused),
@@ -149,8 +156,8 @@ struct Ran {
     wrong: Vec<String>,
 }
 
-fn run_over(program: &Program, message: &Message) -> Result<Ran, Fault> {
-    if let Some(target) = &program.target {
+fn run_over(program: &Program, content: &Content) -> Result<Ran, Fault> {
+    if let (Some(target), Content::Hl7(message)) = (&program.target, content) {
         let made = segments::run(program, target, message, true)?;
         let output = made.message(message, target)?;
         // MSA of an answer is not the mapping's.
@@ -159,7 +166,7 @@ fn run_over(program: &Program, message: &Message) -> Result<Ran, Fault> {
         let segments::Made { lineage, warnings, made, .. } = made;
         return Ok(Ran { content: Content::Hl7(output), lineage, warnings, made, wrong });
     }
-    let output = run::run(program, message, SITE, true, Builder::new())?;
+    let output = super::run_over(program, content, SITE, true, Builder::new())?;
     let findings = validate::structure(&output.done).into_iter();
     let wrong = findings.map(|finding| format!("{}: {}", finding.path, finding.what)).collect();
     Ok(Ran {
@@ -175,8 +182,11 @@ fn run_one(program: &Program, test: &Test, made: &mut [bool]) -> TestOutcome {
     let mut outcome =
         TestOutcome { name: test.name.clone(), place: test.place.clone(), failures: Vec::new() };
     let fail = |cause: String| Fault::new(w::W4201).because(cause).at(test.place.clone());
-    let output =
-        Message::parse(test.message.clone().into()).and_then(|message| run_over(program, &message));
+    let content = match test.cda {
+        true => Document::parse(&test.message.clone().into()).map(Content::Cda),
+        false => Message::parse(test.message.clone().into()).map(Content::Hl7),
+    };
+    let output = content.and_then(|content| run_over(program, &content));
     let output = match output {
         Ok(output) => output,
         Err(fault) => {

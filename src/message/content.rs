@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{fhir, hl7v2};
+use crate::{cda, fhir, hl7v2};
 
 /// The form of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub enum ContentKind {
     /// Nothing any more: the bytes were removed when `keep.content` was over. Made by the
     /// store only; no source gives it and no destination takes it.
     Removed,
+    /// A document of CDA R2, XML.
+    Cda,
 }
 
 impl ContentKind {
@@ -28,6 +30,7 @@ impl ContentKind {
         match self {
             Self::Hl7 => "x-application/hl7-v2+er7",
             Self::FhirJson => "application/fhir+json",
+            Self::Cda => "application/xml",
             Self::Raw | Self::Removed => "application/octet-stream",
         }
     }
@@ -40,6 +43,8 @@ pub enum Content {
     Hl7(hl7v2::Message),
     /// FHIR R4.
     Fhir(fhir::Doc),
+    /// A document of CDA R2.
+    Cda(cda::Document),
     /// Unparsed bytes.
     Raw(Bytes),
 }
@@ -51,6 +56,7 @@ impl Content {
         match self {
             Self::Hl7(_) => ContentKind::Hl7,
             Self::Fhir(_) => ContentKind::FhirJson,
+            Self::Cda(_) => ContentKind::Cda,
             Self::Raw(_) => ContentKind::Raw,
         }
     }
@@ -61,6 +67,7 @@ impl Content {
         let bytes = match self {
             Self::Hl7(message) => message.write(),
             Self::Fhir(doc) => doc.to_json(),
+            Self::Cda(document) => document.bytes(),
             Self::Raw(bytes) => bytes.clone(),
         };
         Body { kind: self.kind(), bytes }

@@ -71,7 +71,7 @@ pub fn apply(
         Content::Fhir(doc) => {
             fhir::apply(rules, &mut tools, doc).map(|(doc, paths)| (Content::Fhir(doc), paths))
         }
-        Content::Raw(_) => Err(misfit(rules.first())),
+        Content::Cda(_) | Content::Raw(_) => Err(misfit(rules.first())),
     }
 }
 

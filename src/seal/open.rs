@@ -42,7 +42,9 @@ pub fn open(
             let values = values.into_iter().map(|(path, value)| (path, Phi::new(value))).collect();
             Ok(Opened { content: Content::Fhir(doc), values })
         }
-        Content::Raw(_) => Ok(Opened { content: content.clone(), values: Vec::new() }),
+        Content::Cda(_) | Content::Raw(_) => {
+            Ok(Opened { content: content.clone(), values: Vec::new() })
+        }
     }
 }
 

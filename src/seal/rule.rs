@@ -242,6 +242,12 @@ impl SealRule {
         let checked = match content {
             ContentKind::Hl7 => check_hl7(at, how)?,
             ContentKind::FhirJson => check_fhir(at, how)?,
+            ContentKind::Cda => {
+                return Err(refused(
+                    at,
+                    "values of documents can be protected in what they become",
+                ));
+            }
             ContentKind::Raw | ContentKind::Removed => {
                 return Err(refused(at, "bytes that no parser takes have no places"));
             }

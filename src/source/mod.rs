@@ -195,6 +195,7 @@ pub fn read(mut table: Table<'_>) -> Option<SourcePlan> {
             (_, Split::Hl7Batch) => Some("a batch holds messages with delimiters only"),
             (_, Split::Lines) => Some("a document has many lines; use `split = \"whole\"`"),
             (_, Split::Ndjson) => Some("`split = \"ndjson\"` takes JSON"),
+            (_, Split::Cda) => Some("`split = \"cda\"` takes documents of CDA"),
         };
         if let Some(cause) = cause {
             table.error(Fault::new(W1011).because(cause), &span);

@@ -9,7 +9,7 @@ use crate::config::{ChannelPlan, TestCase, TestConsent};
 use crate::fault::{Fault, FilePlace};
 use crate::mapping::Mapping;
 use crate::message::{Body, Content, Fate, State, Verdict};
-use crate::{fhir, hl7v2};
+use crate::{cda, fhir, hl7v2};
 
 use super::rehearsal::Rehearsal;
 
@@ -253,6 +253,7 @@ fn content(body: &Body, rules: &ChannelRules, to: &DestinationName) -> Option<Co
             hl7v2::Message::parse_as(body.bytes.clone(), charset).ok().map(Content::Hl7)
         }
         ContentKind::FhirJson => fhir::Doc::parse(body.bytes.clone()).ok().map(Content::Fhir),
+        ContentKind::Cda => cda::Document::parse(&body.bytes).ok().map(Content::Cda),
         ContentKind::Raw => Some(Content::Raw(body.bytes.clone())),
         ContentKind::Removed => None,
     }

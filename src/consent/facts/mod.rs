@@ -115,7 +115,7 @@ impl Facts {
         match content {
             Content::Hl7(message) => hl7::read(&mut facts, message),
             Content::Fhir(doc) => resources::read(&mut facts, doc.root()),
-            Content::Raw(_) => {}
+            Content::Cda(_) | Content::Raw(_) => {}
         }
         facts
     }
@@ -130,7 +130,7 @@ impl Facts {
             }
             ContentKind::Hl7 => Message::parse(bytes).map(Content::Hl7).ok(),
             ContentKind::FhirJson => Doc::parse(bytes).map(Content::Fhir).ok(),
-            ContentKind::Raw | ContentKind::Removed => None,
+            ContentKind::Cda | ContentKind::Raw | ContentKind::Removed => None,
         };
         parsed.map(|content| Self::of(&content)).unwrap_or_default()
     }

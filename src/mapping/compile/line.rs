@@ -10,12 +10,12 @@ use super::super::program::{
     With,
 };
 use super::super::sentence::{
-    self, Alternative as Written, Cast, Guard, Part, Quantity, Sentence, Source, Via,
+    self, Alternative as Written, Cast, Form, Guard, Part, Quantity, Sentence, Source, Via,
 };
 use super::super::structure::Structure;
 use super::super::types::{self, systems};
 use super::path::{Inside, Resolved};
-use super::{Compiler, Scope};
+use super::{Compiler, Scope, tree};
 use crate::fault::{Fault, codes as w};
 use crate::fhir::tables::{self, Element, Primitive};
 use crate::hl7v2;
@@ -56,7 +56,7 @@ impl Compiler<'_> {
     ) -> Alternatives {
         let mut all: Alternatives = Vec::new();
         for text in texts {
-            let sentence = match sentence::sentence(&text.text) {
+            let sentence = match sentence::sentence(&text.text, self.form()) {
                 Ok(sentence) => sentence,
                 Err(wrong) => {
                     self.syntax(text, wrong);
@@ -274,17 +274,20 @@ impl Compiler<'_> {
         }
         let same_segment = line.scope.leaf.is_some() && line.scope.leaf == target.leaf;
         let anchor = target.leaf.unwrap_or(target.group);
-        let climb = self
-            .structure
-            .enclosing(line.scope.group)
-            .find(|group| self.structure.is_within(anchor, *group))
-            .unwrap_or(0);
-        let several = if same_segment {
-            target.own.is_some() && target.repeats
-        } else {
-            !matches!(target.each, Each::Message)
-                && (self.structure.repeats_below(climb, anchor)
-                    || (target.own.is_some() && target.repeats))
+        let (climb, several) = match &self.structure {
+            None => (0, tree::may_mean_several(&target, line.scope)),
+            Some(structure) => {
+                let mut around = structure.enclosing(line.scope.group);
+                let climb = around.find(|group| structure.is_within(anchor, *group)).unwrap_or(0);
+                let several = if same_segment {
+                    target.own.is_some() && target.repeats
+                } else {
+                    !matches!(target.each, Each::Message)
+                        && (structure.repeats_below(climb, anchor)
+                            || (target.own.is_some() && target.repeats))
+                };
+                (climb, several)
+            }
         };
         if several && quantity.is_none() && !line.goal.many {
             let cause = format!("there may be several of `{rule}` here");
@@ -312,7 +315,11 @@ impl Compiler<'_> {
         if resolved.segments {
             let cause = "several segments may stand there";
             self.report.error(w::W4004, &line.span, cause);
-        } else if resolved.repetitions && !matches!(written.cast, Some(Cast::Path(_))) {
+        } else if resolved.repetitions
+            && !matches!(written.cast, Some(Cast::Path(_)))
+            // Nearly everything in documents may repeat.
+            && (self.form() == Form::Hl7 || line.goal.many)
+        {
             let fault = Fault::new(w::W4004)
                 .because("the field may repeat; the first repetition with a value is taken");
             self.report.warning(fault, &line.span);
@@ -366,7 +373,8 @@ impl Compiler<'_> {
                 other => types::natural(other),
             }
         };
-        if let Some(ty) = ordered.iter().find_map(|o| goal.types.iter().find(|ty| *ty == o)) {
+        let natural = ordered.iter().find_map(|o| goal.types.iter().find(|ty| *ty == o));
+        if let Some(ty) = natural.filter(|_| !says_type(written, origin, line)) {
             return Some(ty);
         }
         let fits: Vec<&'static str> = match origin.gives {
@@ -376,7 +384,7 @@ impl Compiler<'_> {
                 goal.types.iter().filter(fits).copied().collect()
             }
         };
-        if matches!(written.cast, Some(Cast::Path(_))) {
+        if matches!(written.cast, Some(Cast::Path(_))) || says_type(written, origin, line) {
             return goal.types.first().copied();
         }
         match fits.as_slice() {
@@ -409,7 +417,15 @@ impl Compiler<'_> {
         }
         if let Some(Cast::Path(path)) = &written.cast {
             let pick = self.path(path, line.text, line.scope, Inside::Rule)?.pick;
-            return Some((self.by_type(pick, line)?, member));
+            return Some((self.by_type(Some(pick), &line.goal.types, line)?, member));
+        }
+        if says_type(written, origin, line) {
+            let types = match written.cast {
+                Some(_) => vec![ty],
+                None => line.goal.types.clone(),
+            };
+            self.check_binding(origin, ty, line);
+            return Some((self.by_type(None, &types, line)?, member));
         }
         let shape = match (&written.source, Primitive::of(ty)) {
             (Source::Literal(text), Some(kind)) => self.literal(text, kind, line)?,
@@ -528,7 +544,7 @@ impl Compiler<'_> {
         let table = origin.resolved.as_ref().and_then(|resolved| resolved.table);
         self.check_rows(at, via.reversed, table, &span);
         let map = u16::try_from(at).unwrap_or(u16::MAX);
-        let coded = types::CODED.contains(&origin.gives);
+        let coded = types::CODED.contains(&origin.gives) || origin.gives == "cda:ANY";
         Some(Shape::Via { map, reversed: via.reversed, as_, coded })
     }
 
@@ -585,7 +601,7 @@ impl Compiler<'_> {
             return;
         }
         let Some(table) = table else { return };
-        let Structure { version, site, .. } = &self.structure;
+        let Some(Structure { version, site, .. }) = &self.structure else { return };
         let own = site.table(table);
         let known = hl7v2::tables::table(table).filter(|_| own.is_none_or(|own| !own.replaces));
         let known = known.into_iter().flat_map(|known| known.codes());
@@ -605,28 +621,36 @@ impl Compiler<'_> {
     }
 
     /// `as OBX-2`: each type the message may name is checked now.
-    fn by_type(&mut self, pick: Pick, line: &Line<'_>) -> Option<Shape> {
+    fn by_type(
+        &mut self,
+        pick: Option<Pick>,
+        types: &[&'static str],
+        line: &Line<'_>,
+    ) -> Option<Shape> {
         let element = line.goal.element;
         let attempts = |from: &str, to: &[&'static str]| -> Vec<Attempt> {
             to.iter()
-                .filter(|ty| line.goal.types.contains(ty))
+                .filter(|ty| types.contains(ty))
                 .filter_map(|ty| {
                     let cast = types::conversion(from, ty)?;
                     Some(Attempt { member: element.member(ty).into(), cast })
                 })
                 .collect()
         };
+        let of_documents = pick.is_none();
         let mut branches: Vec<Branch> = types::BY_TYPE
             .iter()
+            .filter(|(name, _)| name.starts_with("cda:") == of_documents)
             .map(|(name, to)| Branch { name, attempts: attempts(name, to) })
             .collect();
         branches.retain(|branch| !branch.attempts.is_empty());
         if branches.is_empty() {
-            let cause = format!("no value type becomes {}", line.goal.types.join(" or "));
+            let cause = format!("no value type becomes {}", types.join(" or "));
             self.report.error(w::W4007, &line.span, cause);
             return None;
         }
-        let otherwise = attempts("ST", &["string", "markdown"]);
+        let plain = if of_documents { "cda:ST" } else { "ST" };
+        let otherwise = attempts(plain, &["string", "markdown"]);
         Some(Shape::ByType { pick, branches, otherwise })
     }
 
@@ -715,5 +739,18 @@ impl Compiler<'_> {
             });
         }
         Some(parts)
+    }
+}
+
+/// Whether the type of the value is left to the value: it may be any, or a moment as well as
+/// a period where the element takes both.
+fn says_type(written: &Written, origin: &Origin, line: &Line<'_>) -> bool {
+    if written.via.is_some() || matches!(written.cast, Some(Cast::Path(_))) {
+        return false;
+    }
+    match origin.gives {
+        "cda:ANY" => true,
+        "cda:IVL_TS" => written.cast.is_none() && line.goal.types.len() > 1,
+        _ => false,
     }
 }

@@ -10,6 +10,7 @@ mod line;
 mod object;
 mod path;
 mod segments;
+mod tree;
 
 use std::ops::Range;
 
@@ -17,7 +18,7 @@ use super::codes::{CodeMap, Unmapped};
 use super::file::{RawMapping, RawRule, Text};
 use super::pick::Pick;
 use super::program::{Alternatives, Each, Program, Rule, Write};
-use super::sentence::{self, Condition, Syntax};
+use super::sentence::{self, Condition, Form, Syntax};
 use super::structure::Structure;
 use super::types::time::Zone;
 use super::{Library, NEAR};
@@ -77,6 +78,8 @@ pub(crate) struct Scope {
     pub each: Each,
     /// Whether several instances may stand in one group instance of the anchor.
     pub repeats: bool,
+    /// The element it is made for, where it reads documents.
+    pub tree: Option<Box<tree::Place>>,
 }
 
 /// What is known of a rule before its lines are compiled.
@@ -89,7 +92,8 @@ pub(crate) struct Head {
 /// The compiler.
 pub(crate) struct Compiler<'a> {
     pub report: Report<'a>,
-    pub structure: Structure,
+    /// None where documents are read.
+    pub structure: Option<Structure>,
     pub maps: Vec<CodeMap>,
     pub heads: Vec<Head>,
     pub extensions: Vec<(String, Box<str>, &'static str)>,
@@ -152,20 +156,34 @@ enum To {
     Hl7(Box<Structure>),
 }
 
-fn read_from(raw: &RawMapping, site: Site, report: &mut Report<'_>) -> Option<Structure> {
+/// What is read: messages of a structure, or documents.
+#[expect(clippy::option_option, reason = "no structure and a wrong one are two things")]
+fn read_from(raw: &RawMapping, site: Site, report: &mut Report<'_>) -> Option<Option<Structure>> {
     let Some(from) = &raw.from else {
         report.error(w::W4017, &(0..0), "no `from` under `[mapping]`");
         return None;
     };
-    read_structure(from, site, report)
+    if from.text != "cda" {
+        return read_structure(from, site, "`hl7v2:VERSION:STRUCTURE` or `cda`", report).map(Some);
+    }
+    if let Some(to) = raw.to.as_ref().filter(|to| to.text.starts_with("hl7v2")) {
+        let cause = "documents become `fhir-r4`; HL7 v2 is made of HL7 v2";
+        report.error(w::W4017, &to.span, cause);
+    }
+    Some(None)
 }
 
 /// `hl7v2:VERSION:STRUCTURE`.
-fn read_structure(text: &Text, site: Site, report: &mut Report<'_>) -> Option<Structure> {
+fn read_structure(
+    text: &Text,
+    site: Site,
+    expected: &str,
+    report: &mut Report<'_>,
+) -> Option<Structure> {
     let mut parts = text.text.split(':');
     let shape = (parts.next(), parts.next(), parts.next(), parts.next());
     let (Some("hl7v2"), Some(version), Some(id), None) = shape else {
-        report.error(w::W4017, &text.span, "expected `hl7v2:VERSION:STRUCTURE`");
+        report.error(w::W4017, &text.span, format!("expected {expected}"));
         return None;
     };
     if let Some(structure) = Structure::find(version, id, site) {
@@ -187,7 +205,9 @@ fn read_to(raw: &RawMapping, site: Site, report: &mut Report<'_>) -> Option<To> 
     match &raw.to {
         Some(to) if to.text == "fhir-r4" => Some(To::Fhir),
         Some(to) if to.text.starts_with("hl7v2") => {
-            read_structure(to, site, report).map(|structure| To::Hl7(Box::new(structure)))
+            let expected = "`hl7v2:VERSION:STRUCTURE`";
+            let read = read_structure(to, site, expected, report);
+            read.map(|structure| To::Hl7(Box::new(structure)))
         }
         Some(to) => {
             let cause = "expected `fhir-r4` or `hl7v2:VERSION:STRUCTURE`";
@@ -247,6 +267,11 @@ impl Compiler<'_> {
         let rules = numbered.map(|(at, rule)| self.rule(at, rule, keeps_null)).collect();
         self.check_key_circles(raw);
         rules
+    }
+
+    /// The form of the paths of this mapping.
+    fn form(&self) -> Form {
+        if self.structure.is_some() { Form::Hl7 } else { Form::Cda }
     }
 
     /// Finds a code map by its name.
@@ -334,7 +359,7 @@ impl Compiler<'_> {
 
     /// A condition that stands alone.
     fn condition(&mut self, text: &Text, scope: &Scope) -> Option<Condition<Pick>> {
-        match sentence::condition(&text.text) {
+        match sentence::condition(&text.text, self.form()) {
             Ok(condition) => self.resolve_condition(&condition, text, scope, path::Inside::Rule),
             Err(wrong) => {
                 self.syntax(text, wrong);
@@ -346,7 +371,7 @@ impl Compiler<'_> {
     fn key(&mut self, rule: &RawRule, scope: &Scope) -> Vec<Alternatives> {
         let mut parts = Vec::new();
         for text in &rule.key {
-            match sentence::sentence(&text.text) {
+            match sentence::sentence(&text.text, self.form()) {
                 Ok(sentence) => parts.extend(self.key_part(&sentence, text, scope)),
                 Err(wrong) => self.syntax(text, wrong),
             }

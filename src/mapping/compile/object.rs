@@ -158,7 +158,7 @@ impl Compiler<'_> {
         text: &Text,
         scope: &Scope,
     ) -> Option<sentence::Condition<super::super::pick::Pick>> {
-        match sentence::condition(&text.text) {
+        match sentence::condition(&text.text, self.form()) {
             Ok(condition) => self.resolve_condition(&condition, text, scope, path::Inside::Rule),
             Err(wrong) => {
                 self.syntax(text, wrong);

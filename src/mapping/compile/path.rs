@@ -4,7 +4,7 @@ use super::super::condition::{parts, relative};
 use super::super::file::Text;
 use super::super::pick::{Find, Pick};
 use super::super::program::Each;
-use super::super::sentence::{self, Condition, Path, Repetition, SegmentPath};
+use super::super::sentence::{self, Condition, Form, Path, Repetition, SegmentPath};
 use super::{Compiler, Scope};
 use crate::fault::{Fault, codes as w};
 use crate::hl7v2::tables::{self, FieldDef, Usage};
@@ -37,36 +37,45 @@ pub(super) struct Resolved {
 impl Compiler<'_> {
     /// What a rule is made of.
     pub(super) fn scope(&mut self, each: Option<&Text>) -> Option<Scope> {
-        let Some(text) = each else {
-            let each = Each::Message;
-            return Some(Scope { group: 0, leaf: None, own: None, each, repeats: false });
+        let root = Scope {
+            group: 0,
+            leaf: None,
+            own: None,
+            each: Each::Message,
+            repeats: false,
+            tree: None,
         };
-        let path = match sentence::source_path(&text.text) {
+        let Some(text) = each else { return Some(root) };
+        let path = match sentence::source_path(&text.text, self.form()) {
             Ok(path) => path,
             Err(wrong) => {
                 self.syntax(text, wrong);
                 return None;
             }
         };
+        if self.form() == Form::Cda {
+            return self.tree_scope(&path, text, root);
+        }
         let Some(segment) = &path.segment else {
             let cause = "expected a segment, a group or a field";
             self.report.error(w::W4001, &text.span, cause);
             return None;
         };
+        let structure = self.structure.as_ref()?;
         if path.field == 0
-            && let Some(group) = self.structure.group(&segment.id)
+            && let Some(group) = structure.group(&segment.id)
             && segment.pick == Repetition::Open
         {
-            let repeats = self.structure.repeats(group);
+            let repeats = structure.repeats(group);
             let each = Each::Group(group);
-            return Some(Scope { group, leaf: None, own: None, each, repeats });
+            return Some(Scope { group, each, repeats, ..root });
         }
-        let root = Scope { group: 0, leaf: None, own: None, each: Each::Message, repeats: false };
         let pick = self.segment_of(&path, segment, text, &root)?;
         let Find::Scope { leaves, .. } = &pick.0.find else { return None };
         let leaf = *leaves.first()?;
-        let group = self.structure.parent(leaf);
-        let mut repeats = self.structure.repeats(leaf);
+        let structure = self.structure.as_ref()?;
+        let group = structure.parent(leaf);
+        let mut repeats = structure.repeats(leaf);
         let (own, each) = if path.field == 0 {
             (None, Each::Segment(pick.0))
         } else {
@@ -78,7 +87,7 @@ impl Compiler<'_> {
             repeats |= resolved.repetitions;
             (Some(path.field), Each::Field(resolved.pick))
         };
-        Some(Scope { group, leaf: Some(leaf), own, each, repeats })
+        Some(Scope { group, leaf: Some(leaf), own, each, repeats, tree: None })
     }
 
     /// Resolves a condition, all wrong paths being reported.
@@ -119,6 +128,9 @@ impl Compiler<'_> {
         scope: &Scope,
         inside: Inside,
     ) -> Option<Resolved> {
+        if path.tree.is_some() {
+            return self.tree_path(path, text, scope, inside);
+        }
         let Some(segment) = &path.segment else {
             return self.relative(path, text, inside);
         };
@@ -140,9 +152,10 @@ impl Compiler<'_> {
         let repetitions = open && pick.find != Find::Own && field.is_none_or(|f| f.max != 1);
         let datatype = field.map_or("ST", |f| f.datatype);
         let (datatype, table) = self.component(path, field, datatype, text)?;
+        let structure = self.structure.as_ref()?;
         let there = match &pick.find {
             Find::Scope { climb, leaves } => {
-                let demanded = |leaf: &u16| self.structure.is_demanded(*climb, *leaf);
+                let demanded = |leaf: &u16| structure.is_demanded(*climb, *leaf);
                 *climb == scope.group && leaves.iter().any(demanded)
             }
             _ => is_anchor,
@@ -201,13 +214,14 @@ impl Compiler<'_> {
     ) -> Option<(Pick, bool)> {
         let filter = self.brackets(&segment.pick, text, scope, Inside::Segment)?;
         let open = filter == Repetition::Open;
+        let structure = self.structure.as_mut()?;
         let group = match &segment.group {
             None => None,
-            Some((name, span)) => match self.structure.group(name) {
+            Some((name, span)) => match structure.group(name) {
                 Some(group) => Some(group),
                 None => {
-                    let cause = format!("{} has no group `{name}`", self.structure.id);
-                    let names: Vec<_> = self.structure.names().map(str::to_owned).collect();
+                    let cause = format!("{} has no group `{name}`", structure.id);
+                    let names: Vec<_> = structure.names().map(str::to_owned).collect();
                     let known = names.iter().map(String::as_str);
                     let span = text.inside(span);
                     self.report.unknown(w::W4003, &span, cause, (name, known));
@@ -223,22 +237,23 @@ impl Compiler<'_> {
             parts: [0, 0],
         };
         if let Some(leaf) = scope.leaf
-            && self.structure.name(leaf) == segment.id
+            && structure.name(leaf) == segment.id
             && open
-            && group.is_none_or(|group| self.structure.is_within(leaf, group))
+            && group.is_none_or(|group| structure.is_within(leaf, group))
         {
             return Some((pick(Find::Anchor), false));
         }
         if segment.id.starts_with('Z') {
-            let home = self.structure.home(&segment.id, scope.group);
+            let home = structure.home(&segment.id, scope.group);
             let (climb, several) = home.unwrap_or((scope.group, true));
-            let leaf = self.structure.loose(&segment.id);
+            let leaf = structure.loose(&segment.id);
             let find = Find::Scope { climb, leaves: [leaf].into() };
             return Some((pick(find), several && open));
         }
         let (climb, leaves) = self.leaves(path, segment, group, text, scope)?;
-        let several = leaves.len() > 1
-            || leaves.iter().any(|leaf| self.structure.repeats_below(climb, *leaf));
+        let structure = self.structure.as_ref()?;
+        let several =
+            leaves.len() > 1 || leaves.iter().any(|leaf| structure.repeats_below(climb, *leaf));
         let open = matches!(filter, Repetition::Open | Repetition::Filter(_));
         Some((pick(Find::Scope { climb, leaves: leaves.into() }), several && open))
     }
@@ -252,7 +267,7 @@ impl Compiler<'_> {
         text: &Text,
         scope: &Scope,
     ) -> Option<(u16, Vec<u16>)> {
-        let structure = &self.structure;
+        let structure = self.structure.as_ref()?;
         let span = text.inside(&path.span);
         for climb in structure.enclosing(scope.group) {
             // `in ORDER` means the order around, not what lies deeper in it.
@@ -310,7 +325,7 @@ impl Compiler<'_> {
         segment: &SegmentPath,
         text: &Text,
     ) -> Option<Option<&'static FieldDef>> {
-        let (structure, n) = (&self.structure, usize::from(path.field));
+        let (structure, n) = (self.structure.as_ref()?, usize::from(path.field));
         if segment.id.starts_with('Z') && structure.segment(&segment.id).is_none() {
             return Some(None);
         }
@@ -340,7 +355,7 @@ impl Compiler<'_> {
                 Some(Some(field))
             }
             None => {
-                let count = self.structure.segment(&segment.id).map_or(0, |s| s.fields.len());
+                let count = structure.segment(&segment.id).map_or(0, |s| s.fields.len());
                 let cause = format!("{} has {count} fields", segment.id);
                 self.report.error(w::W4003, &span, cause);
                 None
@@ -356,6 +371,7 @@ impl Compiler<'_> {
         datatype: &'static str,
         text: &Text,
     ) -> Option<(&'static str, Option<&'static str>)> {
+        let version = self.structure.as_ref()?.version;
         let table = field.map(|f| f.table).filter(|t| !t.is_empty());
         let mut known = (datatype, table);
         for n in &path.parts {
@@ -373,17 +389,13 @@ impl Compiler<'_> {
                 Some((component.datatype, table))
             };
             let later = || tables::versions().collect::<Vec<_>>().into_iter().rev().find_map(find);
-            match find(self.structure.version).or_else(later) {
+            match find(version).or_else(later) {
                 Some((inner, inner_table)) => {
                     // Of a simple type its only component is itself.
                     known = (inner, inner_table.or(known.1.filter(|_| inner == outer || *n == 1)));
                 }
                 None => {
-                    let count = self
-                        .structure
-                        .version
-                        .datatype(outer)
-                        .map_or(1, |d| d.components.len().max(1));
+                    let count = version.datatype(outer).map_or(1, |d| d.components.len().max(1));
                     let cause = format!("{outer} has {count} components");
                     self.report.error(w::W4003, &text.inside(&path.span), cause);
                     return None;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::file::{RawMapping, RawRule, RawValue, Text};
 use super::super::program::{From, JoinPart};
 use super::super::segments::{Choice, Home, Make, Put, Target};
-use super::super::sentence::{self, Alternative as Written, Guard, Part, Quantity, Source};
+use super::super::sentence::{self, Alternative as Written, Form, Guard, Part, Quantity, Source};
 use super::super::structure::Structure;
 use super::path::{Inside, Resolved};
 use super::{Compiler, Scope};
@@ -133,7 +133,7 @@ impl Compiler<'_> {
     /// The segment a rule makes and its place in the target.
     fn home(&mut self, text: &Text, structure: &Structure) -> Option<(String, Home)> {
         // Whatever it is, it is no segment.
-        let path = sentence::source_path(&text.text).ok().filter(|path| path.field == 0);
+        let path = sentence::source_path(&text.text, Form::Hl7).ok().filter(|path| path.field == 0);
         let segment = path.and_then(|path| path.segment).filter(|segment| segment.id.len() == 3);
         let Some(segment) = segment else {
             let cause = "a rule makes a segment: `make = \"ORC\"`, `make = \"NTE in ORDER\"`";
@@ -287,7 +287,7 @@ impl Compiler<'_> {
     fn choices(&mut self, texts: &[Text], spot: &Spot<'_>, scope: &Scope) -> Vec<Choice> {
         let mut all: Vec<Choice> = Vec::new();
         for text in texts {
-            let sentence = match sentence::sentence(&text.text) {
+            let sentence = match sentence::sentence(&text.text, self.form()) {
                 Ok(sentence) => sentence,
                 Err(wrong) => {
                     self.syntax(text, wrong);
@@ -451,7 +451,8 @@ impl Compiler<'_> {
     /// Whether a fixed code is in the table of its field, where the standard says all codes.
     fn check_code(&mut self, code: &str, spot: &Spot<'_>, line: &Line<'_>) {
         let Some(table) = tables::table(spot.table) else { return };
-        let parts = self.structure.version.datatype(spot.datatype);
+        let version = self.structure.as_ref().map(|structure| structure.version);
+        let parts = version.and_then(|version| version.datatype(spot.datatype));
         let is_plain = parts.is_none_or(|of| of.components.is_empty());
         if !is_plain
             || table.kind != "hl7"

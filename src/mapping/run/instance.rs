@@ -5,11 +5,13 @@ use std::collections::hash_map::Entry;
 
 use uuid::Uuid;
 
+use super::super::datum::{Datum, Input};
 use super::super::pick::{Go, Here, Pick};
 use super::super::program::{Each, Rule, Write};
 use super::{ENTRIES_MAX, Run};
+use crate::cda::Element;
 use crate::fault::{Fault, Place, codes as w};
-use crate::hl7v2::{Segment, Value};
+use crate::hl7v2::Segment;
 
 /// Namespace of the ids that mappings make: a UUID of our own, made once.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6b1f_0d3a_52c4_4e0b_9a57_3d1c_88e2_77f1);
@@ -23,7 +25,9 @@ pub(super) struct Instance<'r> {
     pub rule: u16,
     pub group: u32,
     pub segment: Option<Segment<'r>>,
-    pub own: Option<Value<'r>>,
+    /// Element of a document that it was made from.
+    pub element: Option<Element<'r>>,
+    pub own: Option<Datum<'r>>,
     /// Ordinal among its rule's instances in the enclosing group, from 1.
     pub position: u64,
     pub id: Uuid,
@@ -73,6 +77,7 @@ impl<'r> Run<'r> {
             rule: at,
             group: 0,
             segment: None,
+            element: None,
             own: None,
             position: 1,
             id: Uuid::nil(),
@@ -80,7 +85,7 @@ impl<'r> Run<'r> {
             known: false,
         };
         let mut found = std::mem::take(&mut self.found);
-        let whole = Here::whole(self.message);
+        let whole = Here::of(self.input);
         let whole = Here { groups: Some(self.groups), used: Some(self.used), ..whole };
         match &rule.each {
             Each::Message => found.push(root),
@@ -101,6 +106,15 @@ impl<'r> Run<'r> {
                     let group = value.segment.map_or(0, |s| self.groups.of_segment(s.index()));
                     let own = Some(value.value);
                     found.push(Instance { group, segment: value.segment, own, ..root });
+                    enough(&found)
+                });
+            }
+            Each::Tree(pick) => {
+                pick.visit(&whole, &mut |value| {
+                    if !value.value.is_null() {
+                        let element = value.value.element();
+                        found.push(Instance { element, ..root });
+                    }
                     enough(&found)
                 });
             }
@@ -134,7 +148,8 @@ impl<'r> Run<'r> {
     fn is_single(&self, group: u32, each: &Each) -> bool {
         let (Each::Segment(pick) | Each::Field(pick)) = each else { return false };
         let super::super::pick::Find::Scope { leaves, .. } = &pick.find else { return false };
-        group != 0 && leaves.iter().all(|leaf| !self.program.structure.repeats(*leaf))
+        let Some(structure) = &self.program.structure else { return false };
+        group != 0 && leaves.iter().all(|leaf| !structure.repeats(*leaf))
     }
 
     /// Gives every instance its id.
@@ -155,7 +170,7 @@ impl<'r> Run<'r> {
                     let first = self.instances.get(*place.get()).map(|first| first.rule);
                     // People and places named twice are the same; results are not.
                     let same = first != Some(instance.rule)
-                        || matches!(rule.each, Each::Field(_))
+                        || matches!(rule.each, Each::Field(_) | Each::Tree(_))
                         || rule.write != Write::Create;
                     if same {
                         if let Some(instance) = self.instances.get_mut(at) {
@@ -204,9 +219,12 @@ impl<'r> Run<'r> {
             empty &= key.len() == before;
         }
         if empty {
-            let control = self.message.header().control_id();
+            let control = match self.input {
+                Input::Hl7(message) => message.header().control_id().text(),
+                Input::Cda(tree) => number_of(tree.document).into(),
+            };
             let ordinal = at - self.starts.get(usize::from(instance.rule)).copied().unwrap_or(0);
-            key.push_str(&format!("{PART}{}{PART}{}{PART}{ordinal}", control.text(), rule.name));
+            key.push_str(&format!("{PART}{}{PART}{}{PART}{ordinal}", control, rule.name));
             if !rule.key.is_empty() {
                 let mut fault =
                     Fault::new(w::W4104).at(Place::path(rule.make)).because(rule.name.to_string());
@@ -268,8 +286,15 @@ impl<'r> Run<'r> {
     }
 }
 
+/// The number of a document.
+fn number_of(document: &crate::cda::Document) -> String {
+    let id = document.root().child("id");
+    let part = |name| id.and_then(|id| id.attribute(name)).unwrap_or_default();
+    format!("{}|{}", part("root"), part("extension"))
+}
+
 /// Of a composite field the first component is its identity, unless the path says more.
-fn first_text<'r>(value: Value<'r>, pick: &Pick) -> Value<'r> {
+fn first_text<'r>(value: Datum<'r>, pick: &Pick) -> Datum<'r> {
     if pick.parts[0] == 0 { value.component(1).unwrap_or(value) } else { value }
 }
 

@@ -10,6 +10,7 @@ mod value;
 use std::sync::Arc;
 
 use super::arena::{Arena, At};
+use super::datum::Input;
 use super::group::Groups;
 use super::lineage::{self, Lineage};
 use super::pick::{Here, Item};
@@ -18,7 +19,6 @@ use super::types::{LEFT_MAX, Make};
 use super::used::Used;
 use crate::fault::{Fault, FilePlace, Place, codes as w};
 use crate::fhir::Sink;
-use crate::hl7v2::Message;
 use instance::Instance;
 
 #[cfg(test)]
@@ -45,7 +45,7 @@ pub(crate) struct Output<D> {
 /// A run under way.
 struct Run<'r> {
     program: &'r Program,
-    message: &'r Message,
+    input: Input<'r>,
     groups: &'r Groups,
     used: &'r Used,
     site: &'r str,
@@ -79,17 +79,33 @@ struct Trace {
 /// Runs a program.
 ///
 /// # Errors
-/// `W4301` when a code must not pass unmapped, `W4303` when the bundle would be too large.
-pub(crate) fn run<S: Sink>(
-    program: &Program,
-    message: &Message,
-    site: &str,
+/// `W4301` when a code must not pass unmapped, `W4302` when the program reads another form,
+/// `W4303` when the bundle would be too large, `W2772` when a path looks at too much.
+pub(crate) fn run<'r, S: Sink>(
+    program: &'r Program,
+    input: Input<'r>,
+    site: &'r str,
     trace: bool,
     mut out: S,
 ) -> Result<Output<S::Done>, Fault> {
-    let used = Used::new(message.bytes().len());
-    read_by_engine(message, &used);
-    let groups = Groups::read(message, &program.structure);
+    let (used, groups) = match (input, &program.structure) {
+        (Input::Hl7(message), Some(structure)) => {
+            let used = Used::new(message.bytes().len());
+            read_by_engine(message, &used);
+            (used, Groups::read(message, structure))
+        }
+        (Input::Cda(tree), None) => {
+            let used = Used::new(tree.document.text().len());
+            lineage::read_by_engine(tree.document, &used);
+            (used, Groups::default())
+        }
+        (Input::Hl7(_), None) => {
+            return Err(Fault::new(w::W4302).because("HL7 v2, where it reads documents of CDA"));
+        }
+        (Input::Cda(_), Some(_)) => {
+            return Err(Fault::new(w::W4302).because("a document of CDA, where it reads HL7 v2"));
+        }
+    };
     let make = Make {
         arena: Arena::new(trace),
         used: &used,
@@ -99,7 +115,7 @@ pub(crate) fn run<S: Sink>(
     };
     let mut run = Run {
         program,
-        message,
+        input,
         groups: &groups,
         used: &used,
         site,
@@ -121,7 +137,7 @@ pub(crate) fn run<S: Sink>(
 }
 
 /// What the engine itself reads of every message is not unused.
-fn read_by_engine(message: &Message, used: &Used) {
+fn read_by_engine(message: &crate::hl7v2::Message, used: &Used) {
     let Some(header) = message.segment(0) else { return };
     for n in [1, 2, 9, 10, 12] {
         if let Some(field) = header.field(n) {
@@ -133,11 +149,12 @@ fn read_by_engine(message: &Message, used: &Used) {
 impl<'r> Run<'r> {
     fn here(&self, instance: &Instance<'r>) -> Here<'r> {
         Here {
-            message: self.message,
+            input: self.input,
             groups: Some(self.groups),
             used: Some(self.used),
             group: instance.group,
             segment: instance.segment,
+            element: instance.element,
             own: instance.own,
             item: Item::None,
             position: instance.position,
@@ -165,10 +182,18 @@ impl<'r> Run<'r> {
         if let Some(dead) = self.dead {
             return Err(dead);
         }
+        if let Input::Cda(tree) = self.input
+            && tree.is_spent.get()
+        {
+            return Err(Fault::new(w::W2772));
+        }
         let left = std::mem::take(&mut self.make.left);
-        let mut index = match self.trace.on {
-            true => lineage::Index::of(self.message),
-            false => lineage::Index::around(self.message, left.iter().map(|left| &left.range)),
+        let mut index = match self.input {
+            Input::Cda(tree) => lineage::Places::Cda(tree.document),
+            Input::Hl7(message) => lineage::Places::Hl7(match self.trace.on {
+                true => lineage::Index::of(message),
+                false => lineage::Index::around(message, left.iter().map(|left| &left.range)),
+            }),
         };
         for left in left {
             let fault = Fault::new(left.code).because(left.cause);
@@ -177,11 +202,16 @@ impl<'r> Run<'r> {
                 None => fault,
             });
         }
-        let unused = lineage::count_unused(self.message, self.used);
-        let lineage = self.trace.on.then(|| {
-            let version = self.message.header().version().into_owned();
-            lineage::assemble(&mut index, rows, self.program, self.used, &version)
-        });
+        let (unused, version) = match self.input {
+            Input::Hl7(message) => {
+                (lineage::count_unused(message, self.used), message.header().version().into_owned())
+            }
+            Input::Cda(tree) => (lineage::count_unread(tree.document, self.used), String::new()),
+        };
+        let lineage = self
+            .trace
+            .on
+            .then(|| lineage::assemble(&mut index, rows, self.program, self.used, &version));
         let made = self.starts.windows(2).map(|pair| pair.first() < pair.last()).collect();
         let done = out.done();
         let (warnings, unmapped) = (self.warnings, self.make.unmapped);

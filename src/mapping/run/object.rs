@@ -1,12 +1,13 @@
 //! Objects of a resource, their members in the order of the specification.
 
 use super::super::arena::{At, Leaf};
+use super::super::datum::Datum;
 use super::super::pick::{Here, holds};
 use super::super::program::{Body, Item, Member, Object, Required};
+use super::super::types;
 use super::Run;
 use crate::fault::{Fault, Place, codes as w};
 use crate::fhir::tables;
-use crate::hl7v2::Value;
 
 /// What was written into an object.
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,12 +94,13 @@ impl<'r> Run<'r> {
     }
 
     /// What stands in the place of a value that is absent; with the null (`""`) that says so.
-    pub(super) fn absent(&mut self, null: Option<Value<'r>>) -> At {
+    pub(super) fn absent(&mut self, null: Option<Datum<'r>>) -> At {
+        let flavor = null.and_then(|null| null.null_flavor());
         let arena = &mut self.make.arena;
         let absent = arena.object();
         let extension = arena.object();
         arena.say(extension, "url", ABSENT);
-        let reason = arena.say(extension, "valueCode", "unknown");
+        let reason = arena.say(extension, "valueCode", types::cda::absence(flavor.as_deref()));
         if let Some(null) = null {
             arena.came_from(reason, null.range());
         }

@@ -5,6 +5,7 @@
 //! orders, each referring to its own results, takes time like its length and not like its
 //! square.
 
+use super::super::datum::Input;
 use super::super::pick::Here;
 use super::super::program::RefTo;
 use super::Run;
@@ -50,6 +51,8 @@ impl<'r> Run<'r> {
         here: &Here<'r>,
     ) -> impl Iterator<Item = usize> + use<'a, 'r> {
         let rule = usize::from(to.rule);
+        let tree = matches!(self.input, Input::Cda(_));
+        let nearest = if tree { self.nearest(rule, here) } else { 0..0 };
         let start = self.starts.get(rule).copied().unwrap_or(0);
         let end = self.starts.get(rule + 1).copied().unwrap_or(start);
         let own = here.segment.map(|segment| segment.index());
@@ -60,23 +63,45 @@ impl<'r> Run<'r> {
         };
         // Of the whole message all instances are meant.
         let all = !to.same_segment && within == 0;
-        let place = place.filter(|_| !all && end - start > SCAN_MAX);
+        let place = place.filter(|_| !tree && !all && end - start > SCAN_MAX);
         if place.is_some() {
             self.index(to.rule, by, start..end);
         }
         let run = &*self;
         let index = run.references.0.iter().find(|index| (index.rule, index.by) == (to.rule, by));
         let found = place.and_then(|place| Some(index?.at(place)));
-        let scanned = if found.is_some() { 0..0 } else { start..end };
+        let scanned = if found.is_some() || tree { nearest.clone() } else { start..end };
         let same_segment = to.same_segment;
         let scanned = scanned.filter(move |at| {
             work(1);
-            all || run.instances.get(*at).is_some_and(|instance| match same_segment {
-                true => instance.segment.map(|segment| segment.index()) == own,
-                false => run.groups.is_within(instance.group, within),
-            })
+            all || tree
+                || run.instances.get(*at).is_some_and(|instance| match same_segment {
+                    true => instance.segment.map(|segment| segment.index()) == own,
+                    false => run.groups.is_within(instance.group, within),
+                })
         });
         found.unwrap_or_default().iter().map(|(_, at)| *at as usize).chain(scanned)
+    }
+
+    /// Instances of a rule in a document: those within the smallest element around us that
+    /// has any. They stand in order of their elements.
+    fn nearest(&self, rule: usize, here: &Here<'r>) -> std::ops::Range<usize> {
+        let start = self.starts.get(rule).copied().unwrap_or(0);
+        let end = self.starts.get(rule + 1).copied().unwrap_or(start);
+        let instances = self.instances.get(start..end).unwrap_or_default();
+        let index = |instance: &super::instance::Instance<'r>| {
+            instance.element.map_or(0, |element| element.index())
+        };
+        let mut around = here.element;
+        while let Some(element) = around {
+            let from = instances.partition_point(|one| index(one) < element.index());
+            let to = instances.partition_point(|one| index(one) < element.end_index());
+            if from < to {
+                return start + from..start + to;
+            }
+            around = element.parent();
+        }
+        start..end
     }
 
     /// Makes the index of a rule, where there is none yet.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::super::arena::{At, Leaf};
 use super::super::codes::Unmapped;
+use super::super::datum::Datum;
 use super::super::pick::{Found, Go, Here, Item, Pick, holds};
 use super::super::program::{
     Alternative, Attempt, CodeAs, From, JoinPart, RefTo, Shape, ViaAs, With,
@@ -13,7 +14,6 @@ use super::super::types::{self, Given, LEFT_MAX, systems};
 use super::Run;
 use crate::fault::{Fault, codes as w};
 use crate::fhir::tables::Primitive;
-use crate::hl7v2::Value;
 
 /// Values a sentence gave, with the members they are for.
 pub(super) struct Yield<'r> {
@@ -102,7 +102,7 @@ impl<'r> Run<'r> {
             From::Period { start, end } => {
                 let start = start.first(here).map(|found| found.value);
                 let end = end.first(here).map(|found| found.value);
-                let parts = |v: Option<Value<'r>>| v.map(|v| v.component(1).unwrap_or(v));
+                let parts = |v: Option<Datum<'r>>| v.map(|v| v.component(1).unwrap_or(v));
                 if let Ok(Some(node)) = self.make.period(parts(start), parts(end)) {
                     self.made(one, node, &one.member, here, out);
                 }
@@ -220,13 +220,15 @@ impl<'r> Run<'r> {
         here: &Here<'r>,
         out: &mut Yield<'r>,
     ) -> bool {
-        let mut values: Vec<Value<'r>> = Vec::new();
+        let mut values: Vec<Datum<'r>> = Vec::new();
         pick.visit(here, &mut |found| {
             values.push(found.value);
             Go::On
         });
         let (attempts, name) = match &one.shape {
-            Shape::ByType { pick, branches, otherwise } => {
+            // What says its type itself stands for itself.
+            Shape::ByType { pick: None, .. } => return false,
+            Shape::ByType { pick: Some(pick), branches, otherwise } => {
                 let kind = pick.first(here).map(|found| found.value.text());
                 let kind = kind.as_deref().unwrap_or_default();
                 if !matches!(kind, "ST" | "TX" | "FT" | "") {
@@ -273,8 +275,13 @@ impl<'r> Run<'r> {
         out: &mut Yield<'r>,
     ) {
         if let Shape::ByType { pick, branches, otherwise } = &one.shape {
-            let kind = pick.first(here).map(|found| found.value);
-            let kind = kind.and_then(|value| self.make.text(value)).unwrap_or_default();
+            let kind = match pick {
+                Some(pick) => {
+                    let kind = pick.first(here).map(|found| found.value);
+                    kind.and_then(|value| self.make.text(value)).unwrap_or_default()
+                }
+                None => value_of(&given).and_then(Datum::own_type).unwrap_or_default().into(),
+            };
             let branch = branches.iter().find(|branch| *branch.name == *kind);
             let attempts: &'r [Attempt] = branch.map_or(otherwise, |branch| &branch.attempts);
             let mut first = None;
@@ -438,7 +445,7 @@ impl Seen {
 }
 
 /// The message's value, where that is what was given.
-fn value_of<'r>(given: &Given<'r>) -> Option<Value<'r>> {
+fn value_of<'r>(given: &Given<'r>) -> Option<Datum<'r>> {
     match given {
         Given::Value { value, .. } => Some(*value),
         Given::Text(_) => None,
@@ -501,8 +508,11 @@ impl<'r> Run<'r> {
 
     /// Whether the code is of the system the map leads to already.
     fn is_of_system(&self, system: Option<&str>, given: &Given<'r>) -> bool {
-        let name = given.raw_part(3).map(|value| value.text());
-        system.is_some() && name.and_then(|name| systems::of_message(&name)).as_deref() == system
+        let own = match value_of(given) {
+            Some(Datum::Cda(_)) => types::cda::system(given),
+            _ => given.raw_part(3).and_then(|name| systems::of_message(&name.text())),
+        };
+        system.is_some() && own.as_deref() == system
     }
 
     /// The code as it came.
@@ -570,7 +580,11 @@ impl<'r> Run<'r> {
         let concept = self.make.arena.object();
         self.make.arena.push(concept, "coding", coding);
         if coded {
-            for other in types::codings(&mut self.make, given).into_iter().flatten() {
+            let others = match value_of(given) {
+                Some(Datum::Cda(_)) => types::cda::codings(&mut self.make, given),
+                _ => types::codings(&mut self.make, given).into_iter().flatten().collect(),
+            };
+            for other in others {
                 let text = |run: &Self, name| {
                     let node = run.make.arena.get(other, name)?;
                     run.make.arena.text(node).map(str::to_owned)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::codes::Unmapped;
+use super::super::datum::Datum;
 use super::super::group::Groups;
 use super::super::lineage::{self, Lineage};
 use super::super::pick::{Found, Go, Here, Item, Pick, holds};
@@ -79,7 +80,7 @@ struct Run<'r> {
 struct Instance<'r> {
     group: u32,
     segment: Option<Segment<'r>>,
-    own: Option<Value<'r>>,
+    own: Option<Datum<'r>>,
     from: (usize, usize),
 }
 
@@ -98,7 +99,10 @@ pub(crate) fn run(
     if let Some(header) = message.segment(0) {
         used.mark(header.range());
     }
-    let groups = Groups::read(message, &program.structure);
+    let Some(structure) = &program.structure else {
+        return Err(Fault::new(w::W4302).because("the mapping reads documents"));
+    };
+    let groups = Groups::read(message, structure);
     let (warnings, unmapped, rows) = (Vec::new(), Vec::new(), Vec::new());
     let mut run = Run {
         program,
@@ -119,7 +123,7 @@ pub(crate) fn run(
         for instance in run.instances(make) {
             let around = match &make.each {
                 Each::Group(_) => groups.parent(instance.group),
-                Each::Message | Each::Segment(_) | Each::Field(_) => instance.group,
+                Each::Message | Each::Segment(_) | Each::Field(_) | Each::Tree(_) => instance.group,
             };
             let count = counts.entry(around).or_default();
             let here = run.here(&instance, *count + 1);
@@ -152,7 +156,8 @@ pub(crate) fn run(
     let unused = lineage::count_unused(message, &used);
     let lineage = trace.then(|| {
         let version = message.header().version().into_owned();
-        lineage::assemble(&mut lineage::Index::of(message), rows, program, &used, &version)
+        let mut places = lineage::Places::Hl7(lineage::Index::of(message));
+        lineage::assemble(&mut places, rows, program, &used, &version)
     });
     Ok(Made { segments, header, warnings, values, unused, unmapped, lineage, made })
 }
@@ -255,6 +260,8 @@ impl<'r> Run<'r> {
         let go = |found: &Vec<_>| if found.len() > SEGMENTS_MAX { Go::Stop } else { Go::On };
         match &make.each {
             Each::Message => found.push(root),
+            // Documents become FHIR only.
+            Each::Tree(_) => {}
             Each::Group(node) => {
                 found.extend(self.groups.instances_of(*node).map(|group| Instance {
                     group,
@@ -383,7 +390,7 @@ impl<'r> Run<'r> {
             if one.quantity == Some(Quantity::Last) {
                 found.clear();
             }
-            found.push(each.value);
+            found.extend(each.value.hl7());
             let on = many && found.len() < VALUES_MAX || one.quantity == Some(Quantity::Last);
             if on { Go::On } else { Go::Stop }
         });
@@ -437,7 +444,7 @@ impl<'r> Run<'r> {
     /// Text that no single value gives.
     fn text(&self, from: &'r From, here: &Here<'r>) -> Option<Cow<'r, str>> {
         let plain = |pick: &'r Pick| {
-            let value = pick.first(here)?.value;
+            let value = pick.first(here)?.value.hl7()?;
             let value =
                 if pick.parts[0] == 0 { value.component(1).unwrap_or(value) } else { value };
             self.used.mark(value.range());

@@ -105,9 +105,18 @@ pub(crate) enum Guard {
     Where(Condition<Path>),
 }
 
-/// A path into a v2 message as it was written.
+/// The form of what paths lead through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Hl7,
+    Cda,
+}
+
+/// A path into a message or document as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Path {
+    /// A path through a document: all else is empty then.
+    pub tree: Option<Box<crate::cda::Path>>,
     /// Missing in paths relative to a repetition or segment: `5`, `4.1` inside brackets.
     pub segment: Option<SegmentPath>,
     /// Field number from 1; 0 where the path names a segment or is relative.

@@ -25,21 +25,21 @@ pub(crate) struct Syntax {
 }
 
 /// Reads a whole sentence.
-pub(crate) fn sentence(text: &str) -> Result<Sentence, Syntax> {
-    let grammar = Grammar { whole: text };
+pub(crate) fn sentence(text: &str, form: Form) -> Result<Sentence, Syntax> {
+    let grammar = Grammar { whole: text, form };
     let alternatives = grammar.whole(separated_list1(word("else"), |i| grammar.alternative(i)))?;
     Ok(Sentence { alternatives })
 }
 
 /// Reads a whole condition.
-pub(crate) fn condition(text: &str) -> Result<Condition<Path>, Syntax> {
-    let grammar = Grammar { whole: text };
+pub(crate) fn condition(text: &str, form: Form) -> Result<Condition<Path>, Syntax> {
+    let grammar = Grammar { whole: text, form };
     grammar.whole(|i| grammar.any(i, 0))
 }
 
 /// Reads a whole path; a segment or group alone is allowed (`OBX in OBSERVATION`).
-pub(crate) fn source_path(text: &str) -> Result<Path, Syntax> {
-    let grammar = Grammar { whole: text };
+pub(crate) fn source_path(text: &str, form: Form) -> Result<Path, Syntax> {
+    let grammar = Grammar { whole: text, form };
     grammar.whole(|i| grammar.path_or_segment(i, 0))
 }
 
@@ -179,8 +179,15 @@ fn name(i: &str) -> Read<'_, &str> {
     take_while1(is_word)(i)
 }
 
+/// Words of the language, which begin no path through a document.
+const WORDS: [&str; 19] = [
+    "else", "each", "all", "first", "last", "as", "via", "with", "when", "where", "and", "or",
+    "not", "in", "valued", "starts", "position", "ref", "base",
+];
+
 struct Grammar<'a> {
     whole: &'a str,
+    form: Form,
 }
 
 impl<'a> Grammar<'a> {
@@ -268,6 +275,11 @@ impl<'a> Grammar<'a> {
 
     fn code(&self, i: &'a str) -> Read<'a, Source> {
         let (rest, _) = word("code")(i)?;
+        // In a document `code` is the name of an element too.
+        let next = rest.split_whitespace().next().unwrap_or_default();
+        if self.form == Form::Cda && !next.contains('#') {
+            return miss(i, "");
+        }
         let start = rest;
         let (rest, system) =
             must("a code system", take_while1(|c: char| is_word(c) || c == ':' || c == '/'))(rest)?;
@@ -317,7 +329,8 @@ impl<'a> Grammar<'a> {
 
     fn cast(&self, i: &'a str) -> Read<'a, Cast> {
         let (start, _) = word("as")(i)?;
-        if let Ok((rest, path)) = self.path(start, 0)
+        if self.form == Form::Hl7
+            && let Ok((rest, path)) = self.path(start, 0)
             && path.segment.is_some()
         {
             return Ok((rest, Cast::Path(path)));
@@ -354,16 +367,37 @@ impl<'a> Grammar<'a> {
         Ok((rest, path))
     }
 
+    /// `recordTarget/patientRole/id[@root = '1.2']/@extension`.
+    fn tree(&self, start: &'a str) -> Read<'a, Path> {
+        match crate::cda::Path::prefix(start) {
+            Ok((tree, _)) if tree.first_name().is_some_and(|name| WORDS.contains(&name)) => {
+                miss(start, "")
+            }
+            Ok((tree, length)) => {
+                let rest = start.get(length..).unwrap_or_default();
+                let (segment, repetition, parts) = (None, Repetition::Open, Vec::new());
+                let (tree, span) = (Some(Box::new(tree)), self.span(start, rest));
+                Ok((rest, Path { tree, segment, field: 0, repetition, parts, span }))
+            }
+            Err(0) => miss(start, ""),
+            Err(at) => fail(start.get(at..).unwrap_or_default(), "a step of a path"),
+        }
+    }
+
     /// A path, or a segment or group alone: `OBX[1 = '1'] in OBSERVATION`.
     ///
     /// Both in one, since reading the brackets twice would double the work at each level.
     fn path_or_segment(&self, i: &'a str, depth: usize) -> Read<'a, Path> {
         let (start, _) = multispace0(i)?;
+        if self.form == Form::Cda {
+            return self.tree(start);
+        }
+        let tree = None;
         if start.starts_with(|c: char| c.is_ascii_digit()) {
             let (rest, parts) = separated_list1(char('.'), place).parse(start)?;
             let (segment, repetition) = (None, Repetition::Open);
             let span = self.span(start, rest);
-            return Ok((rest, Path { segment, field: 0, repetition, parts, span }));
+            return Ok((rest, Path { tree, segment, field: 0, repetition, parts, span }));
         }
         let (rest, id) = take_while1(is_group)(start)?;
         if !id.starts_with(|c: char| c.is_ascii_uppercase())
@@ -384,7 +418,8 @@ impl<'a> Grammar<'a> {
         }
         let (rest, group) = opt(|i| self.group(i)).parse(rest)?;
         let segment = Some(SegmentPath { id: id.to_owned(), pick, group });
-        Ok((rest, Path { segment, field, repetition, parts, span: self.span(start, rest) }))
+        let span = self.span(start, rest);
+        Ok((rest, Path { tree, segment, field, repetition, parts, span }))
     }
 
     /// `in GROUP`; not `in (..)`, which is a test.
@@ -554,7 +589,7 @@ mod tests {
             "'it''s'",
             "PID-7..PID-8",
         ] {
-            if let Err(wrong) = sentence(text) {
+            if let Err(wrong) = sentence(text, Form::Hl7) {
                 panic!("{text}: {wrong:?}");
             }
         }
@@ -566,12 +601,12 @@ mod tests {
             "PID-1 = 1",
             "IN1 valued",
         ] {
-            if let Err(wrong) = condition(text) {
+            if let Err(wrong) = condition(text, Form::Hl7) {
                 panic!("{text}: {wrong:?}");
             }
         }
         for text in ["PID", "OBX in OBSERVATION", "ORDER_OBSERVATION", "PD1-4", "OBX[1 = '1']"] {
-            if let Err(wrong) = source_path(text) {
+            if let Err(wrong) = source_path(text, Form::Hl7) {
                 panic!("{text}: {wrong:?}");
             }
         }
@@ -579,7 +614,7 @@ mod tests {
 
     #[test]
     fn and_binds_tighter_than_or() {
-        let read = condition("PID-1 valued or PID-2 valued and PID-3 valued").unwrap();
+        let read = condition("PID-1 valued or PID-2 valued and PID-3 valued", Form::Hl7).unwrap();
         let Condition::Any(list) = read else { panic!("{read:?}") };
         assert_eq!(list.len(), 2);
         assert!(matches!(&list[1], Condition::All(both) if both.len() == 2));
@@ -588,7 +623,7 @@ mod tests {
     #[test]
     fn points_at_the_mistake() {
         fn check(text: &str, at: Span, cause: &str) {
-            let wrong = sentence(text).expect_err(text);
+            let wrong = sentence(text, Form::Hl7).expect_err(text);
             assert_eq!((wrong.span, wrong.cause.as_str()), (at, cause), "{text}");
         }
         let source = "a path, a literal in `'..'`, `code`, `ref`, `join` or `split`";
@@ -617,20 +652,20 @@ mod tests {
     #[test]
     fn nesting_is_bounded() {
         let deep = format!("{}PID-1 valued{}", "(".repeat(200), ")".repeat(200));
-        assert!(condition(&deep).is_err());
+        assert!(condition(&deep, Form::Hl7).is_err());
         let deep = format!("{}PID-1 valued", "not ".repeat(200));
-        assert!(condition(&deep).is_err());
+        assert!(condition(&deep, Form::Hl7).is_err());
         let deep = "PID-3[".repeat(300);
-        assert!(sentence(&deep).is_err());
-        assert!(sentence(&"x".repeat(SENTENCE_BYTES_MAX + 1)).is_err());
+        assert!(sentence(&deep, Form::Hl7).is_err());
+        assert!(sentence(&"x".repeat(SENTENCE_BYTES_MAX + 1), Form::Hl7).is_err());
     }
 
     proptest::proptest! {
         #[test]
         fn never_panics(text in "[-A-Z0-9'\\[\\]().,#= a-z\u{e9}]{0,60}") {
-            let _ = sentence(&text);
-            let _ = condition(&text);
-            let _ = source_path(&text);
+            let _ = sentence(&text, Form::Hl7);
+            let _ = condition(&text, Form::Hl7);
+            let _ = source_path(&text, Form::Hl7);
         }
 
         #[test]
@@ -641,8 +676,8 @@ mod tests {
                 "join(", "split(", ",", "count(", ">", "position", "OBX", "OBSERVATION",
             ]), 0..20)) {
             let text = words.join(" ");
-            let _ = sentence(&text);
-            let _ = condition(&text);
+            let _ = sentence(&text, Form::Hl7);
+            let _ = condition(&text, Form::Hl7);
         }
     }
 }

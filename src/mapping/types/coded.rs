@@ -1,9 +1,9 @@
 //! Codes: CE, CWE, CNE and coded texts to `CodeableConcept` and `Coding`.
 
 use super::super::arena::{At, Leaf};
+use super::super::datum::Datum;
 use super::{Given, Made, Make, systems};
 use crate::fhir::tables::Primitive;
-use crate::hl7v2::Value;
 
 /// Positions of one coding within CWE: code, text, system, version.
 const FIRST: [usize; 4] = [1, 2, 3, 7];
@@ -36,8 +36,10 @@ fn triplet<'r>(make: &mut Make<'r>, given: &Given<'r>, places: [usize; 4]) -> Op
 /// CE, CWE, CNE to `CodeableConcept`: both codings, and the original text where there is
 /// one or there is no code.
 pub(crate) fn concept<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
-    if let Given::Text(_) = given {
-        return concept_of_text(make, given);
+    match given {
+        Given::Text(_) => return concept_of_text(make, given),
+        Given::Value { value: Datum::Cda(_), .. } => return super::cda::concept(make, given),
+        Given::Value { .. } => {}
     }
     let mark = make.arena.mark();
     let object = make.arena.object();
@@ -59,6 +61,9 @@ pub(crate) fn original<'r>(
     object: At,
     coded: bool,
 ) -> bool {
+    if let Given::Value { value: Datum::Cda(_), .. } = given {
+        return super::cda::original(make, given, object, coded);
+    }
     if make.string(object, "text", given, 9) {
         return true;
     }
@@ -67,6 +72,9 @@ pub(crate) fn original<'r>(
 
 /// The first triplet as a `Coding`.
 pub(crate) fn coding<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
+    if let Given::Value { value: Datum::Cda(_), .. } = given {
+        return super::cda::coding(make, given);
+    }
     Ok(triplet(make, given, FIRST).or_else(|| triplet(make, given, SECOND)))
 }
 
@@ -121,7 +129,7 @@ pub(super) fn concept_in_first<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Ma
     given.below(1).map_or(Ok(None), |inner| concept(make, &inner))
 }
 
-fn value_of<'r>(given: &Given<'r>) -> Option<Value<'r>> {
+fn value_of<'r>(given: &Given<'r>) -> Option<Datum<'r>> {
     match given {
         Given::Value { value, .. } => Some(value.component(1).unwrap_or(*value)),
         Given::Text(_) => None,
@@ -130,6 +138,9 @@ fn value_of<'r>(given: &Given<'r>) -> Option<Value<'r>> {
 
 /// What people would read: the original text, the display, the code.
 pub(super) fn text<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
+    if let Given::Value { value: Datum::Cda(_), .. } = given {
+        return super::cda::text_of_code(make, given);
+    }
     for n in [9, 2, 5, 1] {
         let value = make.part(given, n);
         if let Some(text) = make.part_text(given, n) {

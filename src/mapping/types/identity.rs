@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use super::super::arena::{At, Leaf};
+use super::super::datum::Datum;
 use super::coded::wrap;
 use super::{Given, Made, Make, systems};
 use crate::fhir::tables::Primitive;
-use crate::hl7v2::Value;
 
 /// Where the parts of an identifier stand in a type.
 #[derive(Clone, Copy)]
@@ -68,7 +68,7 @@ fn identifier<'r>(make: &mut Make<'r>, given: &Given<'r>, places: Places) -> Mad
 }
 
 /// `Identifier.type` of table 0203.
-fn kind_of<'r>(make: &mut Make<'r>, object: At, kind: Value<'r>) {
+fn kind_of<'r>(make: &mut Make<'r>, object: At, kind: Datum<'r>) {
     let concept = make.arena.object();
     let coding = make.arena.object();
     make.arena.say(coding, "system", "http://terminology.hl7.org/CodeSystem/v2-0203");
@@ -81,8 +81,8 @@ fn kind_of<'r>(make: &mut Make<'r>, object: At, kind: Value<'r>) {
 /// An assigning authority: what FHIR can name by a URI, and what only has a name.
 #[derive(Default)]
 struct Authority<'r> {
-    uri: Option<(Cow<'static, str>, Value<'r>)>,
-    name: Option<Value<'r>>,
+    uri: Option<(Cow<'static, str>, Datum<'r>)>,
+    name: Option<Datum<'r>>,
 }
 
 impl<'r> Authority<'r> {

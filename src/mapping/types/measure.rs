@@ -6,11 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::arena::{At, Leaf};
+use super::super::datum::Datum;
 use super::identity::joined;
 use super::time::Wrong;
 use super::{Given, Made, Make, systems};
 use crate::fhir::tables::Primitive;
-use crate::hl7v2::Value;
 
 const COMPARATORS: &[&str] = &["<=", ">=", "<", ">"];
 
@@ -23,7 +23,7 @@ fn comparator(text: &str) -> (Option<&'static str>, &str) {
 /// A `Quantity` of a number, its comparator and its unit.
 fn quantity_of<'r>(
     make: &mut Make<'r>,
-    number: (Cow<'r, str>, Option<Value<'r>>),
+    number: (Cow<'r, str>, Option<Datum<'r>>),
     sign: Option<&'static str>,
     unit: Option<&Given<'r>>,
 ) -> Made {
@@ -67,6 +67,7 @@ fn unit_beside<'r>(given: &Given<'r>) -> Option<Given<'r>> {
         return None;
     }
     let value = segment.field(6)?.repetition(1)?;
+    let value = Datum::Hl7(value);
     Some(Given::Value { value, deep: false, segment: None, table: None })
 }
 
@@ -90,9 +91,9 @@ pub(super) fn quantity_of_cq<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made
 /// What an SN says.
 struct Structured<'r> {
     sign: Option<Cow<'r, str>>,
-    first: Option<(Cow<'r, str>, Option<Value<'r>>)>,
+    first: Option<(Cow<'r, str>, Option<Datum<'r>>)>,
     separator: Option<Cow<'r, str>>,
-    second: Option<(Cow<'r, str>, Option<Value<'r>>)>,
+    second: Option<(Cow<'r, str>, Option<Datum<'r>>)>,
 }
 
 fn structured<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Structured<'r> {

@@ -6,9 +6,11 @@
 //!
 //! Source: HL7 v2-to-FHIR implementation guide, data type maps; FHIR R4 datatypes.html.
 
+pub(crate) mod cda;
 mod coded;
 mod identity;
 mod measure;
+mod narrative;
 mod person;
 mod scalar;
 pub(crate) mod systems;
@@ -19,10 +21,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::arena::{Arena, At, Leaf};
+use super::datum::Datum;
 use super::used::Used;
 use crate::fault::{Code, codes};
 use crate::fhir::tables::Primitive;
-use crate::hl7v2::{Segment, Value};
+use crate::hl7v2::Segment;
 use time::{Wrong, Zone};
 
 pub(crate) use coded::{coding, coding_of_table, codings, concept, concept_of_table, original};
@@ -37,14 +40,14 @@ pub(crate) type Cast = for<'r> fn(&mut Make<'r>, &Given<'r>) -> Made;
 #[derive(Clone)]
 pub(crate) enum Given<'r> {
     /// A value of the message; `deep` where its parts are subcomponents.
-    Value { value: Value<'r>, deep: bool, segment: Option<Segment<'r>>, table: Option<&'r str> },
+    Value { value: Datum<'r>, deep: bool, segment: Option<Segment<'r>>, table: Option<&'r str> },
     /// A text the mapping gives or made.
     Text(Cow<'r, str>),
 }
 
 impl<'r> Given<'r> {
     /// Part `n` from 1, as it stands.
-    pub(crate) fn raw_part(&self, n: usize) -> Option<Value<'r>> {
+    pub(crate) fn raw_part(&self, n: usize) -> Option<Datum<'r>> {
         match self {
             Self::Value { value, deep: false, .. } => value.component(n),
             Self::Value { value, deep: true, .. } => value.subcomponent(n),
@@ -83,7 +86,7 @@ pub(crate) struct Make<'r> {
 
 impl<'r> Make<'r> {
     /// Notes a value left out.
-    pub(crate) fn leave(&mut self, code: Code, value: Option<Value<'r>>, cause: Wrong) {
+    pub(crate) fn leave(&mut self, code: Code, value: Option<Datum<'r>>, cause: Wrong) {
         if self.left.len() < LEFT_MAX {
             let range = value.map_or(0..0, |value| value.range());
             self.left.push(Left { code, range, cause });
@@ -92,7 +95,7 @@ impl<'r> Make<'r> {
 
     /// Text of a value without the spaces around it, none when it is empty or null. The
     /// value counts as read.
-    pub(crate) fn text(&mut self, value: Value<'r>) -> Option<Cow<'r, str>> {
+    pub(crate) fn text(&mut self, value: Datum<'r>) -> Option<Cow<'r, str>> {
         if value.is_empty() {
             return None;
         }
@@ -105,7 +108,7 @@ impl<'r> Make<'r> {
     }
 
     /// Part `n` of what is given, where it is valued. A null counts as read.
-    pub(crate) fn part(&mut self, given: &Given<'r>, n: usize) -> Option<Value<'r>> {
+    pub(crate) fn part(&mut self, given: &Given<'r>, n: usize) -> Option<Datum<'r>> {
         let value = given.raw_part(n)?;
         if value.is_null() {
             self.used.mark(value.range());
@@ -132,7 +135,7 @@ impl<'r> Make<'r> {
         &mut self,
         kind: Primitive,
         text: Cow<'r, str>,
-        from: Option<Value<'r>>,
+        from: Option<Datum<'r>>,
     ) -> Made {
         let leaf = scalar::leaf(kind, text, self.zone)?;
         if let (Leaf::Text(text) | Leaf::Number(text), false) = (&leaf, kind == Primitive::Boolean)
@@ -154,7 +157,7 @@ impl<'r> Make<'r> {
         object: At,
         name: &'static str,
         kind: Primitive,
-        value: Option<Value<'r>>,
+        value: Option<Datum<'r>>,
     ) -> bool {
         let Some(value) = value else { return false };
         let first = value.subcomponent(1).unwrap_or(value);
@@ -179,7 +182,7 @@ impl<'r> Make<'r> {
     }
 
     /// A string appended to a list member.
-    fn push_string(&mut self, object: At, name: &'static str, value: Option<Value<'r>>) -> bool {
+    fn push_string(&mut self, object: At, name: &'static str, value: Option<Datum<'r>>) -> bool {
         let Some(value) = value else { return false };
         let Some(text) = self.text(value) else { return false };
         match self.scalar(Primitive::String, text, Some(value)) {
@@ -192,13 +195,13 @@ impl<'r> Make<'r> {
     }
 
     /// A code of ours that follows from a value of the message.
-    fn implied(&mut self, object: At, name: &'static str, code: &'static str, from: Value<'r>) {
+    fn implied(&mut self, object: At, name: &'static str, code: &'static str, from: Datum<'r>) {
         let node = self.arena.say(object, name, code);
         self.arena.came_from(node, from.range());
     }
 
     /// The start and end of a period from two values.
-    pub(crate) fn period(&mut self, start: Option<Value<'r>>, end: Option<Value<'r>>) -> Made {
+    pub(crate) fn period(&mut self, start: Option<Datum<'r>>, end: Option<Datum<'r>>) -> Made {
         let mark = self.arena.mark();
         let object = self.arena.object();
         let started = self.member(object, "start", Primitive::DateTime, start);
@@ -247,14 +250,14 @@ pub(crate) struct Conversion {
     pub cast: Cast,
 }
 
-/// Simple types of v2, whose value is one text.
+/// Simple types, whose value is one text.
 pub(crate) const SIMPLE: &[&str] = &[
     "ST", "TX", "FT", "ID", "IS", "NM", "SI", "DT", "TM", "TS", "DTM", "GTS", "SNM", "varies",
-    "text",
+    "text", "cda:ST", "cda:TS", "cda:CS", "cda:INT", "cda:REAL", "cda:BL",
 ];
 
-/// Types of v2 that hold a code and its text.
-pub(crate) const CODED: &[&str] = &["CE", "CWE", "CNE", "CF"];
+/// Types that hold a code and its text.
+pub(crate) const CODED: &[&str] = &["CE", "CWE", "CNE", "CF", "cda:CD"];
 
 /// All conversions.
 pub(crate) static CONVERSIONS: &[Conversion] = &[
@@ -365,10 +368,52 @@ pub(crate) static CONVERSIONS: &[Conversion] = &[
         to: "Attachment",
         cast: measure::attachment_of_text,
     },
+    // Documents.
+    Conversion { from: &["cda:II"], to: "Identifier", cast: cda::identifier },
+    Conversion { from: &["cda:II"], to: "Reference", cast: cda::reference_of_ii },
+    Conversion { from: &["cda:II"], to: "string", cast: scalar::string },
+    Conversion { from: &["cda:II"], to: "id", cast: scalar::id },
+    Conversion { from: &["cda:II"], to: "uri", cast: cda::uri_of_ii },
+    Conversion { from: &["cda:CS"], to: "CodeableConcept", cast: cda::concept },
+    Conversion { from: &["cda:CS"], to: "Coding", cast: cda::coding },
+    Conversion { from: &["cda:ST", "cda:ED"], to: "CodeableConcept", cast: cda::concept_of_text },
+    Conversion { from: &["cda:ED", "cda:SD"], to: "string", cast: cda::string },
+    Conversion { from: &["cda:ED", "cda:SD"], to: "markdown", cast: cda::markdown },
+    Conversion { from: &["cda:ED", "cda:SD"], to: "Annotation", cast: cda::annotation },
+    Conversion { from: &["cda:ST", "cda:ED"], to: "Reference", cast: cda::reference_by_text },
+    Conversion { from: &["cda:ST"], to: "Identifier", cast: identity::of_text },
+    Conversion { from: &["cda:ST", "cda:ED"], to: "Attachment", cast: cda::attachment },
+    Conversion { from: &["cda:SD"], to: "Narrative", cast: cda::narrative },
+    Conversion { from: &["cda:SD"], to: "xhtml", cast: cda::xhtml },
+    Conversion { from: &["cda:EN"], to: "HumanName", cast: cda::name },
+    Conversion { from: &["cda:EN"], to: "string", cast: cda::text_of_name },
+    Conversion { from: &["cda:EN"], to: "CodeableConcept", cast: cda::concept_of_text },
+    Conversion { from: &["cda:EN"], to: "Reference", cast: cda::reference_by_name },
+    Conversion { from: &["cda:AD"], to: "Address", cast: cda::address },
+    Conversion { from: &["cda:AD"], to: "string", cast: cda::text_of_name },
+    Conversion { from: &["cda:TEL"], to: "ContactPoint", cast: cda::contact },
+    Conversion { from: &["cda:TEL"], to: "string", cast: scalar::string },
+    Conversion { from: &["cda:TEL"], to: "uri", cast: scalar::uri },
+    Conversion { from: &["cda:TEL"], to: "url", cast: scalar::uri },
+    Conversion { from: &["cda:IVL_TS"], to: "Period", cast: cda::period },
+    Conversion { from: &["cda:IVL_TS"], to: "date", cast: cda::date },
+    Conversion { from: &["cda:IVL_TS"], to: "dateTime", cast: cda::date_time },
+    Conversion { from: &["cda:IVL_TS"], to: "instant", cast: cda::instant },
+    Conversion { from: MEASURES, to: "Quantity", cast: cda::quantity },
+    Conversion { from: MEASURES, to: "string", cast: cda::text_of_measure },
+    Conversion { from: &["cda:PQ"], to: "decimal", cast: scalar::decimal },
+    Conversion { from: &["cda:PQ", "cda:IVL_PQ"], to: "positiveInt", cast: scalar::positive },
+    Conversion { from: &["cda:PQ", "cda:IVL_PQ"], to: "integer", cast: scalar::integer },
+    Conversion { from: &["cda:IVL_PQ"], to: "Range", cast: cda::range },
+    Conversion { from: &["cda:RTO"], to: "Ratio", cast: cda::ratio },
+    Conversion { from: &["cda:RTO"], to: "string", cast: cda::text_of_measure },
 ];
 
+/// Types of CDA that hold a number, or bounds of one.
+const MEASURES: &[&str] = &["cda:PQ", "cda:IVL_PQ", "cda:INT", "cda:REAL"];
+
 /// Types that hold a date or time, or a text that may be one.
-const TIMES: &[&str] = &["TS", "DTM", "DT", "ST", "varies", "text"];
+const TIMES: &[&str] = &["TS", "DTM", "DT", "ST", "varies", "text", "cda:TS", "cda:ST"];
 
 /// The conversion between two types.
 pub(crate) fn conversion(from: &str, to: &str) -> Option<Cast> {
@@ -396,11 +441,28 @@ pub(crate) fn natural(from: &str) -> &'static [&'static str] {
         "XCN" | "XON" | "PL" => &["Reference"],
         "CX" | "EI" => &["Identifier", "Reference"],
         "FT" | "TX" => &["string", "markdown"],
+        "cda:TS" => &["dateTime", "date", "instant"],
+        "cda:IVL_TS" => &["Period", "dateTime", "date", "instant"],
+        "cda:CD" => &["CodeableConcept", "Coding"],
+        "cda:CS" => &["code", "CodeableConcept", "Coding"],
+        "cda:II" => &["Identifier", "Reference"],
+        "cda:EN" => &["HumanName", "string"],
+        "cda:AD" => &["Address", "string"],
+        "cda:TEL" => &["ContactPoint"],
+        "cda:PQ" | "cda:REAL" => &["Quantity"],
+        "cda:IVL_PQ" => &["Quantity", "Range"],
+        "cda:INT" => &["integer", "positiveInt", "unsignedInt", "Quantity"],
+        "cda:RTO" => &["Ratio"],
+        "cda:BL" => &["boolean"],
+        "cda:ST" => &["string", "markdown"],
+        "cda:ED" => &["string", "markdown", "Attachment"],
+        "cda:SD" => &["Narrative", "markdown", "string"],
         _ => &[],
     }
 }
 
-/// For `as OBX-2`: value types of table 0125 with the FHIR types tried in turn.
+/// For `as OBX-2`: value types of table 0125 with the FHIR types tried in turn; and those of
+/// CDA, for values that may have any.
 ///
 /// The last resort of every type is its text, so that no result is lost to a wrong form.
 pub(crate) const BY_TYPE: &[(&str, &[&str])] = &[
@@ -436,4 +498,20 @@ pub(crate) const BY_TYPE: &[(&str, &[&str])] = &[
     ("XTN", &["string"]),
     ("ED", &["Attachment"]),
     ("RP", &["Attachment"]),
+    ("cda:PQ", &["Quantity", "string"]),
+    ("cda:IVL_PQ", &["Quantity", "Range", "string"]),
+    ("cda:RTO", &["Ratio", "string"]),
+    ("cda:INT", &["integer", "positiveInt", "unsignedInt", "Quantity", "string"]),
+    ("cda:REAL", &["Quantity", "decimal", "string"]),
+    ("cda:BL", &["boolean", "string"]),
+    ("cda:CD", &["CodeableConcept", "Coding", "code", "string", "markdown", "Annotation"]),
+    ("cda:CS", &["CodeableConcept", "Coding", "code", "string"]),
+    ("cda:TS", &["dateTime", "date", "instant", "Period", "string"]),
+    ("cda:IVL_TS", &["Period", "dateTime", "date"]),
+    ("cda:ST", &["string", "markdown", "CodeableConcept", "Annotation"]),
+    ("cda:ED", &["string", "markdown", "CodeableConcept", "Annotation", "Attachment"]),
+    ("cda:EN", &["string", "HumanName"]),
+    ("cda:II", &["Identifier", "string"]),
+    ("cda:TEL", &["ContactPoint", "string", "uri"]),
+    ("cda:AD", &["Address", "string"]),
 ];

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use super::super::arena::At;
+use super::super::datum::Datum;
 use super::identity::{joined, of_xcn};
 use super::{Given, Made, Make};
 use crate::fault::codes;
 use crate::fhir::tables::Primitive;
-use crate::hl7v2::Value;
 
 fn find(table: &[(&str, &'static str)], code: &str) -> Option<&'static str> {
     table.iter().find(|(from, _)| from.eq_ignore_ascii_case(code)).map(|(_, to)| *to)
@@ -18,7 +18,7 @@ fn by_table<'r>(
     make: &mut Make<'r>,
     object: At,
     name: &'static str,
-    value: Option<Value<'r>>,
+    value: Option<Datum<'r>>,
     table: &[(&str, &'static str)],
 ) -> Option<&'static str> {
     let value = value?;
@@ -288,7 +288,7 @@ pub(super) fn contact<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
     Ok(Some(object))
 }
 
-type Reached<'r> = (Cow<'r, str>, bool, Option<Value<'r>>);
+type Reached<'r> = (Cow<'r, str>, bool, Option<Datum<'r>>);
 
 /// The number or mail address, whether it is mail, and where it stands.
 fn reached<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Option<Reached<'r>> {

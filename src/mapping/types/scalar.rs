@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use super::super::arena::Leaf;
+use super::super::datum::Datum;
 use super::time::{Moment, Wrong, Zone};
 use super::{Given, Made, Make, time};
 use crate::fault::codes;
 use crate::fhir::tables::Primitive;
-use crate::hl7v2::Value;
 
 /// The leaf of a text, in the form the type has in JSON.
 pub(super) fn leaf<'r>(
@@ -115,7 +115,7 @@ fn unspaced(text: Cow<'_, str>) -> Cow<'_, str> {
 
 /// The value whose text a simple type has: the first component. Unescaped `&` in it is
 /// taken for text.
-fn first<'r>(given: &Given<'r>) -> Option<Value<'r>> {
+fn first<'r>(given: &Given<'r>) -> Option<Datum<'r>> {
     match given {
         Given::Value { value, .. } => Some(value.component(1).unwrap_or(*value)),
         Given::Text(_) => None,

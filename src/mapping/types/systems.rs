@@ -56,6 +56,78 @@ pub(crate) fn of_message(name: &str) -> Option<Cow<'static, str>> {
     is_uri(name).then(|| name.to_owned().into()).or_else(|| of_oid(name).map(Into::into))
 }
 
+/// Code systems of HL7 v3 by the last arc of their OID below `2.16.840.1.113883.5`.
+///
+/// Source: HL7 Terminology, v3 code systems.
+const V3: &[(u16, &str)] = &[
+    (1, "AdministrativeGender"),
+    (2, "MaritalStatus"),
+    (4, "ActCode"),
+    (6, "ActClass"),
+    (7, "ActPriority"),
+    (8, "ActReason"),
+    (14, "ActStatus"),
+    (25, "Confidentiality"),
+    (43, "EntityNamePartQualifier"),
+    (45, "EntityNameUse"),
+    (60, "LanguageAbilityMode"),
+    (61, "LanguageAbilityProficiency"),
+    (83, "ObservationInterpretation"),
+    (84, "ObservationMethod"),
+    (88, "ParticipationFunction"),
+    (90, "ParticipationType"),
+    (110, "RoleClass"),
+    (111, "RoleCode"),
+    (112, "RouteOfAdministration"),
+    (129, "SpecimenType"),
+    (139, "TimingEvent"),
+    (1001, "ActMood"),
+    (1002, "ActRelationshipType"),
+    (1008, "NullFlavor"),
+    (1063, "ObservationValue"),
+    (1076, "ReligiousAffiliation"),
+    (1119, "AddressUse"),
+];
+
+/// Systems that documents name and v2 does not.
+///
+/// Source: FHIR R4 terminologies-systems.html; HL7 Terminology.
+const OF_DOCUMENTS: &[(&str, &str)] = &[
+    ("2.16.840.1.113883.6.101", "http://nucc.org/provider-taxonomy"),
+    ("2.16.840.1.113883.6.13", "http://www.ada.org/cdt"),
+    (
+        "2.16.840.1.113883.6.259",
+        "https://www.cdc.gov/nhsn/cdaportal/terminology/codesystem/hsloc.html",
+    ),
+    ("2.16.840.1.113883.3.26.1.1", "http://ncicb.nci.nih.gov/xml/owl/EVS/Thesaurus.owl"),
+    ("2.16.840.1.113883.6.316", "urn:ietf:bcp:47"),
+    ("2.16.840.1.113883.6.121", "urn:ietf:bcp:47"),
+    ("2.16.1", "urn:iso:std:iso:3166"),
+];
+
+/// The URI of a code system that a document names by its OID or UUID.
+pub(crate) fn of_v3(name: &str) -> Option<Cow<'static, str>> {
+    if let Some((_, uri)) = OF_DOCUMENTS.iter().find(|(oid, _)| *oid == name) {
+        return Some((*uri).into());
+    }
+    if let Some(uri) = crate::fhir::systems::of(name) {
+        return Some(uri.into());
+    }
+    let arc = |prefix: &str| name.strip_prefix(prefix)?.parse::<u16>().ok();
+    if let Some(arc) = arc("2.16.840.1.113883.5.")
+        && let Some((_, known)) = V3.iter().find(|(own, _)| *own == arc)
+    {
+        return Some(format!("http://terminology.hl7.org/CodeSystem/v3-{known}").into());
+    }
+    if let Some(table) = arc("2.16.840.1.113883.12.") {
+        return of_table(&format!("{table:04}"));
+    }
+    if is_uuid(name) {
+        return Some(format!("urn:uuid:{}", name.to_ascii_lowercase()).into());
+    }
+    is_uri(name).then(|| name.to_owned().into()).or_else(|| of_oid(name).map(Into::into))
+}
+
 /// The URI of a system as a mapping names it: `code v2-0203#SS`, `code data-absent-reason#..`.
 pub(crate) fn of_mapping(name: &str) -> Option<Cow<'static, str>> {
     if is_uri(name) {

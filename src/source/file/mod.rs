@@ -40,6 +40,8 @@ pub enum Split {
     Lines,
     /// A JSON document a line.
     Ndjson,
+    /// The file is one document of CDA.
+    Cda,
 }
 
 /// What becomes of a file that was taken.
@@ -81,6 +83,7 @@ impl Word for Split {
         ("hl7-batch", Self::Hl7Batch),
         ("lines", Self::Lines),
         ("ndjson", Self::Ndjson),
+        ("cda", Self::Cda),
     ];
 }
 
@@ -125,8 +128,8 @@ const READY: Key<Ready> = Key::new(
 .default("5s");
 const SPLIT: Key<Split> = Key::new(
     "split",
-    "`whole`, `hl7-batch`, `lines` or `ndjson`",
-    "How a file is cut into messages.",
+    "`whole`, `hl7-batch`, `lines`, `ndjson` or `cda`",
+    "How a file is cut into messages; `cda` takes it whole, as a document of CDA.",
 )
 .default("whole");
 const DEDUP: Key<Duration> = Key::new(
@@ -192,7 +195,9 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<FilePlan> {
     let ack_dir = table.spanned(&ACK_DIR);
     if let Some(ack_dir) = &ack_dir {
         let cause = match split {
-            Split::Ndjson => Some("only HL7 v2 has acknowledgments that could be written"),
+            Split::Ndjson | Split::Cda => {
+                Some("only HL7 v2 has acknowledgments that could be written")
+            }
             _ if dir.as_ref() == Some(&ack_dir.value) => {
                 Some("the same directory as `dir`: acknowledgments would be taken as messages")
             }
@@ -204,7 +209,7 @@ pub(super) fn read(table: &mut Table<'_>) -> Option<FilePlan> {
     }
     let ack_dir = ack_dir.map(|ack_dir| ack_dir.value);
     let continuation = read_continuation(table);
-    if let (Split::Ndjson, Some(_), Some(span)) =
+    if let (Split::Ndjson | Split::Cda, Some(_), Some(span)) =
         (split, continuation, table.key_span("continuation"))
     {
         let cause = "only HL7 v2 has fragments";

@@ -26,7 +26,7 @@ impl Splitter {
     pub(super) fn new(split: Split, max: usize) -> Self {
         let by_line = match split {
             Split::Hl7Batch => return Self::Batch(Box::new(batch::Splitter::new(max))),
-            Split::Whole => false,
+            Split::Whole | Split::Cda => false,
             Split::Lines | Split::Ndjson => true,
         };
         Self::Plain(Plain { by_line, held: Held::new(max) })

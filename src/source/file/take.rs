@@ -77,7 +77,7 @@ pub(super) async fn file(taking: &Taking<'_>, path: &Path) -> Result<Option<Repo
     });
     let (file, length, identity) = opened.await.map_err(unread)?;
     let split = taking.plan.split;
-    let parent = (split != Split::Whole)
+    let parent = (!matches!(split, Split::Whole | Split::Cda))
         .then(|| MessageId::new(taking.ports.clock.now(), taking.ports.entropy.bits()));
     let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let name: Arc<str> = name.into();
