@@ -498,9 +498,18 @@ impl Step {
             }
             None => Kind::UNKNOWN,
             Some(first) => {
-                let same = |kind: Kind| kind == first || kind.datatype() == first.datatype();
-                let is_type = first.datatype().is_some();
-                match kinds.all(|kind| same(kind) && (is_type || kind == first)) {
+                // One type for every kind of code.
+                let family = |kind: Kind| match kind.datatype() {
+                    Some("cda:CS") => Some("cda:CD"),
+                    other => other,
+                };
+                let is_type = family(first).is_some();
+                let is_same = |kind: Kind| match is_type {
+                    true => family(kind) == family(first),
+                    false => kind == first,
+                };
+                match kinds.all(is_same) {
+                    true if family(first) == Some("cda:CD") => Kind("CD"),
                     true => first,
                     false => Kind::UNKNOWN,
                 }

@@ -299,4 +299,6 @@ impl fmt::Debug for Mapping {
 }
 
 #[cfg(test)]
+mod cda_tests;
+#[cfg(test)]
 mod tests;

@@ -35,6 +35,8 @@ fn shipped() -> Files {
     files![
         "mappings/adt-to-fhir.toml",
         "mappings/oru-to-fhir.toml",
+        "mappings/ccd-to-fhir.toml",
+        "fixtures/ccd.xml",
         "codes/sex.csv",
         "codes/marital.csv",
         "codes/patient-class.csv",
@@ -79,7 +81,9 @@ fn json(content: &Content) -> String {
 
 #[test]
 fn shipped_mappings_pass_their_tests() {
-    for name in ["mappings/adt-to-fhir.toml", "mappings/oru-to-fhir.toml"] {
+    for name in
+        ["mappings/adt-to-fhir.toml", "mappings/oru-to-fhir.toml", "mappings/ccd-to-fhir.toml"]
+    {
         let run = load(name).run_tests();
         let failures: Vec<String> = run
             .outcomes
