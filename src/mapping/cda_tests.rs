@@ -192,7 +192,7 @@ fn references_mean_what_is_nearest() {
     let text = format!(
         "{HEAD}[rule.patient]\nmake = \"Patient\"\neach = \"recordTarget[1]/patientRole\"\n\
          [rule.report]\nmake = \"DiagnosticReport\"\neach = \"section(30954-2)/entry/organizer\"\n\
-         [rule.report.set]\nstatus = \"'final'\"\ncode = \"code\"\nsubject = \"ref patient\"\n\
+         [rule.report.set]\nstatus = \"'final'\"\ncode = \"code else code v2-0203#MR\"\nsubject = \"ref patient\"\n\
          \"result[]\" = \"all ref result\"\n\
          [rule.result]\nmake = \"Observation\"\n\
          each = \"section(30954-2)/entry/organizer/component/observation\"\nkey = [\"id/@root\"]\n\
@@ -226,8 +226,8 @@ fn lineage_names_paths_with_lines_and_what_nobody_read() {
         .collect();
     insta::assert_snapshot!(rows.join("\n"), @r"
     Patient[0].identifier[0].system <- recordTarget/patientRole/id[1]/@root 8:15 (m.toml:10)
-    Patient[0].identifier[0].value <- recordTarget/patientRole/id[1]/@extension 8:30 (m.toml:10)
-    Patient[0].identifier[0].assigner.display <- recordTarget/patientRole/id[1]/@assigningAuthorityName 8:59 (m.toml:10)
+    Patient[0].identifier[0].value <- recordTarget/patientRole/id[1]/@extension 8:35 (m.toml:10)
+    Patient[0].identifier[0].assigner.display <- recordTarget/patientRole/id[1]/@assigningAuthorityName 8:64 (m.toml:10)
     Patient[0].gender <- recordTarget/patientRole/patient/administrativeGenderCode/@code 16:39 (m.toml:11)
     ");
     let unused: Vec<_> = lineage.unused.iter().map(|unused| unused.path.as_str()).collect();
@@ -254,26 +254,26 @@ fn mistakes_are_found_at_load_with_their_place() {
         let (_, shown) = problems_of(&text);
         assert_eq!(shown, expected, "{line}");
     };
-    check(r#"birthDate = "patient/birthtime""#, &["error W4003 9:14 Patient has no `birthtime`"]);
-    check(r#"birthDate = "patient/birthTime/@vaule""#, &["error W4003 9:14 TS has no `@vaule`"]);
+    check(r#"birthDate = "patient/birthtime""#, &["error W4003 10:14 Patient has no `birthtime`"]);
+    check(r#"birthDate = "patient/birthTime/@vaule""#, &["error W4003 10:14 TS has no `@vaule`"]);
     check(
         r#"birthDate = "patient/name""#,
-        &["error W4007 9:14 cda:EN cannot become date (Patient.birthDate)"],
+        &["error W4007 10:14 cda:EN cannot become date (Patient.birthDate)"],
     );
     check(
         r#"birthDate = "patient""#,
-        &["error W4007 9:14 Patient cannot become date (Patient.birthDate)"],
+        &["error W4007 10:14 Patient cannot become date (Patient.birthDate)"],
     );
     check(
         r#""name[]" = "patient/name""#,
-        &["warning W4004 9:13 the field may repeat; the first repetition with a value is taken"],
+        &["warning W4004 10:13 the field may repeat; the first repetition with a value is taken"],
     );
     check(
         r#"gender = "patient/administrativeGenderCode""#,
-        &["error W4010 9:11 Patient.gender takes codes of administrative-gender only"],
+        &["error W4010 10:11 Patient.gender takes codes of administrative-gender only"],
     );
-    check(r#"birthDate = "patient/[1]""#, &["error W4001 9:22 expected a step of a path"]);
-    check(r#"birthDate = "PID-7""#, &["error W4003 9:14 PatientRole has no `PID-7`"]);
+    check(r#"birthDate = "patient/[1]""#, &["error W4001 10:22 expected a step of a path"]);
+    check(r#"birthDate = "PID-7""#, &["error W4003 10:14 PatientRole has no `PID-7`"]);
     let (_, shown) = problems_of("[mapping]\nfrom = \"cdx\"\nto = \"fhir-r4\"\n");
     assert_eq!(shown, ["error W4017 2:8 expected `hl7v2:VERSION:STRUCTURE` or `cda`"]);
     let (_, shown) = problems_of("[mapping]\nfrom = \"cda\"\nto = \"hl7v2:2.5.1:ADT_A01\"\n");

@@ -14,6 +14,7 @@ use super::super::sentence::{
 };
 use super::super::structure::Structure;
 use super::super::types::{self, systems};
+use super::alternative::Guards;
 use super::path::{Inside, Resolved};
 use super::{Compiler, Scope, tree};
 use crate::fault::{Fault, codes as w};
@@ -54,31 +55,13 @@ impl Compiler<'_> {
         goal: &Goal,
         scope: &Scope,
     ) -> Alternatives {
-        let mut all: Alternatives = Vec::new();
-        for text in texts {
-            let sentence = match sentence::sentence(&text.text, self.form()) {
-                Ok(sentence) => sentence,
-                Err(wrong) => {
-                    self.syntax(text, wrong);
-                    continue;
-                }
-            };
-            let number = self.line(text.span.clone());
-            for written in &sentence.alternatives {
-                let span = text.inside(&written.span);
-                if all.last().is_some_and(Alternative::is_certain) {
-                    let cause = "the one before it is a fixed value without a condition";
-                    self.report.error(w::W4013, &span, cause);
-                }
-                let line = Line { text, span, goal, scope };
-                if let Some(mut one) = self.alternative(written, &line) {
-                    one.line = number;
-                    self.check_same(&all, &one, &line);
-                    all.push(one);
-                }
-            }
-        }
-        all
+        self.each_alternative(texts, Alternative::is_certain, &mut |this, written, at, all| {
+            let line = Line { text: at.text, span: at.span, goal, scope };
+            let mut one = this.alternative(written, &line)?;
+            one.line = at.number;
+            this.check_same(all, &one, &line);
+            Some(one)
+        })
     }
 
     /// The same source again without a condition on the first can never win.
@@ -98,17 +81,7 @@ impl Compiler<'_> {
 
     fn alternative(&mut self, written: &Written, line: &Line<'_>) -> Option<Alternative> {
         // All parts are looked at, so that each mistake in them is found.
-        let (when, filter) = match &written.condition {
-            None => (Some(None), Some(None)),
-            Some(Guard::When(c)) => {
-                let read = self.resolve_condition(c, line.text, line.scope, Inside::Rule);
-                (read.map(Some), Some(None))
-            }
-            Some(Guard::Where(c)) => {
-                let read = self.resolve_condition(c, line.text, line.scope, Inside::Field);
-                (Some(None), read.map(Some))
-            }
-        };
+        let guards = self.guards(written, line.text, line.scope);
         let origin = self.origin(&written.source, written.quantity, line);
         // What the standard demands is there, and what is text needs no luck to convert.
         let certain = written.condition.is_none()
@@ -131,6 +104,7 @@ impl Compiler<'_> {
             None => None,
         };
         let (from, shape, member, ty) = made?;
+        let Guards { when, filter } = guards?;
         // A list takes all a reference may mean.
         let all = matches!(from, From::Ref(_)) && line.goal.many;
         let quantity = written.quantity.or(all.then_some(Quantity::All));
@@ -143,8 +117,8 @@ impl Compiler<'_> {
             shape,
             member: member.into(),
             with: with?,
-            when: when?,
-            filter: filter?,
+            when,
+            filter,
             certain,
             null: null.flatten(),
             line: 0,

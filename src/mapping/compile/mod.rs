@@ -5,6 +5,7 @@
 //!
 //! Source: `MAPPING.md` §4.
 
+mod alternative;
 mod codes;
 mod line;
 mod object;

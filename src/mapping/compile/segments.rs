@@ -5,8 +5,9 @@ use std::ops::Range;
 use super::super::file::{RawMapping, RawRule, RawValue, Text};
 use super::super::program::{From, JoinPart};
 use super::super::segments::{Choice, Home, Make, Put, Target};
-use super::super::sentence::{self, Alternative as Written, Form, Guard, Part, Quantity, Source};
+use super::super::sentence::{self, Alternative as Written, Form, Part, Quantity, Source};
 use super::super::structure::Structure;
+use super::alternative::Guards;
 use super::path::{Inside, Resolved};
 use super::{Compiler, Scope};
 use crate::fault::{Fault, codes as w};
@@ -285,47 +286,19 @@ impl Compiler<'_> {
     }
 
     fn choices(&mut self, texts: &[Text], spot: &Spot<'_>, scope: &Scope) -> Vec<Choice> {
-        let mut all: Vec<Choice> = Vec::new();
-        for text in texts {
-            let sentence = match sentence::sentence(&text.text, self.form()) {
-                Ok(sentence) => sentence,
-                Err(wrong) => {
-                    self.syntax(text, wrong);
-                    continue;
-                }
-            };
-            let number = self.line(text.span.clone());
-            for written in &sentence.alternatives {
-                let span = text.inside(&written.span);
-                let is_certain = |one: &Choice| {
-                    one.when.is_none() && one.via.is_none() && matches!(one.from, From::Literal(_))
-                };
-                if all.last().is_some_and(is_certain) {
-                    let cause = "the one before it is a fixed value without a condition";
-                    self.report.error(w::W4013, &span, cause);
-                }
-                let line = Line { text, span, scope };
-                if let Some(mut one) = self.choice(written, spot, &line) {
-                    one.line = number;
-                    all.push(one);
-                }
-            }
-        }
-        all
+        let is_certain = |one: &Choice| {
+            one.when.is_none() && one.via.is_none() && matches!(one.from, From::Literal(_))
+        };
+        self.each_alternative(texts, is_certain, &mut |this, written, at, _| {
+            let line = Line { text: at.text, span: at.span, scope };
+            let mut one = this.choice(written, spot, &line)?;
+            one.line = at.number;
+            Some(one)
+        })
     }
 
     fn choice(&mut self, written: &Written, spot: &Spot<'_>, line: &Line<'_>) -> Option<Choice> {
-        let (when, filter) = match &written.condition {
-            None => (Some(None), Some(None)),
-            Some(Guard::When(c)) => {
-                let read = self.resolve_condition(c, line.text, line.scope, Inside::Rule);
-                (read.map(Some), Some(None))
-            }
-            Some(Guard::Where(c)) => {
-                let read = self.resolve_condition(c, line.text, line.scope, Inside::Field);
-                (Some(None), read.map(Some))
-            }
-        };
+        let guards = self.guards(written, line.text, line.scope);
         if written.cast.is_some() || !written.with.is_empty() {
             let cause = "`as` and `with` are for mappings to FHIR: write the parts of the field";
             self.report.error(w::W4002, &line.span, cause);
@@ -350,7 +323,7 @@ impl Compiler<'_> {
             }
         }
         let null = self.keeps_null && resolved.is_some();
-        let (when, filter) = (when?, filter?);
+        let Guards { when, filter } = guards?;
         Some(Choice { quantity: written.quantity, from, via, first, when, filter, null, line: 0 })
     }
 
