@@ -38,9 +38,19 @@ pub(super) fn parents(tags: &[Tag]) -> Vec<u32> {
 }
 
 impl Document {
-    /// What stands at a byte: the attribute, else the innermost element.
+    /// What holds a range of bytes: the attribute, else the innermost element.
     #[must_use]
-    pub fn at(&self, byte: usize) -> Option<Found<'_>> {
+    pub fn holding(&self, range: &Range<usize>) -> Option<Found<'_>> {
+        let found = self.at(range.start)?;
+        let Found::Element(mut element) = found else { return Some(found) };
+        while element.tag().is_some_and(|tag| (tag.end as usize) < range.end) {
+            element = element.parent()?;
+        }
+        Some(Found::Element(element))
+    }
+
+    /// What stands at a byte: the attribute, else the innermost element.
+    fn at(&self, byte: usize) -> Option<Found<'_>> {
         let after = self.tags.partition_point(|tag| tag.start as usize <= byte);
         let id = u32::try_from(after.checked_sub(1)?).ok()?;
         let mut element = Element { document: self, id };

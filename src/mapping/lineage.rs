@@ -271,7 +271,7 @@ impl Places<'_> {
         match self {
             Self::Hl7(index) => index.path(range),
             Self::Cda(_) if range.is_empty() && range.start == 0 => None,
-            Self::Cda(document) => Some(document.at(range.start)?.path()),
+            Self::Cda(document) => Some(document.holding(range)?.path()),
         }
     }
 
@@ -280,7 +280,7 @@ impl Places<'_> {
         match self {
             Self::Hl7(index) => index.path(range),
             Self::Cda(document) => {
-                let found = document.at(range.start)?;
+                let found = document.holding(range)?;
                 let (line, column) = found.place();
                 Some(format!("{} {line}:{column}", found.path()))
             }

@@ -141,7 +141,7 @@ pub(crate) struct Alternative {
     /// Whether the standard demands the source's value.
     pub certain: bool,
     /// Name under which the bundle says that the sender has no value (`""`); none where that
-    /// is left out.
+    /// is left out, empty where the type that the message names says it.
     pub null: Option<Box<str>>,
     pub line: u32,
 }
@@ -251,6 +251,8 @@ pub(crate) struct Branch {
 pub(crate) struct Attempt {
     pub member: Box<str>,
     pub cast: Cast,
+    /// Name under which it says that there is no value.
+    pub null: Option<Box<str>>,
 }
 
 /// `with member = value`.

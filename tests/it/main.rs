@@ -8,6 +8,7 @@ mod architecture;
 mod canary;
 mod cli;
 mod consent_corpus;
+mod documents;
 mod engine;
 mod exchange;
 mod fhir_clients;

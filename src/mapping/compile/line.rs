@@ -108,9 +108,20 @@ impl Compiler<'_> {
         // A list takes all a reference may mean.
         let all = matches!(from, From::Ref(_)) && line.goal.many;
         let quantity = written.quantity.or(all.then_some(Quantity::All));
-        // What type a value of no type would have nobody knows (`as OBX-2`).
-        let has_null = matches!(from, From::Pick { .. }) && !matches!(shape, Shape::ByType { .. });
-        let null = has_null.then(|| self.null(line.goal, ty, &member));
+        let null = matches!(from, From::Pick { .. }).then(|| match shape {
+            // What it becomes is known with its type.
+            Shape::ByType { .. } => self.keeps_null.then(|| "".into()),
+            _ => self.null(line.goal, ty, &member),
+        });
+        if let Some(None) = null
+            && self.keeps_null
+        {
+            let cause = "`on_null = \"remove\"` cannot be said in a list of plain values";
+            let fault = Fault::new(w::W4002).because(cause);
+            let remedy = "Nulls are left out here; set `on_null = \"omit\"` for the rule to \
+                          say that this is meant.";
+            self.report.warning(fault.remedy(remedy), &line.span);
+        }
         Some(Alternative {
             quantity,
             from,
@@ -607,7 +618,9 @@ impl Compiler<'_> {
                 .filter(|ty| types.contains(ty))
                 .filter_map(|ty| {
                     let cast = types::conversion(from, ty)?;
-                    Some(Attempt { member: element.member(ty).into(), cast })
+                    let member = element.member(ty);
+                    let null = self.null(line.goal, ty, &member);
+                    Some(Attempt { member: member.into(), cast, null })
                 })
                 .collect()
         };

@@ -112,6 +112,7 @@ pub(crate) fn run<'r, S: Sink>(
         zone: program.zone.as_ref(),
         left: Vec::new(),
         unmapped: Vec::new(),
+        says_null: false,
     };
     let mut run = Run {
         program,

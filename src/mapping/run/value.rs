@@ -82,6 +82,18 @@ impl<'r> Run<'r> {
             Go::Stop
         });
         let Some(null) = null else { return };
+        let name: &'r str = match &one.shape {
+            Shape::ByType { pick, branches, otherwise } => {
+                let kind = self.kind(pick.as_ref(), Some(null), here);
+                let branch = branches.iter().find(|branch| *branch.name == *kind);
+                let attempts: &'r [Attempt] = branch.map_or(otherwise, |branch| &branch.attempts);
+                match attempts.first().and_then(|attempt| attempt.null.as_deref()) {
+                    Some(name) => name,
+                    None => return,
+                }
+            }
+            _ => name,
+        };
         if self.trace.on {
             self.trace.lines.push((self.make.arena.mark(), one.line));
         }
@@ -274,14 +286,11 @@ impl<'r> Run<'r> {
         here: &Here<'r>,
         out: &mut Yield<'r>,
     ) {
+        // A part that is taken back has no place in what it is a part of.
+        let is_null = value_of(&given).is_some_and(Datum::is_null);
+        self.make.says_null = one.null.is_some() && !is_null;
         if let Shape::ByType { pick, branches, otherwise } = &one.shape {
-            let kind = match pick {
-                Some(pick) => {
-                    let kind = pick.first(here).map(|found| found.value);
-                    kind.and_then(|value| self.make.text(value)).unwrap_or_default()
-                }
-                None => value_of(&given).and_then(Datum::own_type).unwrap_or_default().into(),
-            };
+            let kind = self.kind(pick.as_ref(), value_of(&given), here);
             let branch = branches.iter().find(|branch| *branch.name == *kind);
             let attempts: &'r [Attempt] = branch.map_or(otherwise, |branch| &branch.attempts);
             let mut first = None;
@@ -308,6 +317,22 @@ impl<'r> Run<'r> {
         }
         if let Some(node) = self.shaped(one, given, here) {
             self.made(one, node, &one.member, here, out);
+        }
+    }
+
+    /// The type that the message names for a value, or that the value has itself.
+    fn kind(
+        &mut self,
+        pick: Option<&'r Pick>,
+        value: Option<Datum<'r>>,
+        here: &Here<'r>,
+    ) -> Cow<'r, str> {
+        match pick {
+            Some(pick) => {
+                let kind = pick.first(here).map(|found| found.value);
+                kind.and_then(|value| self.make.text(value)).unwrap_or_default()
+            }
+            None => value.and_then(Datum::own_type).unwrap_or_default().into(),
         }
     }
 

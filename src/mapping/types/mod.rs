@@ -82,6 +82,8 @@ pub(crate) struct Make<'r> {
     pub left: Vec<Left>,
     /// Names of code maps that had no row for a code, one a code.
     pub unmapped: Vec<Arc<str>>,
+    /// Whether nulls are to be said: a part that is one cannot be, which is told.
+    pub says_null: bool,
 }
 
 impl<'r> Make<'r> {
@@ -112,6 +114,11 @@ impl<'r> Make<'r> {
         let value = given.raw_part(n)?;
         if value.is_null() {
             self.used.mark(value.range());
+            let told = |left: &Left| left.range == value.range();
+            if self.says_null && !self.left.iter().any(told) {
+                let cause = "it is taken back, which a part of a type cannot say";
+                self.leave(codes::W4101, Some(value), cause);
+            }
             return None;
         }
         (!value.is_empty()).then_some(value)
