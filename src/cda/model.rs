@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::path::{Condition, Path, Step, Test};
+use super::path::{Condition, Path, Reach, Step, Test};
 
 /// What every class may have.
 const COMMON: &str = "realmCode:CS* typeId:II templateId:II*";
@@ -428,9 +428,13 @@ impl Path {
 }
 
 impl Step {
+    fn is_below(&self) -> bool {
+        self.reach != Reach::Child
+    }
+
     fn walk(&self, walk: &mut Walk) -> Result<(), Unknown> {
         match &self.test {
-            Test::Own => walk.repeats |= self.below,
+            Test::Own => walk.repeats |= self.is_below(),
             Test::Text => (walk.kind, walk.is_text) = (Kind("text"), true),
             Test::Attribute(name) => {
                 let known = || ATTRIBUTES.split_ascii_whitespace();
@@ -441,7 +445,7 @@ impl Step {
                     return Err(Unknown { name: format!("@{name}"), of: walk.kind.0, known });
                 }
                 walk.required = false;
-                walk.repeats |= self.below;
+                walk.repeats |= self.is_below();
                 (walk.kind, walk.is_text) = (Kind("text"), true);
             }
             Test::Child { name: None, .. } => {
@@ -454,7 +458,7 @@ impl Step {
         }
         if matches!(self.test, Test::Child { .. }) {
             let one = self.conditions.iter().any(|one| matches!(one, Condition::Number(_)));
-            walk.ends_in_list = (walk.ends_in_list && !one) || self.below;
+            walk.ends_in_list = (walk.ends_in_list && !one) || self.is_below();
             walk.repeats |= walk.ends_in_list;
             walk.required &= self.conditions.is_empty();
         }
@@ -464,7 +468,7 @@ impl Step {
     fn child(&self, name: &str, sdtc: bool, walk: &mut Walk) -> Result<(), Unknown> {
         let full = if sdtc { format!("sdtc:{name}") } else { name.to_owned() };
         let unknown = |known: Vec<&'static str>, of| Unknown { name: full.clone(), of, known };
-        let inside = walk.kind.members().filter(|_| !self.below);
+        let inside = walk.kind.members().filter(|_| !self.is_below());
         if let Some(inside) = inside {
             match inside.iter().find(|member| member.name == full) {
                 Some(member) => {
@@ -483,7 +487,7 @@ impl Step {
         walk.required = false;
         walk.ends_in_list = false;
         // What a narrative or a value without members has in it is not ours to know.
-        if matches!(walk.kind.0, "SD" | "TS" | "INT" | "REAL" | "BL" | "II") && !self.below {
+        if matches!(walk.kind.0, "SD" | "TS" | "INT" | "REAL" | "BL" | "II") && !self.is_below() {
             walk.kind = Kind::UNKNOWN;
             return Ok(());
         }
@@ -492,7 +496,7 @@ impl Step {
         walk.kind = match kinds.next() {
             None if sdtc => Kind::UNKNOWN,
             // Narratives have elements of their own.
-            None if self.below => {
+            None if self.is_below() => {
                 let all: Vec<_> = MODEL.values().flatten().map(|member| member.name).collect();
                 return Err(unknown(all, ""));
             }

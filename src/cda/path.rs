@@ -47,10 +47,32 @@ pub struct Path {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Step {
-    /// Whether what is asked for may stand anywhere below.
-    pub(super) below: bool,
+    pub(super) reach: Reach,
     pub(super) test: Test,
     pub(super) conditions: Vec<Condition>,
+}
+
+/// How deep what is asked for may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Right in it.
+    Child,
+    /// Anywhere below.
+    Below,
+    /// Where sections stand: in the body and in one another.
+    Sections,
+}
+
+impl Reach {
+    const fn of(below: bool) -> Self {
+        if below { Self::Below } else { Self::Child }
+    }
+
+    /// Whether it goes on into an element.
+    fn enters(self, element: &Element<'_>) -> bool {
+        const AROUND: [&str; 3] = ["component", "structuredBody", "section"];
+        self == Self::Below || AROUND.contains(&element.name())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,7 +213,7 @@ impl Path {
         for (place, step) in self.steps.iter().enumerate() {
             if place == last {
                 let mut found = step.find(&now, looks)?;
-                if self.steps.iter().any(|step| step.below) {
+                if self.steps.iter().any(|step| step.reach != Reach::Child) {
                     // What stands deeper was found after what stands beside.
                     found.sort_by_key(|found| found.element().index());
                 }
@@ -230,7 +252,7 @@ impl Step {
         let mut out = Vec::new();
         let mut seen = std::collections::HashSet::new();
         for start in from {
-            if !self.below {
+            if self.reach == Reach::Child {
                 self.at(*start, &mut out, looks)?;
                 continue;
             }
@@ -241,7 +263,8 @@ impl Step {
                     continue;
                 }
                 self.at(element, &mut out, looks)?;
-                let inner: Vec<_> = element.children().collect();
+                let enters = |child: &Element<'_>| self.reach.enters(child);
+                let inner: Vec<_> = element.children().filter(enters).collect();
                 open.extend(inner.into_iter().rev());
             }
         }
@@ -373,19 +396,19 @@ fn sections(i: &str) -> Read<'_, Step> {
     )
     .parse(i)?;
     let child = |name: &str| Step {
-        below: false,
+        reach: Reach::Child,
         test: Test::Child { sdtc: false, name: Some(name.to_owned()) },
         conditions: Vec::new(),
     };
     let part = |name: &str, attribute: &str| {
         let test = Test::Attribute(attribute.to_owned());
-        let steps = vec![child(name), Step { below: false, test, conditions: Vec::new() }];
+        let steps = vec![child(name), Step { reach: Reach::Child, test, conditions: Vec::new() }];
         Condition::Is(Path { absolute: false, steps }, id.to_owned())
     };
     let is = Condition::Any(vec![part("code", "code"), part("templateId", "root")]);
     let (rest, more) = many_m_n(0, CONDITIONS_MAX, |i| condition(i, 0)).parse(rest)?;
     let conditions = std::iter::once(is).chain(more).collect();
-    Ok((rest, Step { below: true, conditions, ..child("section") }))
+    Ok((rest, Step { reach: Reach::Sections, conditions, ..child("section") }))
 }
 
 fn step(i: &str, below: bool, depth: usize) -> Read<'_, Step> {
@@ -402,7 +425,7 @@ fn step(i: &str, below: bool, depth: usize) -> Read<'_, Step> {
     .parse(i)?;
     let most = if matches!(test, Test::Child { .. }) { CONDITIONS_MAX } else { 0 };
     let (i, conditions) = many_m_n(0, most, |i| condition(i, depth)).parse(i)?;
-    Ok((i, Step { below, test, conditions }))
+    Ok((i, Step { reach: Reach::of(below), test, conditions }))
 }
 
 fn condition(i: &str, depth: usize) -> Read<'_, Condition> {

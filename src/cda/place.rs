@@ -43,7 +43,10 @@ impl Document {
     pub fn holding(&self, range: &Range<usize>) -> Option<Found<'_>> {
         let found = self.at(range.start)?;
         let Found::Element(mut element) = found else { return Some(found) };
-        while element.tag().is_some_and(|tag| (tag.end as usize) < range.end) {
+        // What begins where the range does stands in it.
+        let is_part =
+            |tag: &Tag| tag.start as usize >= range.start || tag.end as usize <= range.end;
+        while element.tag().is_some_and(is_part) {
             element = element.parent()?;
         }
         Some(Found::Element(element))

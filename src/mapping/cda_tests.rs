@@ -37,7 +37,7 @@ const DOCUMENT: &str = r##"<?xml version="1.0"?>
         <component><observation><id root="9.3"/><code code="B" codeSystem="1.9"/><effectiveTime><low value="20260102"/><high value="20260103"/></effectiveTime><value xsi:type="IVL_PQ"><high value="5" unit="mg" inclusive="false"/></value></observation></component>
         <component><observation><id root="9.4"/><code code="C" codeSystem="1.9"/><value xsi:type="ST">plain</value></observation></component>
         <component><observation><id root="9.5"/><code code="D" codeSystem="1.9"/><value xsi:type="RTO"><numerator value="1"/><denominator value="128"/></value></observation></component>
-        <component><observation><id root="9.6"/><code code="E" codeSystem="1.9"/><value xsi:type="BL" value="true"/></observation></component>
+        <component><observation><id root="9.6"/><code code="E" codeSystem="1.9"/><effectiveTime value="20260102"/><value xsi:type="BL" value="true"/></observation></component>
         <component><observation><id root="9.7"/><code code="F" codeSystem="1.9"/><value xsi:type="TS" value="202601"/></observation></component>
         <component><observation><id root="9.8"/><code code="G" codeSystem="1.9"/><value xsi:type="PQ" value="many" unit="mg"/></observation></component>
         <component><observation><id root="9.9"/><code code="H" codeSystem="1.9"/><value nullFlavor="NASK"/></observation></component>
@@ -160,6 +160,7 @@ fn values_have_the_type_they_say() {
         check(observation(of, "effective = \"effectiveTime\""), &format!("{{{code},{expected}}}"));
     };
     effective("A", r#""effectiveDateTime":"2026-01-02""#);
+    effective("E", r#""effectiveDateTime":"2026-01-02""#);
     effective("B", r#""effectivePeriod":{"start":"2026-01-02","end":"2026-01-03"}"#);
     check(
         observation("A", r#""bodySite" = "code""#),

@@ -145,6 +145,11 @@ impl<'r> Datum<'r> {
         Some(by_form(element))
     }
 
+    /// Whether a time is a moment or an interval.
+    pub(crate) fn time_type(self) -> Option<&'static str> {
+        self.element().map(interval_or_moment)
+    }
+
     /// Why the sender has no value: the null flavor, of it or of what stands in it.
     pub(crate) fn null_flavor(self) -> Option<Cow<'r, str>> {
         let mut at = Some(self.element()?);

@@ -215,12 +215,23 @@ pub(crate) enum Shape {
     /// Chosen by a field of the message (`as OBX-2`), or by the type that the value itself
     /// has.
     ByType {
-        pick: Option<Pick>,
+        by: TypeBy,
         branches: Vec<Branch>,
         otherwise: Vec<Attempt>,
     },
     /// Plain text, for keys.
     Plain,
+}
+
+/// What says the type of a value.
+#[derive(Clone, Debug)]
+pub(crate) enum TypeBy {
+    /// A field of the message.
+    Field(Pick),
+    /// The value itself.
+    Own,
+    /// The value itself, which is a moment or an interval of time.
+    Time,
 }
 
 /// How a code of the mapping stands in the bundle.

@@ -4,10 +4,9 @@ use std::ops::Range;
 
 use super::super::codes::Unmapped;
 use super::super::file::Text;
-use super::super::pick::Pick;
 use super::super::program::{
-    Alternative, Alternatives, Attempt, Branch, CodeAs, Each, From, JoinPart, RefTo, Shape, ViaAs,
-    With,
+    Alternative, Alternatives, Attempt, Branch, CodeAs, Each, From, JoinPart, RefTo, Shape, TypeBy,
+    ViaAs, With,
 };
 use super::super::sentence::{
     self, Alternative as Written, Cast, Form, Guard, Part, Quantity, Sentence, Source, Via,
@@ -402,7 +401,7 @@ impl Compiler<'_> {
         }
         if let Some(Cast::Path(path)) = &written.cast {
             let pick = self.path(path, line.text, line.scope, Inside::Rule)?.pick;
-            return Some((self.by_type(Some(pick), &line.goal.types, line)?, member));
+            return Some((self.by_type(TypeBy::Field(pick), &line.goal.types, line)?, member));
         }
         if says_type(written, origin, line) {
             let types = match written.cast {
@@ -410,7 +409,8 @@ impl Compiler<'_> {
                 None => line.goal.types.clone(),
             };
             self.check_binding(origin, ty, line);
-            return Some((self.by_type(None, &types, line)?, member));
+            let by = if origin.gives == "cda:IVL_TS" { TypeBy::Time } else { TypeBy::Own };
+            return Some((self.by_type(by, &types, line)?, member));
         }
         let shape = match (&written.source, Primitive::of(ty)) {
             (Source::Literal(text), Some(kind)) => self.literal(text, kind, line)?,
@@ -606,12 +606,7 @@ impl Compiler<'_> {
     }
 
     /// `as OBX-2`: each type the message may name is checked now.
-    fn by_type(
-        &mut self,
-        pick: Option<Pick>,
-        types: &[&'static str],
-        line: &Line<'_>,
-    ) -> Option<Shape> {
+    fn by_type(&mut self, by: TypeBy, types: &[&'static str], line: &Line<'_>) -> Option<Shape> {
         let element = line.goal.element;
         let attempts = |from: &str, to: &[&'static str]| -> Vec<Attempt> {
             to.iter()
@@ -624,7 +619,7 @@ impl Compiler<'_> {
                 })
                 .collect()
         };
-        let of_documents = pick.is_none();
+        let of_documents = !matches!(by, TypeBy::Field(_));
         let mut branches: Vec<Branch> = types::BY_TYPE
             .iter()
             .filter(|(name, _)| name.starts_with("cda:") == of_documents)
@@ -638,7 +633,7 @@ impl Compiler<'_> {
         }
         let plain = if of_documents { "cda:ST" } else { "ST" };
         let otherwise = attempts(plain, &["string", "markdown"]);
-        Some(Shape::ByType { pick, branches, otherwise })
+        Some(Shape::ByType { by, branches, otherwise })
     }
 
     fn with(&mut self, with: &sentence::With, ty: &'static str, line: &Line<'_>) -> Option<With> {

@@ -7,7 +7,7 @@ use super::super::codes::Unmapped;
 use super::super::datum::Datum;
 use super::super::pick::{Found, Go, Here, Item, Pick, holds};
 use super::super::program::{
-    Alternative, Attempt, CodeAs, From, JoinPart, RefTo, Shape, ViaAs, With,
+    Alternative, Attempt, CodeAs, From, JoinPart, RefTo, Shape, TypeBy, ViaAs, With,
 };
 use super::super::sentence::Quantity;
 use super::super::types::{self, Given, LEFT_MAX, systems};
@@ -83,8 +83,8 @@ impl<'r> Run<'r> {
         });
         let Some(null) = null else { return };
         let name: &'r str = match &one.shape {
-            Shape::ByType { pick, branches, otherwise } => {
-                let kind = self.kind(pick.as_ref(), Some(null), here);
+            Shape::ByType { by, branches, otherwise } => {
+                let kind = self.kind(by, Some(null), here);
                 let branch = branches.iter().find(|branch| *branch.name == *kind);
                 let attempts: &'r [Attempt] = branch.map_or(otherwise, |branch| &branch.attempts);
                 match attempts.first().and_then(|attempt| attempt.null.as_deref()) {
@@ -239,8 +239,8 @@ impl<'r> Run<'r> {
         });
         let (attempts, name) = match &one.shape {
             // What says its type itself stands for itself.
-            Shape::ByType { pick: None, .. } => return false,
-            Shape::ByType { pick: Some(pick), branches, otherwise } => {
+            Shape::ByType { by: TypeBy::Own | TypeBy::Time, .. } => return false,
+            Shape::ByType { by: TypeBy::Field(pick), branches, otherwise } => {
                 let kind = pick.first(here).map(|found| found.value.text());
                 let kind = kind.as_deref().unwrap_or_default();
                 if !matches!(kind, "ST" | "TX" | "FT" | "") {
@@ -289,8 +289,8 @@ impl<'r> Run<'r> {
         // A part that is taken back has no place in what it is a part of.
         let is_null = value_of(&given).is_some_and(Datum::is_null);
         self.make.says_null = one.null.is_some() && !is_null;
-        if let Shape::ByType { pick, branches, otherwise } = &one.shape {
-            let kind = self.kind(pick.as_ref(), value_of(&given), here);
+        if let Shape::ByType { by, branches, otherwise } = &one.shape {
+            let kind = self.kind(by, value_of(&given), here);
             let branch = branches.iter().find(|branch| *branch.name == *kind);
             let attempts: &'r [Attempt] = branch.map_or(otherwise, |branch| &branch.attempts);
             let mut first = None;
@@ -321,18 +321,14 @@ impl<'r> Run<'r> {
     }
 
     /// The type that the message names for a value, or that the value has itself.
-    fn kind(
-        &mut self,
-        pick: Option<&'r Pick>,
-        value: Option<Datum<'r>>,
-        here: &Here<'r>,
-    ) -> Cow<'r, str> {
-        match pick {
-            Some(pick) => {
+    fn kind(&mut self, by: &'r TypeBy, value: Option<Datum<'r>>, here: &Here<'r>) -> Cow<'r, str> {
+        match by {
+            TypeBy::Field(pick) => {
                 let kind = pick.first(here).map(|found| found.value);
                 kind.and_then(|value| self.make.text(value)).unwrap_or_default()
             }
-            None => value.and_then(Datum::own_type).unwrap_or_default().into(),
+            TypeBy::Own => value.and_then(Datum::own_type).unwrap_or_default().into(),
+            TypeBy::Time => value.and_then(Datum::time_type).unwrap_or_default().into(),
         }
     }
 

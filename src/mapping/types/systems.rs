@@ -93,6 +93,9 @@ const V3: &[(u16, &str)] = &[
 ///
 /// Source: FHIR R4 terminologies-systems.html; HL7 Terminology.
 const OF_DOCUMENTS: &[(&str, &str)] = &[
+    // By the number of the table of v2 that it is, too.
+    ("2.16.840.1.113883.12.292", "http://hl7.org/fhir/sid/cvx"),
+    ("2.16.840.1.113883.12.227", "http://terminology.hl7.org/CodeSystem/MVX"),
     ("2.16.840.1.113883.6.101", "http://nucc.org/provider-taxonomy"),
     ("2.16.840.1.113883.6.13", "http://www.ada.org/cdt"),
     (
@@ -208,6 +211,22 @@ mod tests {
         check("", None);
         check("HL7", None);
         check("http://a b", None);
+    }
+
+    #[test]
+    fn knows_systems_of_documents_by_their_oids() {
+        let check = |oid: &str, expected: Option<&str>| {
+            assert_eq!(of_v3(oid).as_deref(), expected, "{oid}");
+        };
+        check("2.16.840.1.113883.6.1", Some("http://loinc.org"));
+        check("2.16.840.1.113883.6.96", Some("http://snomed.info/sct"));
+        check("2.16.840.1.113883.12.292", Some("http://hl7.org/fhir/sid/cvx"));
+        check("2.16.840.1.113883.12.74", Some("http://terminology.hl7.org/CodeSystem/v2-0074"));
+        let v3 = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation";
+        check("2.16.840.1.113883.5.83", Some(v3));
+        check("2.16.840.1.113883.5.9999", Some("urn:oid:2.16.840.1.113883.5.9999"));
+        check("1.2.3", Some("urn:oid:1.2.3"));
+        check("not an oid", None);
     }
 
     #[test]

@@ -142,6 +142,6 @@ macro_rules! each {
 
 each!(
     codec message batch path escapes charset acknowledgment edit settings fhir_json fhir_xml
-    fhir_path fhir_rest fhir_patch cda sentence condition filter xml json hl7v2_text hl7v2_forms
+    fhir_path fhir_rest fhir_patch cda cda_mapping sentence condition filter xml json hl7v2_text hl7v2_forms
     token search
 );

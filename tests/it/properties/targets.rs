@@ -436,6 +436,16 @@ pub const TARGETS: &[Target] = &[
         words: FHIR_XML_WORDS,
     },
     Target {
+        name: "cda_mapping",
+        run: cda_mapping,
+        fixtures: "",
+        seeds: &[
+            "first value\0<ClinicalDocument xmlns=\"urn:hl7-org:v3\" xmlns:xsi=\"x\"><component><observation><code code=\"1\"><originalText><reference value=\"#a\"/></originalText></code><value xsi:type=\"PQ\" value=\"1\" unit=\"mg\"/></observation></component></ClinicalDocument>",
+            "first value as Quantity else .//low[@value != 'x' and not(@unit)]/@value as string\0<ClinicalDocument xmlns=\"urn:hl7-org:v3\"><observation><value><low value=\"1\"/></value></observation></ClinicalDocument>",
+        ],
+        words: FHIR_XML_WORDS,
+    },
+    Target {
         name: "fhir_rest",
         run: rest::rest,
         fixtures: "",
@@ -729,10 +739,44 @@ pub fn cda(data: &[u8]) {
         let _ = (section.code(), section.title(), section.entries().count());
     }
     if let Some(path) = path {
+        let walk = path.walk(cda::Kind::DOCUMENT);
+        let _ = walk.map(|walk| walk.kind.datatype());
         for found in path.select(document.root()).into_iter().flatten() {
-            let _ = found.text();
+            let _ = (found.text(), found.path(), found.place());
+            let range = found.range();
+            assert!(document.text().get(range.clone()).is_some(), "{range:?}");
+            let held = document.holding(&range);
+            assert!(range.is_empty() || held.is_some(), "{range:?}");
         }
     }
+    let mut before = 0;
+    document.leaves(&mut |_, at| {
+        assert!(at > before, "leaves stand in order");
+        before = at;
+    });
+}
+
+/// A sentence, a zero byte, and any bytes as a CDA document that a mapping reads.
+pub fn cda_mapping(data: &[u8]) {
+    let zero = data.iter().position(|b| *b == 0).unwrap_or(0);
+    let (sentence, text) = data.split_at(zero);
+    let text = text.strip_prefix(b"\0").unwrap_or(text);
+    let Ok(sentence) = std::str::from_utf8(sentence) else { return };
+    let Ok(quoted) = serde_json::to_string(sentence) else { return };
+    let file = format!(
+        "[mapping]\nfrom = \"cda\"\nto = \"fhir-r4\"\n[rule.o]\nmake = \"Observation\"\n\
+         each = \"//observation\"\non_null = \"remove\"\n[rule.o.set]\nstatus = \"'final'\"\n\
+         code = \"code\"\nvalue = {quoted}\n"
+    );
+    let mut problems = Problems::new();
+    let mapping = Mapping::load(SourceFile::new("m.toml", &*file), &NoFiles, &mut problems);
+    let Some(mapping) = mapping else { return };
+    let Ok(document) = cda::Document::parse(&Bytes::copy_from_slice(text)) else { return };
+    let Ok((mapped, lineage)) = mapping.explain(&Content::Cda(document), "fuzz") else { return };
+    assert_eq!(mapped.unused, lineage.unused.len());
+    let Content::Fhir(doc) = &mapped.content else { panic!("a bundle") };
+    let findings = weir::fhir::validate::structure(doc);
+    assert!(findings.is_empty(), "{findings:?}");
 }
 
 struct NoFiles;
