@@ -6,6 +6,7 @@
 //! Source: HL7 CDA Release 2, `POCD_MT000040`; HL7 v3 data types R1; C-CDA R2.1 §6 (sdtc).
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::LazyLock;
 
 use super::path::{Condition, Path, Reach, Step, Test};
@@ -389,6 +390,15 @@ pub struct Unknown {
     pub of: &'static str,
     /// Names there are.
     pub known: Vec<&'static str>,
+}
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.of {
+            "" => write!(f, "nothing in a document is called `{}`", self.name),
+            of => write!(f, "{of} has no `{}`", self.name),
+        }
+    }
 }
 
 impl Path {

@@ -74,7 +74,7 @@ impl Document {
         Some(found)
     }
 
-    /// Every value of the document in its order, at its first byte: attributes but those of
+    /// Every value of the document, element by element, at its first byte: attributes but those of
     /// its structure, and the texts of elements, a narrative being one.
     pub fn leaves<'d>(&'d self, see: &mut dyn FnMut(Found<'d>, usize)) {
         let mut next = Some(self.root());

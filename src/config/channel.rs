@@ -157,11 +157,11 @@ impl<'t> Maker<'t> {
         let kind = source.as_ref().map(input);
         let responses = super::answer::read(self, &mut root, kind, &mut digest);
         let input = source.as_ref().map(input);
-        if input == Some(ContentKind::Hl7) {
+        if let Some(input @ (ContentKind::Hl7 | ContentKind::Cda)) = input {
             let order_by = head.as_ref().and_then(|head| head.order_by.as_ref());
             let patient = consent.as_ref().and_then(|consent| consent.rules.patient.as_ref());
-            of_hl7(&mut root, "[channel] order_by", order_by);
-            of_hl7(&mut root, "[consent] patient", patient);
+            of_form(&mut root, input, "[channel] order_by", order_by);
+            of_form(&mut root, input, "[consent] patient", patient);
         }
         let protect = self.protect(&mut root);
         let gated = is_gated(&mut root);
@@ -515,16 +515,19 @@ fn source_paths(source: &SourcePlan) -> Vec<&Path> {
     paths
 }
 
-/// The form in which a source gives messages.
-/// Refuses a path that never finds anything in HL7 v2.
-fn of_hl7(root: &mut Table<'_>, key: &str, path: Option<&ValuePath>) {
-    if let Some(path) = path.filter(|path| !path.is_hl7()) {
-        let cause = format!("`{}` of {key} is no path of HL7 v2", path.source());
+/// Refuses a path that never finds anything in what the channel takes.
+fn of_form(root: &mut Table<'_>, input: ContentKind, key: &str, path: Option<&ValuePath>) {
+    let cda = input == ContentKind::Cda;
+    let fits = |path: &ValuePath| if cda { path.is_cda() } else { path.is_hl7() };
+    if let Some(path) = path.filter(|path| !fits(path)) {
+        let form = if cda { "documents of CDA: one begins with `/`" } else { "HL7 v2" };
+        let cause = format!("`{}` of {key} is no path of {form}", path.source());
         let span = root.key_span(key.trim_start_matches('[').split(']').next().unwrap_or(key));
         root.error(Fault::new(W1067).because(cause), &span.unwrap_or(0..0));
     }
 }
 
+/// The form in which a source gives messages.
 fn input(source: &SourcePlan) -> ContentKind {
     match &source.kind {
         SourceKind::Mllp(_) => ContentKind::Hl7,

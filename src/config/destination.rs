@@ -12,6 +12,7 @@ use crate::base::{DestinationName, Rate};
 use crate::channel::{DestinationRules, OnReject, RetryPlan};
 use crate::fault::Fault;
 use crate::fault::codes::{W1011, W1021, W1057, W1058, W3001, W7311};
+use crate::mapping::Mapping;
 use crate::message::ContentKind;
 use crate::seal::SealRule;
 use crate::settings::{Key, KeyRow, Shape, Spanned, Table};
@@ -157,6 +158,9 @@ fn read(
     let on_reject = table.or(&ON_REJECT, OnReject::DeadLetter);
     let output = map.output(about.input);
     let map = map.loaded();
+    if let (Some(loaded), Some(input)) = (&map, about.input) {
+        check_reads(table, &loaded.mapping, input);
+    }
     if let Some(kind) = &kind {
         let span = table.span();
         super::channel::absent(table, &span, paths(kind));
@@ -284,6 +288,25 @@ fn paths(kind: &destination::DestinationPlan) -> Vec<&std::path::Path> {
         destination::DestinationPlan::File(_) | destination::DestinationPlan::Records(_) => None,
     };
     tls.iter().flat_map(|tls| [&tls.ca, &tls.cert]).filter_map(Option::as_deref).collect()
+}
+
+/// Refuses a mapping that reads another form than the channel takes.
+fn check_reads(table: &mut Table<'_>, mapping: &Mapping, input: ContentKind) {
+    let reads = mapping.reads();
+    if reads == input || ![reads, input].contains(&ContentKind::Cda) {
+        return;
+    }
+    let form = |kind| match kind {
+        ContentKind::Hl7 => "HL7 v2",
+        ContentKind::FhirJson => "FHIR",
+        ContentKind::Cda => "documents of CDA",
+        ContentKind::Raw | ContentKind::Removed => "bytes of any form",
+    };
+    let cause =
+        format!("{} reads {}, the channel takes {}", mapping.file(), form(reads), form(input));
+    let remedy = "Name a mapping of the channel's form; documents come by `split = \"cda\"`.";
+    let span = table.span();
+    table.error(Fault::new(W1057).because(cause).remedy(remedy), &span);
 }
 
 /// Refuses to send what the kind of destination cannot carry.

@@ -317,6 +317,9 @@ fn conditions_and_paths_read_documents_outside_of_mappings() {
     assert!(path.is_cda());
     assert!(path.read(&document).unwrap().reveal().starts_with("5c1b"));
     assert!(Condition::parse("/code/@code = ").is_err());
+    let told = |text: &str| ValuePath::parse(text).unwrap_err().code();
+    assert_eq!(told("/recordTarget/patientRol/id"), w::W4003);
+    assert_eq!(told("/recordTarget/["), w::W4001);
     assert!(!ValuePath::parse("Patient.birthDate").unwrap().is_cda());
 }
 

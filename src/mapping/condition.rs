@@ -3,13 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::NEAR;
 use super::datum::{Input, Tree};
 use super::pick::{Find, Go, Here, Pick, holds, plain};
 use super::sentence::{self, Form, Path, Repetition, Syntax};
 use crate::base::Phi;
+use crate::cda::Kind;
 use crate::fault::{Fault, codes};
 use crate::fhir::FhirPath;
 use crate::message::Content;
+use crate::settings::nearest;
 
 /// A condition of the sentence language (`PV1-2 = 'I' and PID-19 valued`, or on documents
 /// `/code/@code = '34133-9'`), or of the FHIRPath subset (`Patient.gender = 'male'`), for
@@ -53,8 +56,15 @@ impl Condition {
         } else if names_cda(text) {
             let read =
                 sentence::condition(text, Form::Cda).map_err(|wrong| syntax(text, &wrong))?;
-            let resolved = read.map(&mut |path| in_document(path));
-            Test::Cda(resolved.ok_or_else(|| Fault::new(codes::W4001))?)
+            let mut trouble = None;
+            let resolved =
+                read.map(&mut |path| in_document(path).map_err(|wrong| trouble = Some(wrong)).ok());
+            match (resolved, trouble) {
+                (Some(condition), None) => Test::Cda(condition),
+                (_, trouble) => {
+                    return Err(trouble.unwrap_or_else(|| Fault::new(codes::W4001)));
+                }
+            }
         } else {
             Test::Fhir(FhirPath::parse(text)?)
         };
@@ -128,7 +138,7 @@ impl ValuePath {
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let reads = if names_cda(text) {
             let path = sentence::source_path(text, Form::Cda).map_err(|w| syntax(text, &w))?;
-            Reads::Cda(in_document(&path).ok_or_else(|| Fault::new(codes::W4001))?)
+            Reads::Cda(in_document(&path)?)
         } else if names_hl7(text) {
             let path =
                 sentence::source_path(text, Form::Hl7).map_err(|wrong| syntax(text, &wrong))?;
@@ -279,9 +289,17 @@ fn names_cda(text: &str) -> bool {
 }
 
 /// A path through a document, from its root on.
-fn in_document(path: &Path) -> Option<Pick> {
-    let tree = path.tree.as_deref()?.clone().from_document();
-    Some(Pick {
+fn in_document(path: &Path) -> Result<Pick, Fault> {
+    let tree = path.tree.as_deref().ok_or_else(|| Fault::new(codes::W4001))?;
+    let tree = tree.clone().from_document();
+    if let Err(wrong) = tree.walk(Kind::DOCUMENT) {
+        let fault = Fault::new(codes::W4003).because(wrong.to_string());
+        return Err(match nearest(wrong.name.trim_start_matches('@'), wrong.known) {
+            Some(near) => fault.remedy(format!("{NEAR}`{near}`?")),
+            None => fault,
+        });
+    }
+    Ok(Pick {
         find: Find::Tree { path: Box::new(tree), of_item: false },
         segment: Repetition::Open,
         field: 0,

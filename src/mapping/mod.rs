@@ -120,6 +120,15 @@ impl Mapping {
         &self.0.program.file
     }
 
+    /// The form of what it reads.
+    #[must_use]
+    pub fn reads(&self) -> ContentKind {
+        match self.0.program.structure {
+            Some(_) => ContentKind::Hl7,
+            None => ContentKind::Cda,
+        }
+    }
+
     /// Structure of the messages it takes: version and name, such as `2.5.1` and `OML_O21`.
     #[must_use]
     pub fn takes(&self) -> (&'static str, &str) {

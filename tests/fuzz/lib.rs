@@ -1,6 +1,8 @@
 //! The properties of the test suite, for the fuzzer.
 #![allow(dead_code, missing_docs, clippy::unwrap_used)]
 
+#[path = "../it/properties/cda.rs"]
+pub mod cda;
 #[path = "../it/properties/fhir.rs"]
 pub mod fhir;
 #[path = "../it/properties/hl7v2.rs"]

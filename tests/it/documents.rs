@@ -100,6 +100,26 @@ fn a_document_goes_from_a_directory_to_fhir() {
 }
 
 #[test]
+fn what_does_not_go_together_is_told_at_load() {
+    let check = |from: &str, to: &str, code: &str, words: &str| {
+        let site = site();
+        let channel = CHANNEL.replace(from, to);
+        assert_ne!(channel, CHANNEL);
+        site.file("channels/summaries.toml", &channel);
+        let done = site.run(&["check"]);
+        let said = String::from_utf8_lossy(&done.stderr).into_owned()
+            + &String::from_utf8_lossy(&done.stdout);
+        assert!(!done.status.success(), "{said}");
+        assert!(said.contains(code) && said.contains(words), "{said}");
+    };
+    check("split  = \"cda\"", "split = \"whole\"", "W1057", "the channel takes HL7 v2");
+    check("\"/recordTarget/patientRole/id/", "\"PID-3.1", "W1067", "begins with `/`");
+    check("patientRole/id/", "patientrole/id/", "W4003", "has no `patientrole`");
+    check("//patient/name", "//patient/[", "W4001", "a step of a path");
+    check("split  = \"cda\"", "split = \"cda\"\nack_dir = \"acks\"", "W1011", "only HL7 v2");
+}
+
+#[test]
 fn explain_names_the_path_of_each_value() {
     let site = site();
     let shown = site.json(&["explain", "summaries", "fixtures/ccd.xml"]);

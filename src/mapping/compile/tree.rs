@@ -68,10 +68,7 @@ impl Compiler<'_> {
         match path.tree.as_deref()?.walk(from) {
             Ok(walk) => Some(walk),
             Err(wrong) => {
-                let cause = match wrong.of {
-                    "" => format!("nothing in a document is called `{}`", wrong.name),
-                    of => format!("{of} has no `{}`", wrong.name),
-                };
+                let cause = wrong.to_string();
                 let name = wrong.name.trim_start_matches('@');
                 let span = text.inside(&path.span);
                 self.report.unknown(w::W4003, &span, cause, (name, wrong.known));

@@ -1,4 +1,4 @@
-//! See `targets::cda`.
+//! See `cda::survives`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| weir_fuzz::targets::cda(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| weir_fuzz::cda::survives(data));

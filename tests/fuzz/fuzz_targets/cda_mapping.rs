@@ -1,4 +1,4 @@
-//! See `targets::cda_mapping`.
+//! See `cda::mapping_survives`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| weir_fuzz::targets::cda_mapping(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| weir_fuzz::cda::mapping_survives(data));

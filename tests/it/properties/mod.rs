@@ -1,6 +1,7 @@
 //! Properties: plain functions over bytes, called here by proptest and in `tests/fuzz/` by
 //! the fuzzer.
 
+mod cda;
 mod fhir;
 mod fuzz;
 mod hl7v2;

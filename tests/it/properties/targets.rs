@@ -6,7 +6,6 @@
 
 use bytes::Bytes;
 use weir::base::Timestamp;
-use weir::cda;
 use weir::fault::{DrawStyle, Fault, Problems, codes, draw};
 use weir::filter::Filter;
 use weir::hl7v2::ack::{self, AckCode};
@@ -16,7 +15,7 @@ use weir::mapping::{Condition, Library, Mapping, ValuePath};
 use weir::message::Content;
 use weir::settings::{Document, SourceFile};
 
-use super::{fhir, hl7v2, hl7v2_text as text, patch, rest, token};
+use super::{cda, fhir, hl7v2, hl7v2_text as text, patch, rest, token};
 
 /// One target.
 pub struct Target {
@@ -428,7 +427,7 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         name: "cda",
-        run: cda,
+        run: cda::survives,
         fixtures: "",
         seeds: &[
             "//a[b/@c = 'd']/text()\0<ClinicalDocument xmlns=\"urn:hl7-org:v3\"><component><structuredBody><component><section><code code=\"1\"/><title>a</title><entry><act/></entry></section></component></structuredBody></component></ClinicalDocument>",
@@ -437,7 +436,7 @@ pub const TARGETS: &[Target] = &[
     },
     Target {
         name: "cda_mapping",
-        run: cda_mapping,
+        run: cda::mapping_survives,
         fixtures: "",
         seeds: &[
             "first value\0<ClinicalDocument xmlns=\"urn:hl7-org:v3\" xmlns:xsi=\"x\"><component><observation><code code=\"1\"><originalText><reference value=\"#a\"/></originalText></code><value xsi:type=\"PQ\" value=\"1\" unit=\"mg\"/></observation></component></ClinicalDocument>",
@@ -728,58 +727,7 @@ pub fn fhir_patch(data: &[u8]) {
     patch::patch_survives(data);
 }
 
-/// A path, a zero byte, and any bytes as a CDA document.
-pub fn cda(data: &[u8]) {
-    let zero = data.iter().position(|b| *b == 0).unwrap_or(0);
-    let (path, text) = data.split_at(zero);
-    let text = text.strip_prefix(b"\0").unwrap_or(text);
-    let path = std::str::from_utf8(path).ok().and_then(|path| cda::Path::parse(path).ok());
-    let Ok(document) = cda::Document::parse(&Bytes::copy_from_slice(text)) else { return };
-    for section in document.sections() {
-        let _ = (section.code(), section.title(), section.entries().count());
-    }
-    if let Some(path) = path {
-        let walk = path.walk(cda::Kind::DOCUMENT);
-        let _ = walk.map(|walk| walk.kind.datatype());
-        for found in path.select(document.root()).into_iter().flatten() {
-            let _ = (found.text(), found.path(), found.place());
-            let range = found.range();
-            assert!(document.text().get(range.clone()).is_some(), "{range:?}");
-            let held = document.holding(&range);
-            assert!(range.is_empty() || held.is_some(), "{range:?}");
-        }
-    }
-    let mut before = 0;
-    document.leaves(&mut |_, at| {
-        assert!(at > before, "leaves stand in order");
-        before = at;
-    });
-}
-
-/// A sentence, a zero byte, and any bytes as a CDA document that a mapping reads.
-pub fn cda_mapping(data: &[u8]) {
-    let zero = data.iter().position(|b| *b == 0).unwrap_or(0);
-    let (sentence, text) = data.split_at(zero);
-    let text = text.strip_prefix(b"\0").unwrap_or(text);
-    let Ok(sentence) = std::str::from_utf8(sentence) else { return };
-    let Ok(quoted) = serde_json::to_string(sentence) else { return };
-    let file = format!(
-        "[mapping]\nfrom = \"cda\"\nto = \"fhir-r4\"\n[rule.o]\nmake = \"Observation\"\n\
-         each = \"//observation\"\non_null = \"remove\"\n[rule.o.set]\nstatus = \"'final'\"\n\
-         code = \"code\"\nvalue = {quoted}\n"
-    );
-    let mut problems = Problems::new();
-    let mapping = Mapping::load(SourceFile::new("m.toml", &*file), &NoFiles, &mut problems);
-    let Some(mapping) = mapping else { return };
-    let Ok(document) = cda::Document::parse(&Bytes::copy_from_slice(text)) else { return };
-    let Ok((mapped, lineage)) = mapping.explain(&Content::Cda(document), "fuzz") else { return };
-    assert_eq!(mapped.unused, lineage.unused.len());
-    let Content::Fhir(doc) = &mapped.content else { panic!("a bundle") };
-    let findings = weir::fhir::validate::structure(doc);
-    assert!(findings.is_empty(), "{findings:?}");
-}
-
-struct NoFiles;
+pub(super) struct NoFiles;
 
 impl Library for NoFiles {
     fn file(&self, _path: &str) -> Option<SourceFile> {
