@@ -137,6 +137,10 @@ mod tests {
             assert_eq!(breaker.allowance(at(0), 8, 0), 8);
         }
         assert!(breaker.failed(at(0)), "the fifth failure begins an outage");
+        for _ in 0..50 {
+            assert!(!breaker.failed(at(0)), "those that began before say nothing new");
+        }
+        assert_eq!(breaker.at(at(0)), BreakerState::Open { until: at(1) });
         assert_eq!(breaker.allowance(at(0), 8, 0), 0);
         assert_eq!(breaker.down_since(), Some(at(0)));
         assert_eq!(breaker.allowance(at(1), 8, 0), 1, "one probe");

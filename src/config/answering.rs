@@ -1,12 +1,24 @@
 //! Whose answer the sender hears: `reply_from` against the destinations of the channel.
 
 use super::destination::Read;
+use super::plan::DestinationPlan;
 use super::server::suggest;
-use crate::destination::DestinationPlan;
+use crate::destination;
 use crate::fault::Fault;
 use crate::fault::codes::{W2340, W2341};
 use crate::settings::Table;
 use crate::source::{ReplyWhen, SourceKind, SourcePlan};
+
+/// Destinations in the order in which they answer senders where none is named: those that keep
+/// records, then the others as the file has them.
+pub fn answer_order(plans: &[DestinationPlan]) -> impl Iterator<Item = &DestinationPlan> {
+    let others = |plan: &&DestinationPlan| !keeps_records(plan);
+    plans.iter().filter(|plan| keeps_records(plan)).chain(plans.iter().filter(others))
+}
+
+const fn keeps_records(plan: &DestinationPlan) -> bool {
+    matches!(plan.kind, destination::DestinationPlan::Records(_))
+}
 
 /// Notes a destination that is not there, and several of which none is named.
 pub(super) fn check(root: &mut Table<'_>, source: &SourcePlan, all: &[Read]) {
@@ -29,12 +41,10 @@ pub(super) fn check(root: &mut Table<'_>, source: &SourcePlan, all: &[Read]) {
         root.error(fault, &span);
         return;
     }
-    let keeps =
-        |plan: &&super::plan::DestinationPlan| matches!(plan.kind, DestinationPlan::Records(_));
-    let (count, keeping) = (enabled().count(), enabled().filter(keeps).count());
-    if count > 1 && keeping != 1 {
-        let first = enabled().find(keeps).or_else(|| enabled().next());
-        let first = first.map_or("", |plan| plan.name.as_str());
+    let all: Vec<DestinationPlan> = enabled().cloned().collect();
+    let keeping = all.iter().filter(|plan| keeps_records(plan)).count();
+    if all.len() > 1 && keeping != 1 {
+        let first = answer_order(&all).next().map_or("", |plan| plan.name.as_str());
         let cause = format!("`{first}` answers, unless a message is not for it");
         root.warning(Fault::new(W2341).because(cause), &span);
     }

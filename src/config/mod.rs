@@ -34,6 +34,7 @@ use std::path::{Path, PathBuf};
 use crate::fault::{Problems, Severity};
 use crate::hl7v2::tables::Site;
 
+pub use answering::answer_order;
 pub use diff::{Changes, ChannelChange, Gone, diff};
 pub use plan::*;
 pub use schemas::{reference, schemas};

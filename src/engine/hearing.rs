@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use super::core::{Core, Watch};
 use crate::base::{ChannelName, DestinationName, MessageId};
-use crate::config::DestinationPlan;
-use crate::destination;
+use crate::config::{DestinationPlan, answer_order};
 use crate::fault::codes::W2336;
 use crate::fault::{Fault, Place};
 use crate::message::{Fate, FaultRecord, MessageRecord};
@@ -43,14 +42,7 @@ fn answering<'r>(
         let is_for = !matches!(owed.fate, Fate::Filtered(_) | Fate::Denied(_));
         is_for.then_some((&owed.destination, &owed.fate))
     };
-    named.and_then(owed).or_else(|| order(plans).find_map(|plan| owed(&plan.name)))
-}
-
-/// Destinations in the order in which they answer where none is named.
-pub(crate) fn order(plans: &[DestinationPlan]) -> impl Iterator<Item = &DestinationPlan> {
-    let keeps =
-        |plan: &&DestinationPlan| matches!(plan.kind, destination::DestinationPlan::Records(_));
-    plans.iter().filter(keeps).chain(plans.iter().filter(move |plan| !keeps(plan)))
+    named.and_then(owed).or_else(|| answer_order(plans).find_map(|plan| owed(&plan.name)))
 }
 
 /// Why a message is not delivered, for its sender: the code of its dead letter, and the name

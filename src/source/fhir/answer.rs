@@ -216,3 +216,23 @@ pub(in crate::source) fn status_of_delivery(fault: &Fault) -> u16 {
         (_, Class::Bug) => 500,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::codes::*;
+
+    #[test]
+    fn who_waits_is_told_whose_fault_it_is() {
+        let check = |status: u16, codes: &[crate::fault::Code]| {
+            for code in codes {
+                assert_eq!(status_of_delivery(&Fault::new(*code)), status, "{code}");
+            }
+        };
+        check(422, &[W4101, W7102, W7201, W7203, W7205, W7305, W7600, W2336]);
+        check(502, &[W7101, W7103, W7104, W7106, W7107, W7109, W7301, W7304, W7306, W7308]);
+        check(503, &[W7302, W7303, W7202, W6902]);
+        check(504, &[W7105, W7108, W7901]);
+        check(500, &[W9001, W9002]);
+    }
+}

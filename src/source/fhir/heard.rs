@@ -157,3 +157,42 @@ fn unwrapped(said: Said) -> Said {
 fn json(node: Node<'_>) -> Bytes {
     Bytes::copy_from_slice(&node.json())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_sent_one_resource_hears_of_one() {
+        let check = |entries: &[&str], status: u16, location: Option<&str>, body: &str| {
+            let bundle = format!(
+                r#"{{"resourceType":"Bundle","type":"transaction-response","entry":[{}]}}"#,
+                entries.join(",")
+            );
+            let whole = Bytes::from(bundle);
+            let said = Said { bundled: true, body: whole.clone(), ..Said::status(200) };
+            let found = unwrapped(said);
+            let expected = if body == "as it was" { whole } else { Bytes::from(body.to_owned()) };
+            assert_eq!(
+                (found.status, found.location.as_deref()),
+                (status, location),
+                "{entries:?}"
+            );
+            assert_eq!(found.body, expected, "{entries:?}");
+        };
+        let made = r#"{"response":{"status":"201 Created","location":"Patient/1/_history/1",
+            "lastModified":"2026-01-02T03:04:05Z"},"resource":{"resourceType":"Patient"}}"#;
+        let bad = r#"{"response":{"status":"422","outcome":{"resourceType":"OperationOutcome"}}}"#;
+        let place = Some("Patient/1/_history/1");
+        check(&[made], 201, place, r#"{"resourceType":"Patient"}"#);
+        check(&[bad], 422, None, r#"{"resourceType":"OperationOutcome"}"#);
+        // Of several, the one that is refused; else the answer to all.
+        check(&[made, bad, made], 422, None, r#"{"resourceType":"OperationOutcome"}"#);
+        check(&[made, made], 200, None, "as it was");
+        check(&[], 200, None, "as it was");
+        check(&["{}"], 200, None, "as it was");
+        check(&[r#"{"response":{"status":"new"}}"#], 200, None, "");
+        let said = Said { bundled: true, body: "<html>".into(), ..Said::status(200) };
+        assert_eq!(unwrapped(said.clone()), said);
+    }
+}
