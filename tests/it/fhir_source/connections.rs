@@ -1,5 +1,7 @@
 //! Connections: HTTP/2 that is agreed on in TLS, heads that never end, and the stop.
 
+#![allow(clippy::disallowed_methods, reason = "tests talk to a real process, and take its time")]
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
@@ -84,7 +86,6 @@ async fn tls_agrees_on_the_protocol() {
 }
 
 /// Bytes that come one at a time, and so slowly that no head is ever whole.
-#[allow(clippy::disallowed_methods, reason = "tests open real sockets")]
 fn drip(address: SocketAddr, first: &[u8], rest: &[u8]) -> Duration {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_millis(40))).unwrap();
