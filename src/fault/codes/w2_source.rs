@@ -370,7 +370,7 @@ codes! {
         "Tell whoever runs the server; the place names the file and the line.";
     W2387 Permanent "lines of an export were refused",
         "The others are taken; those refused are kept with their reason.",
-        "Look at them with `weir messages`, and tell whoever runs the server.";
+        "See `message_refused` in the log and `weir trace ID`, and tell whoever runs the server.";
     W2388 Permanent "the server could not export everything",
         "What it could not export is missing here, and no later export asks for it again.",
         "Ask whoever runs the server; then pull from before: set `since` of the source.";
