@@ -113,7 +113,8 @@ fn what_does_not_go_together_is_told_at_load() {
         assert!(said.contains(code) && said.contains(words), "{said}");
     };
     check("split  = \"cda\"", "split = \"whole\"", "W1057", "the channel takes HL7 v2");
-    check("\"/recordTarget/patientRole/id/", "\"PID-3.1", "W1067", "begins with `/`");
+    let order_by = "\"/recordTarget/patientRole/id/@extension\"";
+    check(order_by, "\"PID-3.1\"", "W1067", "begins with `/`");
     check("patientRole/id/", "patientrole/id/", "W4003", "has no `patientrole`");
     check("//patient/name", "//patient/[", "W4001", "a step of a path");
     check("split  = \"cda\"", "split = \"cda\"\nack_dir = \"acks\"", "W1011", "only HL7 v2");
