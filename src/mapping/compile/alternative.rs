@@ -28,6 +28,7 @@ pub(super) struct Guards {
 impl Compiler<'_> {
     /// Compiles sentences whose alternatives follow each other, by `compile` one by one; one
     /// behind another that always gives a value is a mistake.
+    #[expect(clippy::type_complexity, reason = "named, it would be read in two places")]
     pub(super) fn each_alternative<T>(
         &mut self,
         texts: &[Text],
