@@ -74,7 +74,8 @@ fn compartments(rows: &[Value]) -> String {
     ));
     for row in rows {
         let _ = writeln!(out, "@{}", text(row, "code"));
-        let resources: BTreeMap<_, _> = row["resources"].as_object().into_iter().flatten().collect();
+        let resources: BTreeMap<_, _> =
+            row["resources"].as_object().into_iter().flatten().collect();
         for name in resources.keys() {
             let _ = writeln!(out, "{name}\t{}", list(&row["resources"], name));
         }
