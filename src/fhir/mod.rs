@@ -23,5 +23,5 @@ pub use doc::{
     Writer, is_xml,
 };
 pub use path::{
-    Context, FhirPath, PATH_BYTES_MAX, PathError, STEPS_MAX, Value, functions, type_of,
+    Context, FhirPath, PATH_BYTES_MAX, PathError, STEPS_MAX, Value, canonical, functions, type_of,
 };

@@ -3,35 +3,28 @@
 //! Source: FHIR R4 bundle.html, http.html#search, http.html#history.
 
 use super::look::{HistoryPage, Mode, Page};
+use super::summary;
 use super::version::{Method, Version};
 use crate::fault::Fault;
 use crate::fhir::{Builder, Doc, rest};
 
-/// Members that every resource keeps where only some are asked for.
-///
-/// Source: FHIR R4 search.html#elements.
-const KEPT: [&str; 3] = ["resourceType", "id", "meta"];
-
-/// A page of a search as a Bundle of type `searchset`. `base` is the address of the endpoint
-/// without a slash at its end; links and full URLs begin with it, or are relative without.
+/// A page of a search as a Bundle of type `searchset`. `path` is what stands below the base:
+/// `Patient`, `Patient/1/Observation`, nothing for a search of all types. `base` is the address
+/// of the endpoint without a slash at its end; links and full URLs begin with it, or are
+/// relative without.
 ///
 /// # Errors
 /// Those of reading a body, which no version that was written here has.
-pub fn searchset(page: &Page, kind: &str, base: &str) -> Result<Doc, Fault> {
+pub fn searchset(page: &Page, path: &str, base: &str) -> Result<Doc, Fault> {
     let mut out = Builder::new();
     begin(&mut out, "searchset", page.total);
-    let address = join(base, kind);
+    let address = join(base, path);
     links(&mut out, &address, &page.this, page.next.as_deref());
     out.name("entry").start_array();
     for (mode, version) in &page.entries {
         out.start_object().member("fullUrl", &join(base, &version.resource_address()));
         out.name("resource");
-        let doc = version.doc()?;
-        if page.elements.is_empty() {
-            out.node(doc.root());
-        } else {
-            some(&mut out, &doc, &page.elements);
-        }
+        summary::write(&mut out, &version.doc()?, &page.shown);
         let word = if *mode == Mode::Match { "match" } else { "include" };
         out.name("search").start_object().member("mode", word).end_object().end_object();
     }
@@ -90,7 +83,11 @@ fn begin(out: &mut Builder, kind: &str, total: Option<u64>) {
 }
 
 fn join(base: &str, path: &str) -> String {
-    if base.is_empty() { path.to_owned() } else { format!("{base}/{path}") }
+    match (base, path) {
+        ("", path) => path.to_owned(),
+        (base, "") => base.to_owned(),
+        (base, path) => format!("{base}/{path}"),
+    }
 }
 
 fn links(out: &mut Builder, address: &str, this: &str, next: Option<&str>) {
@@ -103,42 +100,6 @@ fn links(out: &mut Builder, address: &str, this: &str, next: Option<&str>) {
         let Some(query) = query else { continue };
         out.start_object().member("relation", relation).member("url", &url(query)).end_object();
     }
-    out.end_array();
-}
-
-/// The members that are asked for, with a tag that says that it is not all.
-fn some(out: &mut Builder, doc: &Doc, elements: &[String]) {
-    out.start_object();
-    let mut tagged = false;
-    for (name, value) in doc.root().members() {
-        let own = name.strip_prefix('_').unwrap_or(name);
-        if name == "meta" {
-            tagged = true;
-            out.name(name).start_object();
-            for (name, value) in value.members().filter(|(name, _)| *name != "tag") {
-                out.name(name).node(value);
-            }
-            subsetted(out, value.get("tag"));
-            out.end_object();
-        } else if KEPT.contains(&own) || elements.iter().any(|element| element == own) {
-            out.name(name).node(value);
-        }
-    }
-    if !tagged {
-        out.name("meta").start_object();
-        subsetted(out, None);
-        out.end_object();
-    }
-    out.end_object();
-}
-
-fn subsetted(out: &mut Builder, tags: Option<crate::fhir::Node<'_>>) {
-    const SYSTEM: &str = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue";
-    out.name("tag").start_array();
-    for tag in tags.into_iter().flat_map(|tags| tags.items()) {
-        out.node(tag);
-    }
-    out.start_object().member("system", SYSTEM).member("code", "SUBSETTED").end_object();
     out.end_array();
 }
 

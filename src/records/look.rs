@@ -96,8 +96,10 @@ pub enum Scope<'a> {
 /// A search, as it is asked of a [`Reader`].
 #[derive(Clone, Copy)]
 pub struct Search<'a> {
-    /// Type of the resources that are looked for.
-    pub kind: &'a str,
+    /// Type of the resources that are looked for; `None`: those that `_type` names, or all.
+    pub kind: Option<&'a str>,
+    /// The compartment they belong to.
+    pub within: Option<Within<'a>>,
     /// The parameters.
     pub query: &'a Query,
     /// Whether parameters that are not known are refused (`Prefer: handling=strict`).
@@ -113,8 +115,45 @@ impl<'a> Search<'a> {
     /// A search of one type that passes over what is not known, at no base.
     #[must_use]
     pub const fn of(kind: &'a str, query: &'a Query, now: Timestamp) -> Self {
-        Self { kind, query, strict: false, now, base: "" }
+        Self { kind: Some(kind), ..Self::of_all(query, now) }
     }
+
+    /// A search of all types, at no base.
+    #[must_use]
+    pub const fn of_all(query: &'a Query, now: Timestamp) -> Self {
+        Self { kind: None, within: None, query, strict: false, now, base: "" }
+    }
+}
+
+/// A compartment: all that belongs to one patient, encounter, practitioner, related person or
+/// device.
+///
+/// Source: FHIR R4 compartmentdefinition.html.
+#[derive(Clone, Copy)]
+pub struct Within<'a> {
+    /// Type of the resource whose it is.
+    pub kind: &'a str,
+    /// Its id.
+    pub id: &'a str,
+    /// Whether only what says of itself that it is about that resource counts, not what it
+    /// performed or recorded.
+    pub narrow: bool,
+}
+
+/// How much of each resource is shown (`_summary`, `_elements`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Shown {
+    /// All of it.
+    #[default]
+    Whole,
+    /// These elements, and what is required to know it by.
+    Elements(Vec<String>),
+    /// The elements of its summary.
+    Summary,
+    /// Its narrative and what it must have.
+    Text,
+    /// All but its narrative.
+    Data,
 }
 
 /// Why a resource is on a page.
@@ -139,8 +178,8 @@ pub struct Page {
     pub next: Option<String>,
     /// What was passed over: parameters that are not known.
     pub passed_over: Vec<String>,
-    /// Elements that are wanted alone (`_elements`); empty: whole resources.
-    pub elements: Vec<String>,
+    /// How much of each resource is shown.
+    pub shown: Shown,
 }
 
 impl fmt::Debug for Page {

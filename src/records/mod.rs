@@ -10,8 +10,11 @@
 
 mod apply;
 mod bundle;
+mod compartment;
+mod kinds;
 mod letters;
 mod look;
+mod measure;
 #[cfg(test)]
 mod memory;
 mod parameter;
@@ -20,13 +23,19 @@ mod rank;
 mod references;
 mod search;
 mod span;
+mod summary;
 mod term;
 mod values;
 mod version;
+mod wanted;
+mod words;
 
 pub use apply::{Answer, Applied, Asked, Form, NewId, Origin, Told, apply, refusal, refused, say};
 pub use bundle::{history, searchset};
-pub use look::{HistoryPage, Key, Look, Mode, Page, Place, Reader, Scope, Search, Visit};
+pub use compartment::is_compartment;
+pub use look::{
+    HistoryPage, Key, Look, Mode, Page, Place, Reader, Scope, Search, Shown, Visit, Within,
+};
 pub use parameter::{Kind, Parameter, parameter, parameters};
 pub use values::keys;
 pub use version::{Method, Version};

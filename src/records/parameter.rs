@@ -27,6 +27,10 @@ pub enum Kind {
     Quantity,
     /// A URI, as it is.
     Uri,
+    /// Several values that stand together: a code and its value.
+    Composite,
+    /// Words of all that a resource says.
+    Words,
 }
 
 impl Kind {
@@ -36,15 +40,19 @@ impl Kind {
         match self {
             Self::Number => "number",
             Self::Date => "date",
-            Self::String => "string",
+            Self::String | Self::Words => "string",
             Self::Token => "token",
             Self::Reference => "reference",
             Self::Quantity => "quantity",
             Self::Uri => "uri",
+            Self::Composite => "composite",
         }
     }
 
     fn of(name: &str) -> Option<Self> {
+        if name == "words" {
+            return Some(Self::Words);
+        }
         [
             Self::Number,
             Self::Date,
@@ -53,6 +61,7 @@ impl Kind {
             Self::Reference,
             Self::Quantity,
             Self::Uri,
+            Self::Composite,
         ]
         .into_iter()
         .find(|kind| kind.name() == name)
@@ -69,6 +78,9 @@ pub struct Parameter {
     pub path: &'static str,
     /// Types that a reference is looked at for; empty: any.
     pub targets: Vec<&'static str>,
+    /// The parts of a composite, in order: each named after the parameter that it is like,
+    /// with a path from where they stand together.
+    pub parts: Vec<Parameter>,
     compiled: OnceLock<Option<FhirPath>>,
     /// Value set of the code under a simple path, which says its system.
     codes: OnceLock<Option<&'static str>>,
@@ -84,10 +96,23 @@ impl Parameter {
     fn read(line: &'static str) -> Option<Self> {
         let mut parts = line.split('\t');
         let (code, kind, path) = (parts.next()?, Kind::of(parts.next()?)?, parts.next()?);
-        let targets = parts.next().filter(|targets| !matches!(*targets, "-" | "*"));
-        let targets = targets.map(|targets| targets.split(',').collect()).unwrap_or_default();
+        let rest = parts.next().filter(|targets| !matches!(*targets, "-" | "*"));
+        let mut own = Self::new(code, kind, path);
+        match rest {
+            // What they are like is known when all of the type are read.
+            Some(rest) if kind == Kind::Composite => {
+                let parts = rest.split(';').filter_map(|part| part.split_once('='));
+                own.parts = parts.map(|(code, path)| Self::new(code, Kind::Token, path)).collect();
+            }
+            Some(targets) => own.targets = targets.split(',').collect(),
+            None => {}
+        }
+        Some(own)
+    }
+
+    fn new(code: &'static str, kind: Kind, path: &'static str) -> Self {
         let (compiled, codes) = (OnceLock::new(), OnceLock::new());
-        Some(Self { code, kind, path, targets, compiled, codes })
+        Self { code, kind, path, targets: Vec::new(), parts: Vec::new(), compiled, codes }
     }
 
     /// Its path, compiled at the first use; none of the table is refused (a test looks).
@@ -114,9 +139,21 @@ fn table() -> &'static Table {
                 None => table.entry(current).or_default().extend(Parameter::read(line)),
             }
         }
+        table.values_mut().for_each(liken);
         table
     });
     &TABLE
+}
+
+/// Gives the parts of composites the kinds and targets of the parameters that they are like.
+fn liken(all: &mut Vec<Parameter>) {
+    let known: HashMap<&str, (Kind, Vec<&'static str>)> =
+        all.iter().map(|own| (own.code, (own.kind, own.targets.clone()))).collect();
+    for part in all.iter_mut().flat_map(|own| own.parts.iter_mut()) {
+        if let Some((kind, targets)) = known.get(part.code) {
+            (part.kind, part.targets) = (*kind, targets.clone());
+        }
+    }
 }
 
 /// Name under which the parameters of every type stand.
@@ -152,6 +189,12 @@ mod tests {
                 path.check(Some(root)).map_err(|error| error.what).expect(&place);
                 for target in &parameter.targets {
                     assert!(tables::is_resource(target), "{place} {target}");
+                }
+                assert_eq!(parameter.kind == Kind::Composite, parameter.parts.len() > 1, "{place}");
+                for part in &parameter.parts {
+                    FhirPath::parse(part.path).expect(&place);
+                    let like = super::parameter(kind, part.code).expect(&place);
+                    assert_eq!((part.kind, &part.targets), (like.kind, &like.targets), "{place}");
                 }
             }
         }

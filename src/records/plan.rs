@@ -4,12 +4,13 @@
 
 use std::collections::BTreeSet;
 
-use super::look::Search;
+use super::look::Shown;
 use super::parameter::{Kind, Parameter, parameter, parameters};
 use super::term::{NoSuchModifier, Term, split};
 use crate::fault::codes::{W7610, W7611, W7613};
 use crate::fault::{Fault, Place};
-use crate::fhir::{rest, tables};
+use crate::fhir::rest::{self, Query};
+use crate::fhir::tables;
 
 /// Matches on a page when nothing is said.
 pub(super) const COUNT: usize = 50;
@@ -26,6 +27,13 @@ const CHAIN_MAX: usize = 3;
 /// Name of the parameter that the links to further pages carry.
 pub(super) const PAGE: &str = "_page";
 
+/// Name of the parameter that says which types a search of all of them is about.
+pub(super) const TYPES: &str = "_type";
+
+/// Parameters about the answer.
+const CONTROLS: [&str; 9] =
+    ["_count", "_sort", "_total", "_summary", "_elements", "_include", "_revinclude", PAGE, TYPES];
+
 /// Parameters about the form of an answer, which others care for.
 const FORM: [&str; 3] = ["_format", "_pretty", "_contained"];
 
@@ -41,9 +49,8 @@ pub(super) struct Plan {
     pub total: Total,
     pub includes: Vec<Include>,
     pub revincludes: Vec<Include>,
-    pub elements: Vec<String>,
+    pub shown: Shown,
     pub page: Option<PagePlace>,
-    pub passed_over: Vec<String>,
 }
 
 /// How the number of all matches is wanted.
@@ -70,9 +77,11 @@ pub(super) struct Order {
     pub descending: bool,
 }
 
-/// `Type:parameter:Target` of `_include` or `_revinclude`.
+/// `Type:parameter:Target` of `_include` or `_revinclude`, or `*` of `_include`.
 pub(super) struct Include {
-    pub kind: String,
+    /// Type of the resources that refer; none for any.
+    pub kind: Option<String>,
+    /// The parameters; of any type all that are references.
     pub references: Vec<&'static Parameter>,
     pub target: Option<String>,
     pub iterate: bool,
@@ -82,6 +91,8 @@ pub(super) struct Include {
 /// of it: links stand in logs of proxies.
 #[derive(Clone)]
 pub(super) struct PagePlace {
+    /// Its type, where several are searched.
+    pub kind: Option<String>,
     pub after: String,
     pub by: PageBy,
 }
@@ -97,19 +108,25 @@ pub(super) enum PageBy {
 
 impl PagePlace {
     pub fn write(&self) -> String {
+        let kind = self.kind.as_ref().map_or_else(String::new, |kind| format!("{kind}~"));
         match self.by {
-            PageBy::Count(count) => format!("{}~{count}", self.after),
-            PageBy::Version(number) => format!("{}~v{number}", self.after),
+            PageBy::Count(count) => format!("{kind}{}~{count}", self.after),
+            PageBy::Version(number) => format!("{kind}{}~v{number}", self.after),
         }
     }
 
     fn read(text: &str) -> Option<Self> {
-        let (after, by) = text.split_once('~')?;
+        let (before, by) = text.rsplit_once('~')?;
+        let (kind, after) = match before.split_once('~') {
+            Some((kind, after)) => (Some(kind), after),
+            None => (None, before),
+        };
         let by = match by.strip_prefix('v') {
             Some(number) => PageBy::Version(number.parse().ok()?),
             None => PageBy::Count(by.parse().ok()?),
         };
-        rest::is_id(after).then(|| Self { after: after.to_owned(), by })
+        let fits = rest::is_id(after) && kind.is_none_or(tables::is_resource);
+        fits.then(|| Self { kind: kind.map(str::to_owned), after: after.to_owned(), by })
     }
 }
 
@@ -117,14 +134,39 @@ fn wrong(name: &'static str, why: &'static str) -> Fault {
     Fault::new(W7611).at(Place::path(name)).because(why)
 }
 
+/// Whether a search of a type knows a parameter.
+pub(super) fn is_known(kind: &str, name: &str) -> bool {
+    CONTROLS.contains(&name)
+        || FORM.contains(&name)
+        || matches!(name, "_id" | "_has")
+        || parameter(kind, name).is_some()
+}
+
 impl Plan {
-    /// Reads a search.
+    /// Reads a search of one type, whose parameters are all known.
     ///
     /// # Errors
-    /// `W7610` for a parameter that is not known when that is asked for, `W7611` for values
-    /// and modifiers that do not fit, `W7613` for a page that is none.
-    pub fn read(search: &Search<'_>) -> Result<Self, Fault> {
-        Self::of(search, 0)
+    /// `W7610` for a parameter that is not known, `W7611` for values and modifiers that do not
+    /// fit, `W7613` for a page that is none.
+    pub fn read(kind: &str, query: &Query) -> Result<Self, Fault> {
+        let mut plan = Self { count: COUNT, ..Self::default() };
+        for asked in query.iter() {
+            let named = (asked.name.as_str(), asked.modifier.as_deref());
+            if !plan.control(kind, asked)? && !plan.condition(kind, named, &asked.value, 0)? {
+                return Err(unknown(&asked.name));
+            }
+        }
+        if plan.count == 0 {
+            plan.count_only = true;
+        }
+        if plan.count_only {
+            plan.total = Total::Accurate;
+        }
+        let included = !plan.includes.is_empty() || !plan.revincludes.is_empty();
+        if plan.shown == Shown::Text && included {
+            return Err(wrong("_summary", "texts alone come without inclusions"));
+        }
+        Ok(plan)
     }
 
     /// Reads one condition of a chain as a search of its own.
@@ -139,34 +181,6 @@ impl Plan {
         };
         if !plan.condition(kind, (name, modifier), value, depth)? {
             return Err(Fault::new(W7611).because("a chain ends in a parameter that is not known"));
-        }
-        Ok(plan)
-    }
-
-    fn of(search: &Search<'_>, depth: usize) -> Result<Self, Fault> {
-        let mut plan = Self { count: COUNT, ..Self::default() };
-        for asked in search.query.iter() {
-            let known = plan.control(search.kind, asked)?
-                || plan.condition(
-                    search.kind,
-                    (&asked.name, asked.modifier.as_deref()),
-                    &asked.value,
-                    depth,
-                )?;
-            if known {
-                continue;
-            }
-            if search.strict {
-                let name = if is_name(&asked.name) { asked.name.as_str() } else { "?" };
-                return Err(Fault::new(W7610).at(Place::path(name)));
-            }
-            plan.passed_over.push(asked.name.clone());
-        }
-        if plan.count == 0 {
-            plan.count_only = true;
-        }
-        if plan.count_only {
-            plan.total = Total::Accurate;
         }
         Ok(plan)
     }
@@ -200,15 +214,35 @@ impl Plan {
                     _ => return Err(wrong("_total", "it is `none`, `estimate` or `accurate`")),
                 };
             }
-            "_summary" => match value {
-                "count" => self.count_only = true,
-                "false" | "true" | "text" | "data" => {}
-                _ => return Err(wrong("_summary", "it is no summary that R4 has")),
-            },
+            "_summary" => {
+                let shown = match value {
+                    "count" => {
+                        self.count_only = true;
+                        return Ok(true);
+                    }
+                    "true" => Shown::Summary,
+                    "text" => Shown::Text,
+                    "data" => Shown::Data,
+                    "false" => return Ok(true),
+                    _ => return Err(wrong("_summary", "it is no summary that R4 has")),
+                };
+                // Elements that are named are wanted more than a summary.
+                if self.shown == Shown::Whole {
+                    self.shown = shown;
+                }
+            }
             "_elements" => {
                 let names = value.split(',').map(str::trim).filter(|name| is_name(name));
-                self.elements.extend(names.map(str::to_owned));
+                let mut all: Vec<String> = names.map(str::to_owned).collect();
+                if let Shown::Elements(before) = &mut self.shown {
+                    all.append(before);
+                }
+                if !all.is_empty() {
+                    self.shown = Shown::Elements(all);
+                }
             }
+            // Which types are searched is decided before.
+            TYPES => {}
             "_include" => self.includes.push(include("_include", asked)?),
             "_revinclude" => self.revincludes.push(include("_revinclude", asked)?),
             PAGE => {
@@ -269,6 +303,11 @@ impl Plan {
         }
         Ok(true)
     }
+}
+
+/// A parameter that is not known.
+pub(super) fn unknown(name: &str) -> Fault {
+    Fault::new(W7610).at(Place::path(if is_name(name) { name.to_owned() } else { "?".into() }))
 }
 
 /// Whether a text looks like the name of an element or a parameter, and may be shown.
@@ -344,6 +383,9 @@ fn include(name: &'static str, asked: &rest::Parameter) -> Result<Include, Fault
         Some("iterate" | "recurse") => true,
         Some(_) => return Err(wrong(name, "its modifier is `iterate`")),
     };
+    if name == "_include" && asked.value == "*" {
+        return Ok(Include { kind: None, references: Vec::new(), target: None, iterate });
+    }
     let mut parts = asked.value.splitn(3, ':');
     let kind = parts.next().filter(|kind| tables::is_resource(kind));
     let kind = kind.ok_or_else(|| wrong(name, "it begins with a type of resource"))?;
@@ -355,5 +397,5 @@ fn include(name: &'static str, asked: &rest::Parameter) -> Result<Include, Fault
         return Err(wrong(name, "the type has no such reference"));
     }
     let target = parts.next().filter(|target| !target.is_empty()).map(str::to_owned);
-    Ok(Include { kind: kind.to_owned(), references, target, iterate })
+    Ok(Include { kind: Some(kind.to_owned()), references, target, iterate })
 }

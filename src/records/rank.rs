@@ -28,7 +28,12 @@ impl Rank {
         let cut = |text: &str| Self::Text(text.chars().take(LETTERS_MAX).collect());
         match found {
             Found::Date(span) => Self::Moment(span.low),
-            Found::Number(value) | Found::Quantity { value, .. } => Self::Number(*value),
+            Found::Number(value) => Self::Number(*value),
+            // Numbers of one unit are told apart by it; those of others come where they fall.
+            Found::Quantity(own) => {
+                Self::Number(own.canonical.as_ref().map_or(own.value, |(value, _)| *value))
+            }
+            Found::Group(_) => Self::Text(String::new()),
             Found::Text(text) => cut(&plain(text)),
             Found::Uri(text) => cut(text),
             Found::Token(token) => {

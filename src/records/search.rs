@@ -5,12 +5,16 @@
 //! two values under one hash changes how long a search takes, never what it finds.
 
 use std::cell::Cell;
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use super::look::{HistoryPage, Look, Mode, Page, Place as Written, Reader, Scope, Search};
-use super::parameter::Parameter;
-use super::plan::{COUNT, COUNT_MAX, Chain, Include, PAGE, PageBy, PagePlace, Plan, Total};
+use super::compartment::Member;
+use super::kinds::Kinds;
+use super::look::{HistoryPage, Look, Mode, Page, Place as Written, Reader, Scope, Search, Within};
+use super::parameter::{Kind, Parameter, parameters};
+use super::plan::{COUNT, COUNT_MAX, Chain, Include, Order, PAGE, PageBy, PagePlace, Plan, Total};
 use super::rank::{Ranks, compare, ranks};
 use super::span::Span;
 use super::term::{Here, Term};
@@ -87,6 +91,9 @@ struct Asked<'a> {
     kind: &'a str,
     terms: Vec<Term>,
     ids: Option<BTreeSet<String>>,
+    /// The compartment it belongs to.
+    member: Option<Member>,
+    orders: Vec<Order>,
     looks: usize,
 }
 
@@ -94,15 +101,48 @@ fn too_much(why: &'static str) -> Fault {
     Fault::new(W7612).because(why)
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    /// Everything of a type.
+    const fn all(run: Run<'a>, kind: &'a str) -> Self {
+        let (terms, orders) = (Vec::new(), Vec::new());
+        Self { run, kind, terms, ids: None, member: None, orders, looks: 0 }
+    }
+
+    /// Only what belongs to a compartment: by what it refers to, or as the resource itself
+    /// whose compartment it is.
+    fn within(mut self, within: &Within<'_>) -> Result<Self, Fault> {
+        let member = Member::of(within, self.kind);
+        if within.kind != self.kind {
+            self.member = member;
+            return Ok(self);
+        }
+        let mut own = BTreeSet::from([within.id.to_owned()]);
+        if member.is_some() && !within.narrow {
+            let mut linked = Self { member, ..Self::all(self.run, self.kind) };
+            linked.each(None, &mut |version, _| {
+                own.insert(version.id.to_string());
+                if own.len() > CHAINED_MAX {
+                    return Err(too_much("too many resources belong to its compartment"));
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        self.ids = Some(match self.ids.take() {
+            Some(before) => before.intersection(&own).cloned().collect(),
+            None => own,
+        });
+        Ok(self)
+    }
+
     fn fits(&mut self, version: &Version) -> Result<bool, Fault> {
         self.looks += 1;
         self.run.looks.take()?;
-        if self.terms.is_empty() {
+        if self.terms.is_empty() && self.member.is_none() {
             return Ok(true);
         }
-        let doc = version.doc()?;
-        Ok(self.terms.iter().all(|term| term.fits(doc.root(), self.run.here())))
+        let (doc, here) = (version.doc()?, self.run.here());
+        let belongs = self.member.as_ref().is_none_or(|member| member.fits(doc.root(), here));
+        Ok(belongs && self.terms.iter().all(|term| term.fits(doc.root(), here)))
     }
 
     /// Visits what fits, from behind `after` on.
@@ -121,8 +161,9 @@ impl Asked<'_> {
             }
             return Ok(());
         }
-        let keys: Vec<Vec<Key>> =
-            self.terms.iter().filter_map(|term| term.keys(self.run.here())).collect();
+        let here = self.run.here();
+        let mut keys: Vec<Vec<Key>> = self.terms.iter().flat_map(|term| term.keys(here)).collect();
+        keys.extend(self.member.as_ref().and_then(|member| member.keys(here)));
         let (look, kind) = (self.run.look, self.kind);
         look.visit(kind, &keys, after, &mut |version| {
             if self.fits(&version)? {
@@ -175,7 +216,8 @@ fn asked<'a>(
             }
         }
     }
-    Ok(Some(Asked { run, kind, terms, ids, looks: 0 }))
+    let orders = std::mem::take(&mut plan.orders);
+    Ok(Some(Asked { terms, ids, orders, ..Asked::all(run, kind) }))
 }
 
 /// The resources that a step of a chain finds.
@@ -216,30 +258,47 @@ fn referred<'b>(
 
 /// Runs a search.
 pub(super) fn search(look: &dyn Look, search: &Search<'_>, looks: &Looks) -> Result<Page, Fault> {
-    let mut plan = Plan::read(search)?;
-    let run = Run { look, now: search.now, base: search.base, looks };
-    let names: Vec<&str> = plan.passed_over.iter().map(String::as_str).collect();
+    let kinds = Kinds::of(look, search)?;
+    let passed_over = kinds.unknown(search)?;
+    let names: Vec<&str> = passed_over.iter().map(String::as_str).collect();
     let understood = search.query.clone().without(&names);
-    let mut page = Page { this: understood.encode(), ..Page::default() };
-    let found = if plan.count_only && is_unconditional(&plan) {
-        let counts = look.counts()?.into_iter().find(|(kind, _)| **kind == *search.kind);
-        Matches { total: Some(counts.map_or(0, |(_, count)| count)), ..Matches::default() }
+    let run = Run { look, now: search.now, base: search.base, looks };
+    let first = kinds.names.first().map_or("Resource", String::as_str);
+    let form = Plan::read(first, &understood)?;
+    // Of several types a page begins in one of them; of one type its address says which.
+    if form.page.as_ref().is_some_and(|place| place.kind.is_some() == search.kind.is_some()) {
+        return Err(Fault::new(W7613));
+    }
+    let mut page = Page { this: understood.encode(), passed_over, ..Page::default() };
+    let found = if form.count_only && is_unconditional(&form) && search.within.is_none() {
+        let counts = look.counts()?.into_iter();
+        let own = counts.filter(|(kind, _)| kinds.names.iter().any(|name| **name == **kind));
+        Matches { total: Some(own.map(|(_, count)| count).sum()), ..Matches::default() }
     } else {
-        match asked(run, search.kind, &mut plan, 0)? {
-            None => Matches { total: Some(0), ..Matches::default() },
-            Some(asked) if plan.orders.is_empty() || plan.count_only => unsorted(asked, &plan)?,
-            Some(asked) => sorted(asked, &plan)?,
+        let mut all = Vec::with_capacity(kinds.names.len());
+        for kind in &kinds.names {
+            let mut plan = Plan::read(kind, &understood)?;
+            let Some(asked) = asked(run, kind, &mut plan, 0)? else { continue };
+            all.push(match &search.within {
+                Some(within) => asked.within(within)?,
+                None => asked,
+            });
+        }
+        match form.orders.is_empty() || form.count_only {
+            true => unsorted(&mut all, &form)?,
+            false => sorted(&mut all, &form)?,
         }
     };
     page.total = found.total;
-    if let Some(next) = found.next {
+    if let Some(mut next) = found.next {
+        // Where one type is searched, its address says which.
+        next.kind = next.kind.filter(|_| search.kind.is_none());
         let place = Query::parse(&format!("{PAGE}={}", next.write()))?;
         page.next = Some(understood.without(&[PAGE]).and(place)?.encode());
     }
     page.entries = found.page.into_iter().map(|version| (Mode::Match, version)).collect();
-    included(run, &plan, &mut page)?;
-    page.passed_over = plan.passed_over;
-    page.elements = plan.elements;
+    included(run, &form, &mut page)?;
+    page.shown = form.shown;
     Ok(page)
 }
 
@@ -256,14 +315,41 @@ struct Matches {
     next: Option<PagePlace>,
 }
 
+/// Visits what fits of all types in turn, from behind a place on.
+fn each_of(
+    all: &mut [Asked<'_>],
+    place: Option<&PagePlace>,
+    visit: &mut dyn FnMut(Version, usize) -> Result<ControlFlow<()>, Fault>,
+) -> Result<(), Fault> {
+    let (mut looks, mut done) = (0, false);
+    for asked in all {
+        let after = match place.map(|place| (place.kind.as_deref(), place.after.as_str())) {
+            Some((Some(kind), _)) if kind > asked.kind => continue,
+            Some((Some(kind), _)) if kind < asked.kind => None,
+            Some((_, after)) => Some(after),
+            None => None,
+        };
+        asked.looks = looks;
+        asked.each(after, &mut |version, looks| {
+            let flow = visit(version, looks)?;
+            done = flow.is_break();
+            Ok(flow)
+        })?;
+        looks = asked.looks;
+        if done {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// In the order of the index: stops where the page is full, unless the rest is counted.
-fn unsorted(mut asked: Asked<'_>, plan: &Plan) -> Result<Matches, Fault> {
+fn unsorted(all: &mut [Asked<'_>], plan: &Plan) -> Result<Matches, Fault> {
     let mut found = Matches::default();
     let (mut count, mut whole) = (0_u64, true);
     let want = if plan.count_only { 0 } else { plan.count };
     let first = plan.page.is_none();
-    let after = plan.page.as_ref().map(|page| page.after.as_str());
-    asked.each(after, &mut |version, looks| {
+    each_of(all, plan.page.as_ref(), &mut |version, looks| {
         count += 1;
         if found.page.len() < want {
             found.page.push(version);
@@ -277,71 +363,103 @@ fn unsorted(mut asked: Asked<'_>, plan: &Plan) -> Result<Matches, Fault> {
         whole = go_on;
         Ok(if go_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
     })?;
-    let before = match plan.page.as_ref().map(|page| &page.by) {
-        Some(PageBy::Count(count)) => *count,
+    let before = match plan.page.as_ref().map(|page| page.by) {
+        Some(PageBy::Count(count)) => count,
         _ => 0,
     };
     found.total = match (first, plan.total) {
         (_, Total::None) => None,
         (true, _) => whole.then_some(count),
         (false, Total::Accurate) => {
-            let mut all = 0;
-            asked.each(None, &mut |_, _| {
-                all += 1;
+            let mut total = 0;
+            each_of(all, None, &mut |_, _| {
+                total += 1;
                 Ok(ControlFlow::Continue(()))
             })?;
-            Some(all)
+            Some(total)
         }
         (false, Total::Cheap) => None,
     };
     if count > found.page.len() as u64
         && let Some(last) = found.page.last()
     {
-        let before = before.saturating_add(found.page.len());
-        found.next = Some(PagePlace { after: last.id.to_string(), by: PageBy::Count(before) });
+        let by = PageBy::Count(before.saturating_add(found.page.len()));
+        let (kind, after) = (Some(last.kind.to_string()), last.id.to_string());
+        found.next = Some(PagePlace { kind, after, by });
     }
     Ok(found)
 }
 
-fn sorted(mut asked: Asked<'_>, plan: &Plan) -> Result<Matches, Fault> {
-    let mut all: Vec<(Ranks, String, u64)> = Vec::new();
-    asked.each(None, &mut |version, _| {
-        if all.len() >= SORTED_MAX {
-            return Err(too_much("it finds more resources than can be sorted"));
-        }
-        let ranks = ranks(&plan.orders, &version.doc()?);
-        all.push((ranks, version.id.to_string(), version.number));
-        Ok(ControlFlow::Continue(()))
-    })?;
-    all.sort_by(|(a, own, _), (b, other, _)| {
-        compare(&plan.orders, a, b).then_with(|| own.cmp(other))
-    });
-    let begin = match &plan.page {
-        None => 0,
-        // By what the last one was sorted by then: it may have moved or gone since.
-        Some(PagePlace { after, by: PageBy::Version(number) }) => {
-            let last = asked.run.look.version(asked.kind, after, *number)?;
-            let last = last.filter(|last| !last.deleted).ok_or_else(|| Fault::new(W7613))?;
-            let last = ranks(&plan.orders, &last.doc()?);
-            all.partition_point(|(own, id, _)| {
-                compare(&plan.orders, own, &last).then_with(|| id.cmp(after)).is_le()
-            })
-        }
-        Some(_) => return Err(Fault::new(W7613)),
+/// A match that is sorted.
+struct Sorted {
+    ranks: Ranks,
+    kind: Arc<str>,
+    id: Arc<str>,
+    number: u64,
+}
+
+impl Sorted {
+    fn of(orders: &[Order], version: &Version) -> Result<Self, Fault> {
+        let (kind, id, number) = (version.kind.clone(), version.id.clone(), version.number);
+        Ok(Self { ranks: ranks(orders, &version.doc()?), kind, id, number })
+    }
+
+    fn cmp(&self, other: &Self, orders: &[Order]) -> Ordering {
+        let by_name = || (&self.kind, &self.id).cmp(&(&other.kind, &other.id));
+        compare(orders, &self.ranks, &other.ranks).then_with(by_name)
+    }
+}
+
+fn sorted(all: &mut [Asked<'_>], plan: &Plan) -> Result<Matches, Fault> {
+    let Some(run) = all.first().map(|asked| asked.run) else {
+        let total = (plan.total != Total::None).then_some(0);
+        return Ok(Matches { total, ..Matches::default() });
     };
-    let total = (plan.total != Total::None).then_some(all.len() as u64);
-    let mut found = Matches { total, ..Matches::default() };
-    let rest = all.get(begin.min(all.len())..).unwrap_or_default();
-    for (_, id, _) in rest.iter().take(plan.count) {
-        let version = asked.run.look.latest(asked.kind, id)?.filter(|version| !version.deleted);
-        found.page.extend(version);
+    let mut found: Vec<Sorted> = Vec::new();
+    let mut last = None;
+    for asked in all {
+        let orders = std::mem::take(&mut asked.orders);
+        asked.each(None, &mut |version, _| {
+            if found.len() >= SORTED_MAX {
+                return Err(too_much("it finds more resources than can be sorted"));
+            }
+            found.push(Sorted::of(&orders, &version)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if let Some(place) = &plan.page
+            && place.kind.as_deref().is_none_or(|kind| kind == asked.kind)
+        {
+            last = Some(then(run, asked.kind, place, &orders)?);
+        }
+    }
+    found.sort_by(|a, b| a.cmp(b, &plan.orders));
+    let begin = match (&plan.page, last) {
+        (None, _) => 0,
+        (Some(_), Some(last)) => found.partition_point(|own| own.cmp(&last, &plan.orders).is_le()),
+        (Some(_), None) => return Err(Fault::new(W7613)),
+    };
+    let total = (plan.total != Total::None).then_some(found.len() as u64);
+    let mut matches = Matches { total, ..Matches::default() };
+    let rest = found.get(begin.min(found.len())..).unwrap_or_default();
+    for own in rest.iter().take(plan.count) {
+        let version = run.look.latest(&own.kind, &own.id)?.filter(|version| !version.deleted);
+        matches.page.extend(version);
     }
     if rest.len() > plan.count
-        && let Some((_, last, number)) = rest.get(plan.count.saturating_sub(1))
+        && let Some(last) = rest.get(plan.count.saturating_sub(1))
     {
-        found.next = Some(PagePlace { after: last.clone(), by: PageBy::Version(*number) });
+        let (kind, after) = (Some(last.kind.to_string()), last.id.to_string());
+        matches.next = Some(PagePlace { kind, after, by: PageBy::Version(last.number) });
     }
-    Ok(found)
+    Ok(matches)
+}
+
+/// The last match of the page before as it was sorted then: it may have moved or gone since.
+fn then(run: Run<'_>, kind: &str, place: &PagePlace, orders: &[Order]) -> Result<Sorted, Fault> {
+    let PageBy::Version(number) = place.by else { return Err(Fault::new(W7613)) };
+    let version = run.look.version(kind, &place.after, number)?;
+    let version = version.filter(|version| !version.deleted).ok_or_else(|| Fault::new(W7613))?;
+    Sorted::of(orders, &version)
 }
 
 /// What is added to a page, each resource once.
@@ -372,7 +490,8 @@ fn included(run: Run<'_>, plan: &Plan, page: &mut Page) -> Result<(), Fault> {
     let mut last: Vec<Version> = page.entries.iter().map(|(_, v)| v.clone()).collect();
     for round in 0..ROUNDS_MAX {
         for include in plan.includes.iter().filter(|i| round == 0 || i.iterate) {
-            for version in last.iter().filter(|v| *v.kind == *include.kind) {
+            let from = |v: &&Version| include.kind.as_ref().is_none_or(|kind| *v.kind == **kind);
+            for version in last.iter().filter(from) {
                 forward(run, include, version, &mut added)?;
             }
         }
@@ -395,7 +514,9 @@ fn forward(
     added: &mut Added,
 ) -> Result<(), Fault> {
     let doc = version.doc()?;
-    for parameter in &include.references {
+    let any = include.kind.is_none().then(|| parameters(&version.kind)).into_iter().flatten();
+    let any = any.filter(|parameter| parameter.kind == Kind::Reference);
+    for parameter in include.references.iter().copied().chain(any) {
         for (kind, id) in referred(parameter, &doc, run.base) {
             let wanted = include.target.as_ref().is_none_or(|target| *target == kind);
             if !wanted || added.known.contains(&format!("{kind}/{id}")) {
@@ -419,12 +540,10 @@ fn backward(
     let wanted = last.iter().filter(|v| include.target.as_ref().is_none_or(|t| *v.kind == **t));
     let to: Vec<(String, String)> =
         wanted.map(|v| (v.kind.to_string(), v.id.to_string())).collect();
-    if to.is_empty() {
-        return Ok(());
-    }
+    let Some(kind) = include.kind.as_deref().filter(|_| !to.is_empty()) else { return Ok(()) };
     for parameter in &include.references {
-        let (terms, ids) = (vec![Term::refers(parameter, to.clone())], None);
-        let mut asked = Asked { run, kind: &include.kind, terms, ids, looks: 0 };
+        let terms = vec![Term::refers(parameter, to.clone())];
+        let mut asked = Asked { terms, ..Asked::all(run, kind) };
         asked.each(None, &mut |version, _| {
             added.push(version)?;
             Ok(ControlFlow::Continue(()))
@@ -444,7 +563,7 @@ pub(super) fn first(
     most: usize,
 ) -> Result<Vec<Version>, Fault> {
     let query = query.clone().criteria();
-    let mut plan = Plan::read(&Search { strict: true, ..Search::of(kind, &query, run.now) })?;
+    let mut plan = Plan::read(kind, &query)?;
     if is_unconditional(&plan) {
         return Err(Fault::new(W7611).because("the condition of a write is empty"));
     }
@@ -555,7 +674,7 @@ impl<L: Look + Send + Sync> Reader for L {
         history(self, scope, query)
     }
 
-    fn counts(&self) -> Result<Vec<(std::sync::Arc<str>, u64)>, Fault> {
+    fn counts(&self) -> Result<Vec<(Arc<str>, u64)>, Fault> {
         Look::counts(self)
     }
 }

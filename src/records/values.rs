@@ -5,11 +5,12 @@ use std::borrow::Cow;
 
 use rust_decimal::Decimal;
 
+use super::measure::{buckets, decimal};
 use super::parameter::{Kind, Parameter, parameters};
 use super::span::Span;
-use super::{Key, references};
+use super::{Key, references, words};
 use crate::fault::Fault;
-use crate::fhir::{Context, Doc, Node, NodeKind, Value, type_of};
+use crate::fhir::{Context, Doc, Node, NodeKind, Value, canonical, type_of};
 
 /// Most values of one parameter that are kept as keys: beyond, a resource is looked at in
 /// every search, so that a list of thousands does not fill the index.
@@ -26,8 +27,21 @@ pub(super) enum Found {
     Date(Span),
     Reference(Reference),
     Number(Decimal),
-    Quantity { value: Decimal, system: Option<String>, code: Option<String>, unit: Option<String> },
+    Quantity(Quantity),
     Uri(String),
+    /// Of a composite the values of its parts that stand together.
+    Group(Vec<Vec<Found>>),
+}
+
+/// A number with a unit.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Quantity {
+    pub value: Decimal,
+    pub system: Option<String>,
+    pub code: Option<String>,
+    pub unit: Option<String>,
+    /// The number in base units of UCUM, and what it measures.
+    pub canonical: Option<(Decimal, String)>,
 }
 
 /// A code or identifier.
@@ -37,6 +51,8 @@ pub(super) struct Token {
     pub code: Option<String>,
     /// What people read: display and text.
     pub text: Option<String>,
+    /// System and code of the types of an identifier.
+    pub types: Vec<(Option<String>, Option<String>)>,
     /// Whether letters count as they are, large or small: those of identifiers do, since
     /// taking one patient for another is worse than not finding one.
     pub exact: bool,
@@ -73,6 +89,17 @@ impl Parameter {
     pub(super) fn values(&self, resource: Node<'_>) -> Result<Vec<Found>, Fault> {
         let Some(path) = self.compiled() else { return Ok(Vec::new()) };
         let mut out = Vec::new();
+        if self.kind == Kind::Composite {
+            for node in path.evaluate(resource, &Context::default())? {
+                let Some(node) = node.node() else { continue };
+                let parts: Result<Vec<_>, Fault> =
+                    self.parts.iter().map(|part| part.values(node)).collect();
+                let parts = parts?;
+                let whole = parts.iter().all(|part| !part.is_empty());
+                out.extend(whole.then_some(Found::Group(parts)));
+            }
+            return Ok(out);
+        }
         for value in path.evaluate(resource, &Context::default())? {
             match value.node() {
                 Some(node) => self.node(node, &mut out),
@@ -120,6 +147,8 @@ impl Parameter {
                 out.extend(node.number().and_then(decimal).map(Found::Number));
             }
             Kind::Quantity => out.extend(quantity(node)),
+            Kind::Words => out.push(Found::Text(words::text(node))),
+            Kind::Composite => {}
         }
     }
 
@@ -147,7 +176,7 @@ impl Parameter {
                 };
                 let exact = self.code == "_id";
                 let system = system.map(str::to_owned);
-                out.push(Found::Token(Token { system, code, text: None, exact }));
+                out.push(Found::Token(Token { system, code, exact, ..Token::default() }));
             }
             NodeKind::Array | NodeKind::Null => {}
         }
@@ -161,15 +190,29 @@ impl Parameter {
             Found::Date(span) => span.buckets().into_iter().map(|b| format!("d{b}")).collect(),
             Found::Reference(reference) => reference_keys(reference),
             Found::Uri(uri) => vec![format!("u{uri}")],
-            Found::Number(_) | Found::Quantity { .. } => Vec::new(),
+            Found::Number(value) => buckets(*value).map(|b| format!("q{b}")).into(),
+            Found::Quantity(quantity) => {
+                let mut keys: Vec<String> = buckets(quantity.value).map(|b| format!("q{b}")).into();
+                if let Some((value, measured)) = &quantity.canonical {
+                    keys.extend(buckets(*value).map(|b| measure_key(measured, &b)));
+                }
+                keys
+            }
+            Found::Group(_) => Vec::new(),
         }
     }
 }
 
-/// Whether the index knows a parameter: ids are looked up by themselves, and times are kept
-/// with each version.
+/// The key of a number in base units.
+pub(super) fn measure_key(measured: &str, bucket: &str) -> String {
+    format!("m{measured}|{bucket}")
+}
+
+/// Whether the index knows a parameter: ids are looked up by themselves, times are kept with
+/// each version, composites are found by their parts, and words are too many.
 pub(super) fn is_indexed(parameter: &Parameter) -> bool {
     !matches!(parameter.code, "_id" | "_lastUpdated")
+        && !matches!(parameter.kind, Kind::Composite | Kind::Words)
 }
 
 /// Adds the parameter's name to a key.
@@ -274,13 +317,16 @@ fn coded(coding: Node<'_>) -> Token {
         system: member(coding, "system"),
         code: member(coding, "code"),
         text: member(coding, "display"),
-        exact: false,
+        ..Token::default()
     }
 }
 
 fn identifier(node: Node<'_>) -> Token {
     let text = node.get("type").and_then(|ty| member(ty, "text"));
-    Token { system: member(node, "system"), code: member(node, "value"), text, exact: true }
+    let codings = node.get("type").and_then(|ty| ty.get("coding"));
+    let codings = codings.into_iter().flat_map(|all| all.items());
+    let types = codings.map(|coding| (member(coding, "system"), member(coding, "code"))).collect();
+    Token { system: member(node, "system"), code: member(node, "value"), text, types, exact: true }
 }
 
 fn span(node: Option<Node<'_>>) -> Option<Span> {
@@ -318,16 +364,16 @@ fn reference(node: Node<'_>) -> Option<Found> {
     (found != Reference::default()).then_some(Found::Reference(found))
 }
 
+/// The code system of units that are converted.
+pub(super) const UCUM: &str = "http://unitsofmeasure.org";
+
 fn quantity(node: Node<'_>) -> Option<Found> {
     let value = decimal(node.get("value")?.number()?)?;
     let (system, code) = (member(node, "system"), member(node, "code"));
     let code = code.or_else(|| member(node, "currency"));
-    Some(Found::Quantity { value, system, code, unit: member(node, "unit") })
-}
-
-/// A number of JSON or of a search.
-pub(super) fn decimal(text: &str) -> Option<Decimal> {
-    Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)).ok()
+    let known = code.as_deref().filter(|_| system.as_deref() == Some(UCUM));
+    let canonical = known.and_then(|code| canonical(value, code));
+    Some(Found::Quantity(Quantity { value, system, code, unit: member(node, "unit"), canonical }))
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ use crate::fault::{Fault, Place};
 pub use ast::functions;
 pub(super) use eval::find;
 pub(super) use parse::nearest;
+pub use quantity::canonical;
 pub use types::type_of;
 
 /// Longest path in bytes: those written by people stay below 200, published ones below 3,000.

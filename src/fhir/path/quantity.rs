@@ -11,6 +11,19 @@ use rust_decimal::Decimal;
 use super::moment::Part;
 use super::ucum;
 
+/// A number of a unit of UCUM in base units, with the name of what it measures: two are
+/// comparable when they measure the same. None for a unit that is not known here, and for a
+/// number that leaves the 28 digits that are kept.
+#[must_use]
+pub fn canonical(value: Decimal, unit: &str) -> Option<(Decimal, String)> {
+    let measure = ucum::read(unit)?;
+    let base = value.checked_mul(measure.factor)?;
+    let (powers, names) = measure.dimension;
+    let powers: Vec<String> = powers.iter().map(i8::to_string).collect();
+    let whole = base.is_zero() == value.is_zero();
+    whole.then(|| (base.normalize(), format!("{} {names}", powers.join(","))))
+}
+
 /// What a quantity counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unit {

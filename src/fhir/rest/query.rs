@@ -123,9 +123,7 @@ impl Query {
             if !out.is_empty() {
                 out.push('&');
             }
-            encode(&mut out, &parameter.written_name());
-            out.push('=');
-            encode(&mut out, &parameter.value);
+            out.push_str(&parameter.encode());
         }
         out
     }
@@ -141,6 +139,16 @@ impl<'q> IntoIterator for &'q Query {
 }
 
 impl Parameter {
+    /// It as it stands in an address, escaped as [`Query::encode`] does.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut out = String::new();
+        encode(&mut out, &self.written_name());
+        out.push('=');
+        encode(&mut out, &self.value);
+        out
+    }
+
     fn read(name: &str, value: String) -> Result<Self, Fault> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':');
         let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');

@@ -414,9 +414,9 @@ pub(super) fn found(run: Run<'_>, interaction: &Interaction) -> Result<Doc, Refu
     use super::super::look::Scope;
     let Run { look, now, base, looks } = run;
     match interaction {
-        Interaction::Search { kind: Some(kind), compartment: None, query } => {
-            let asked = Search { base, ..Search::of(kind, query, now) };
-            Ok(searchset(&search::search(look, &asked, looks)?, kind, "")?)
+        Interaction::Search { kind, compartment: None, query } => {
+            let asked = Search { base, kind: *kind, ..Search::of_all(query, now) };
+            Ok(searchset(&search::search(look, &asked, looks)?, kind.unwrap_or_default(), "")?)
         }
         Interaction::History { kind, id, query } => {
             let (scope, path) = match (kind, id) {

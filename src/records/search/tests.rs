@@ -146,6 +146,111 @@ fn an_absolute_reference_to_our_own_base_is_a_relative_one() {
     check("Observation", "subject=https://y/fhir/Patient/b", "");
 }
 
+fn ask_all(look: &Memory, within: Option<Within<'_>>, query: &str) -> Result<Page, Fault> {
+    let query = Query::parse(query).unwrap();
+    let now = Timestamp::parse("2024-06-01T00:00:00Z").unwrap();
+    look.search(&Search { within, ..Search::of_all(&query, now) })
+}
+
+#[test]
+fn all_types_are_searched_at_once() {
+    let all = wards();
+    let check = |query: &str, expected: &str| {
+        let page = ask_all(&all, None, query).unwrap_or_else(|fault| panic!("{query}: {fault}"));
+        assert_eq!(ids(&page), expected, "{query}");
+    };
+    check("", "e1 o1 o2 org a b c");
+    check("_type=Patient,Organization", "org a b c");
+    check("_type=Patient,Observation&_id=a,o2", "o2 a");
+    check("_id=a", "a");
+    check("_type=Observation,Encounter&patient=Patient/a", "e1 o1");
+    check("_type=Device", "");
+    check("_type=Patient&_type=Patient,Observation&family=doe", "a c");
+    check("_type=Patient,Observation&_sort=-_lastUpdated&_count=3", "o2 o1 c");
+    check("_type=Observation&_include=*&_id=o1", "o1 +e1 +a");
+    check("_content=general", "org");
+    // One that not all types have would find too much in those that have it not.
+    let page = ask_all(&all, None, "family=doe&patient=Patient/a").unwrap();
+    assert_eq!((page.entries.len(), page.passed_over.join(" ").as_str()), (7, "family patient"));
+    assert_eq!(ask_all(&all, None, "_summary=count").unwrap().total, Some(7));
+    assert_eq!(ask_all(&all, None, "_summary=count&_type=Patient").unwrap().total, Some(3));
+    for (query, code) in [
+        ("_type=patient", W7611),
+        ("_type=Nothing", W7611),
+        ("_page=a~1", W7613),
+        ("_type=Patient&_sort=date", W7611),
+    ] {
+        assert_eq!(ask_all(&all, None, query).unwrap_err().code(), code, "{query}");
+    }
+    for order in ["", "&_sort=_lastUpdated", "&_sort=-_id"] {
+        let (mut query, mut seen) = (format!("_count=2{order}"), Vec::new());
+        for _ in 0..4 {
+            let page = ask_all(&all, None, &query).unwrap();
+            seen.extend(page.entries.iter().map(|(_, v)| v.id.to_string()));
+            let Some(next) = page.next else { break };
+            query = next;
+        }
+        let distinct: BTreeSet<&String> = seen.iter().collect();
+        assert_eq!((seen.len(), distinct.len()), (7, 7), "{order} {seen:?}");
+    }
+    assert_eq!(try_ask(&all, "Patient", "_page=Patient~a~1", false).unwrap_err().code(), W7613);
+    assert_eq!(ask(&all, "Patient", "_type=Observation").passed_over, ["_type"]);
+}
+
+#[test]
+fn what_belongs_to_a_compartment_is_found() {
+    let mut all = wards();
+    put(
+        &mut all,
+        r#"{"resourceType":"Observation","id":"o3","status":"final","code":{"text":"x"},
+        "subject":{"reference":"Patient/b"},"performer":[{"reference":"Patient/a"}]}"#,
+    );
+    let of = |kind, narrow| Some(Within { kind, id: "a", narrow });
+    let check = |within, query: &str, expected: &str| {
+        let page = ask_all(&all, within, query).unwrap_or_else(|fault| panic!("{query}: {fault}"));
+        assert_eq!(ids(&page), expected, "{query}");
+    };
+    check(of("Patient", false), "", "e1 o1 o3 a");
+    check(of("Patient", true), "", "e1 o1 a");
+    check(of("Patient", false), "_type=Observation", "o1 o3");
+    check(of("Patient", false), "_type=Observation&code=1", "o1");
+    check(of("Patient", false), "_include=*&_type=Observation,Patient", "o1 o3 a +e1 +b +org");
+    check(Some(Within { kind: "Encounter", id: "e1", narrow: false }), "", "e1 o1");
+    let query = Query::default();
+    let now = Timestamp::default();
+    let within = of("Patient", false);
+    let one = |kind| all.search(&Search { within, ..Search::of(kind, &query, now) });
+    assert_eq!(ids(&one("Observation").unwrap()), "o1 o3");
+    assert_eq!(ids(&one("Patient").unwrap()), "a");
+    assert_eq!(one("Organization").unwrap_err().code(), W7611);
+    assert_eq!(ask_all(&all, of("Organization", false), "").unwrap_err().code(), W7611);
+    // Whoever is linked belongs to it, too.
+    put(
+        &mut all,
+        r#"{"resourceType":"Patient","id":"d",
+        "link":[{"other":{"reference":"Patient/a"},"type":"refer"}]}"#,
+    );
+    let page = ask_all(&all, of("Patient", false), "_type=Patient").unwrap();
+    assert_eq!(ids(&page), "a d");
+    assert_eq!(ids(&ask_all(&all, of("Patient", true), "_type=Patient").unwrap()), "a");
+}
+
+#[test]
+fn pages_show_what_is_asked_for() {
+    let all = wards();
+    let check = |query: &str, expected: Shown| {
+        assert_eq!(ask(&all, "Patient", query).shown, expected, "{query}");
+    };
+    check("", Shown::Whole);
+    check("_summary=false", Shown::Whole);
+    check("_summary=true", Shown::Summary);
+    check("_summary=text", Shown::Text);
+    check("_summary=data", Shown::Data);
+    check("_summary=true&_elements=name", Shown::Elements(vec!["name".into()]));
+    let refused = try_ask(&all, "Patient", "_summary=text&_include=Patient:organization", false);
+    assert_eq!(refused.unwrap_err().code(), W7611);
+}
+
 #[test]
 fn pages_follow_each_other_without_gaps() {
     let mut all = Memory::default();

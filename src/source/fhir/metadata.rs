@@ -101,14 +101,29 @@ fn statement(endpoint: &Endpoint, base: &str) -> Doc {
         }
     }
     if records {
-        codes.push("history-system");
+        codes.extend(["history-system", "search-system"]);
     }
     interactions(&mut out, &codes);
+    if records {
+        out.name("searchParam").start_array();
+        for parameter in records::parameters("Resource") {
+            out.start_object().member("name", parameter.code);
+            out.member("type", parameter.kind.name()).end_object();
+        }
+        out.end_array();
+    }
     let message = Interaction::ProcessMessage { query: Default::default() };
     if endpoint.takes(&message) {
         out.name("operation").start_array().start_object().member("name", "process-message");
         let definition = "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message";
         out.member("definition", definition).end_object().end_array();
+    }
+    if records {
+        let of = ["Device", "Encounter", "Patient", "Practitioner", "RelatedPerson"];
+        let url =
+            |of| format!("http://hl7.org/fhir/CompartmentDefinition/{}", str::to_lowercase(of));
+        let all: Vec<String> = of.into_iter().map(url).collect();
+        list(&mut out, "compartment", &all.iter().map(String::as_str).collect::<Vec<_>>());
     }
     out.end_object().end_array().end_object();
     out.finish()
@@ -148,6 +163,11 @@ fn resource(out: &mut Builder, endpoint: &Endpoint, kind: Kind, records: bool) {
             out.member("type", parameter.kind.name()).end_object();
         }
         out.end_array();
+        if kind == "Patient" {
+            let definition = "http://hl7.org/fhir/OperationDefinition/Patient-everything";
+            out.name("operation").start_array().start_object().member("name", "everything");
+            out.member("definition", definition).end_object().end_array();
+        }
     }
     out.end_object();
 }

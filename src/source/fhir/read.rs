@@ -14,6 +14,7 @@ use crate::base::Timestamp;
 use crate::fault::codes::{W2334, W2337, W2338, W9002};
 use crate::fault::{Class, Fault};
 use crate::fhir::rest::{self, Id, Interaction, Kind, Query, Refused};
+use crate::fhir::smart::{Permission, Reach};
 use crate::fhir::{Builder, Doc};
 use crate::message::Leaf;
 use crate::records::{self, Reader, Scope, Search, Version};
@@ -150,8 +151,11 @@ impl Look {
                 };
                 self.one(interaction, found)
             }
-            Interaction::Search { kind: Some(kind), compartment, query } => {
-                self.search(kind, compartment.as_ref(), query)
+            Interaction::Search { kind, compartment, query } => {
+                self.search(*kind, compartment.as_ref(), query)
+            }
+            Interaction::Operation { kind: Some(kind), id: Some(id), query, .. } => {
+                self.everything((kind, id), query)
             }
             Interaction::History { kind, id, query } => self.history(*kind, id.as_ref(), query),
             _ => {
@@ -194,25 +198,57 @@ impl Look {
 
     fn search(
         &self,
-        kind: Kind,
+        kind: Option<Kind>,
         compartment: Option<&(Kind, Id)>,
         query: &Query,
     ) -> Result<Shown, Box<Reply>> {
-        let query = query.clone().without(&["_format", "_pretty"]);
-        let query = match compartment {
-            None => query,
-            Some((within, id)) => {
-                let own = belonging(within, kind, id).ok_or_else(|| {
-                    let cause = "resources of this type are not looked for in this compartment";
-                    Reply::refusal(400, Fault::new(W2334).because(cause))
-                })?;
-                own.and(query).map_err(failed)?
-            }
+        let path = match (compartment, kind) {
+            (Some((of, id)), kind) => format!("{of}/{}/{}", id.as_str(), kind.unwrap_or("*")),
+            (None, kind) => kind.unwrap_or_default().to_owned(),
         };
+        self.found(kind, compartment, (query, &path))
+    }
+
+    /// All that belongs to a patient's compartment, with what it refers to.
+    ///
+    /// Source: FHIR R4 operation-patient-everything.html.
+    fn everything(&self, of: (Kind, &Id), query: &Query) -> Result<Shown, Box<Reply>> {
+        // By the names of a search; those that the operation has alone are passed over.
+        let mut text = String::from("_include=*");
+        for asked in query.iter() {
+            let (name, value) = (asked.name.as_str(), &asked.value);
+            let since = rest::Parameter {
+                name: "_lastUpdated".to_owned(),
+                modifier: None,
+                value: format!("ge{value}"),
+            };
+            text.push('&');
+            text.push_str(&if name == "_since" { since.encode() } else { asked.encode() });
+        }
+        let query = Query::parse(&text).map_err(failed)?;
+        let path = format!("{}/{}/*", of.0, of.1.as_str());
+        if self.reader.read(of.0, of.1.as_str()).map_err(failed)?.is_none_or(|v| v.deleted) {
+            return Err(Reply::refusal(404, Fault::new(W2337)));
+        }
+        self.found(None, Some(&(of.0, of.1.clone())), (&query, &path))
+    }
+
+    fn found(
+        &self,
+        kind: Option<Kind>,
+        compartment: Option<&(Kind, Id)>,
+        (query, path): (&Query, &str),
+    ) -> Result<Shown, Box<Reply>> {
+        let query = query.clone().without(&["_format", "_pretty"]);
+        // A patient's own scopes reach what says that it is theirs, and no further.
+        let narrow = !matches!(self.client.reach(kind, Permission::Search), Ok(Reach::All));
+        let within =
+            compartment.map(|(kind, id)| records::Within { kind, id: id.as_str(), narrow });
+        let base = &self.base;
         let asked =
-            Search { strict: self.strict, base: &self.base, ..Search::of(kind, &query, self.now) };
+            Search { kind, within, strict: self.strict, base, ..Search::of_all(&query, self.now) };
         let page = self.reader.search(&asked).map_err(failed)?;
-        let doc = records::searchset(&page, kind, &self.base).map_err(failed)?;
+        let doc = records::searchset(&page, path, base).map_err(failed)?;
         let versions = page.entries.iter().map(|(_, version)| version.address()).collect();
         Ok(Shown { reply: Reply::doc(200, &doc), versions })
     }
@@ -239,19 +275,6 @@ impl Look {
         let versions = page.versions.iter().map(Version::address).collect();
         Ok(Shown { reply: Reply::doc(200, &doc), versions })
     }
-}
-
-/// The search for resources of a type that belong to one of a compartment.
-///
-/// Source: FHIR R4 compartmentdefinition.html.
-fn belonging(within: Kind, kind: Kind, id: &Id) -> Option<Query> {
-    let own = within.to_ascii_lowercase();
-    let reaches = |name: &&str| {
-        let parameter = records::parameter(kind, name);
-        parameter.is_some_and(|p| p.targets.is_empty() || p.targets.contains(&within))
-    };
-    let name = [own.as_str(), "subject", "patient", "encounter"].into_iter().find(reaches)?;
-    Query::parse(&format!("{name}={within}/{}", id.as_str())).ok()
 }
 
 /// An entry of the answer to a batch.

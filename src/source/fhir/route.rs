@@ -18,7 +18,7 @@ use super::request::{self, Limits};
 use super::{FhirPlan, metadata, status};
 use crate::channel::Accept;
 use crate::fault::Fault;
-use crate::fault::codes::{W2320, W2332, W2333, W2359};
+use crate::fault::codes::{W2320, W2323, W2332, W2333, W2359};
 use crate::fhir::rest::{self, Interaction, Prefer, Query};
 use crate::message::Peer;
 use crate::ports::Clock;
@@ -208,6 +208,18 @@ impl Endpoint {
         }
         match (interaction, body) {
             (Interaction::Capabilities, _) => metadata::answer(self, "metadata", &call.base).into(),
+            (Interaction::Operation { kind: Some("Patient"), id: Some(_), name, .. }, _)
+                if &**name == "everything" && self.reader().is_some() =>
+            {
+                match call.parts.method {
+                    Method::GET | Method::HEAD => self.read(call, interaction).await.into(),
+                    _ => {
+                        let fault = Fault::new(W2323).because("`$everything` is asked for by GET");
+                        let reply = Reply::outcome(405, &[fault]);
+                        Err(Box::new(reply.with(hyper::header::ALLOW, "GET, HEAD"))).into()
+                    }
+                }
+            }
             (Interaction::Operation { .. }, _) => {
                 let fault = Fault::new(W2320).because("weir has no such operation");
                 Err(Reply::refusal(404, fault)).into()

@@ -11,7 +11,7 @@ use crate::fault::{Fault, codes};
 use crate::ports::Files;
 
 /// Format of the index. Another one on disk is removed and made again.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 /// The index, and whether it begins empty because what was there could not be used.
 pub struct OpenedIndex {

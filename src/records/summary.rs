@@ -1,0 +1,179 @@
+//! Resources in part: what `_summary` and `_elements` leave of them.
+//!
+//! Source: FHIR R4 search.html#summary, search.html#elements.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use super::look::Shown;
+use crate::fhir::{Builder, Doc, Node, NodeKind, tables};
+
+/// Members that every resource keeps.
+const KEPT: [&str; 3] = ["resourceType", "id", "meta"];
+
+/// Elements of a summary by type; the text is written by the generator
+/// (`generate/parameters.rs`) and never by hand.
+fn summaries() -> &'static HashMap<&'static str, HashSet<&'static str>> {
+    static TABLE: LazyLock<HashMap<&'static str, HashSet<&'static str>>> = LazyLock::new(|| {
+        let lines = include_str!("summaries.txt").lines().filter(|line| !line.starts_with('#'));
+        let rows = lines.filter_map(|line| line.split_once('\t'));
+        rows.map(|(kind, elements)| (kind, elements.split(',').collect())).collect()
+    });
+    &TABLE
+}
+
+/// Writes a resource as it is to be shown; one in part has a tag that says so.
+pub(super) fn write(out: &mut Builder, doc: &Doc, shown: &Shown) {
+    let kind = doc.resource_type().unwrap_or_default();
+    let keeps = |name: &str| match shown {
+        Shown::Whole => true,
+        Shown::Elements(names) => names.iter().any(|own| own == name),
+        Shown::Data => name != "text",
+        Shown::Text => {
+            let required = tables::resolve(&kind, name).is_some_and(|(row, _)| row.min > 0);
+            name == "text" || required
+        }
+        Shown::Summary => in_summary(&kind, &kind, name).is_some(),
+    };
+    if *shown == Shown::Whole {
+        out.node(doc.root());
+        return;
+    }
+    out.start_object();
+    let mut tagged = false;
+    for (name, value) in doc.root().members() {
+        let own = name.strip_prefix('_').unwrap_or(name);
+        if name == "meta" && value.kind() == NodeKind::Object {
+            tagged = true;
+            out.name(name).start_object();
+            for (name, value) in value.members().filter(|(name, _)| *name != "tag") {
+                out.name(name).node(value);
+            }
+            subsetted(out, value.get("tag"));
+            out.end_object();
+        } else if KEPT.contains(&own) {
+            out.name(name).node(value);
+        } else if keeps(own) {
+            out.name(name);
+            match (shown, in_summary(&kind, &kind, own)) {
+                (Shown::Summary, Some(Some(within))) => inside(out, value, (&kind, within)),
+                _ => {
+                    out.node(value);
+                }
+            }
+        }
+    }
+    if !tagged {
+        out.name("meta").start_object();
+        subsetted(out, None);
+        out.end_object();
+    }
+    out.end_object();
+}
+
+/// Whether a member of a resource, or of an element within it, is part of a summary; and the
+/// path of what stands in it, where that has parts of its own.
+fn in_summary(kind: &str, within: &str, name: &str) -> Option<Option<&'static str>> {
+    let Some(elements) = summaries().get(kind) else { return Some(None) };
+    // What changes the meaning of all else is never left out.
+    if name == "modifierExtension" {
+        return Some(None);
+    }
+    let (element, ty) = tables::resolve(within, name)?;
+    let (_, path) = element.path.split_once('.')?;
+    let nested = matches!(ty, "BackboneElement" | "Element") || element.content_ref.is_some();
+    elements.contains(path).then(|| nested.then(|| element.inside(ty)))
+}
+
+/// The parts of an element that are in a summary. Recursion is bounded by the depth of
+/// documents.
+fn inside(out: &mut Builder, value: Node<'_>, (kind, within): (&str, &str)) {
+    match value.kind() {
+        NodeKind::Array => {
+            out.start_array();
+            for item in value.items() {
+                inside(out, item, (kind, within));
+            }
+            out.end_array();
+        }
+        NodeKind::Object => {
+            out.start_object();
+            for (name, value) in value.members() {
+                let own = name.strip_prefix('_').unwrap_or(name);
+                match in_summary(kind, within, own) {
+                    _ if name == "id" => {
+                        out.name(name).node(value);
+                    }
+                    Some(Some(deeper)) => {
+                        out.name(name);
+                        inside(out, value, (kind, deeper));
+                    }
+                    Some(None) => {
+                        out.name(name).node(value);
+                    }
+                    None => {}
+                }
+            }
+            out.end_object();
+        }
+        _ => {
+            out.node(value);
+        }
+    }
+}
+
+fn subsetted(out: &mut Builder, tags: Option<Node<'_>>) {
+    const SYSTEM: &str = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue";
+    out.name("tag").start_array();
+    for tag in tags.into_iter().flat_map(|tags| tags.items()) {
+        out.node(tag);
+    }
+    out.start_object().member("system", SYSTEM).member("code", "SUBSETTED").end_object();
+    out.end_array();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(json: &str, shown: &Shown) -> String {
+        let doc = Doc::parse_json(json.to_owned().into()).unwrap();
+        let mut out = Builder::new();
+        write(&mut out, &doc, shown);
+        let json = String::from_utf8_lossy(&out.finish().to_json()).into_owned();
+        json.replace(
+            r#"{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}"#,
+            "@",
+        )
+    }
+
+    #[test]
+    fn resources_are_shown_in_part() {
+        let patient = r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","tag":[1]},"text":{"status":"empty"},"active":true,"_birthDate":{"id":"x"},"photo":[{}],"contact":[{"gender":"male"}],"link":[{"other":{"reference":"Patient/b"},"type":"seealso"}],"deceasedBoolean":false,"modifierExtension":[{}],"x":1}"#;
+        let check = |how: &Shown, expected: &str| assert_eq!(shown(patient, how), expected);
+        check(&Shown::Whole, patient);
+        check(
+            &Shown::Elements(vec!["birthDate".into(), "active".into()]),
+            r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","tag":[1,@]},"active":true,"_birthDate":{"id":"x"}}"#,
+        );
+        check(
+            &Shown::Summary,
+            r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","tag":[1,@]},"active":true,"_birthDate":{"id":"x"},"link":[{"other":{"reference":"Patient/b"},"type":"seealso"}],"deceasedBoolean":false,"modifierExtension":[{}]}"#,
+        );
+        check(
+            &Shown::Text,
+            r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","tag":[1,@]},"text":{"status":"empty"}}"#,
+        );
+        assert!(shown(patient, &Shown::Data).contains(r#""photo":[{}]"#));
+        assert!(!shown(patient, &Shown::Data).contains(r#""text""#));
+        let observation = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"note":[],"component":[{"id":"c","code":{"text":"y"},"interpretation":[{}],"valueString":"v"}],"referenceRange":[{}]}"#;
+        assert_eq!(
+            shown(observation, &Shown::Summary),
+            r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"component":[{"id":"c","code":{"text":"y"},"valueString":"v"}],"meta":{"tag":[@]}}"#
+        );
+        assert_eq!(
+            shown(observation, &Shown::Text),
+            r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"meta":{"tag":[@]}}"#
+        );
+    }
+}
