@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::Key;
 use super::look::Within;
 use super::parameter::{Parameter, parameter};
 use super::term::{Here, Term};
-use super::{Key, parameters};
 use crate::fhir::Node;
 
 /// Parameters by which a resource says of itself whose it is. A compartment of these alone
@@ -85,6 +85,7 @@ pub fn is_compartment(kind: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::parameters;
 
     #[test]
     fn the_table_names_parameters_that_are_known() {

@@ -104,8 +104,7 @@ fn too_much(why: &'static str) -> Fault {
 impl<'a> Asked<'a> {
     /// Everything of a type.
     const fn all(run: Run<'a>, kind: &'a str) -> Self {
-        let (terms, orders) = (Vec::new(), Vec::new());
-        Self { run, kind, terms, ids: None, member: None, orders, looks: 0 }
+        Self { run, kind, terms: Vec::new(), ids: None, member: None, orders: Vec::new(), looks: 0 }
     }
 
     /// Only what belongs to a compartment: by what it refers to, or as the resource itself

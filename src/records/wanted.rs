@@ -431,6 +431,6 @@ fn above(uri: &str) -> impl Iterator<Item = &str> {
     // One may be written with a slash at its end.
     let with_slash = uri.match_indices('/').filter_map(|(at, _)| uri.get(..=at));
     let with_slash = with_slash.filter(|step| step.len() > 1 && !step.ends_with("//"));
-    let with_slash = with_slash.filter(|step| !step.ends_with(":/") && *step != uri);
+    let with_slash = with_slash.filter(move |step| !step.ends_with(":/") && *step != uri);
     [uri].into_iter().chain(whole).chain(with_slash)
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::fault::codes::W7610;
 use crate::records::memory::{Memory, put};
+use crate::records::{Shown, Within};
 
 /// Deletes a resource.
 fn delete(all: &mut Memory, id: &str) {

@@ -292,3 +292,64 @@ async fn what_is_refused_says_where_and_where_to_go() {
     assert_eq!(endpoint.get(&next).await.at("/entry/0/resource/id"), "q");
     endpoint.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_reach_units_composites_compartments_and_all_types() {
+    let endpoint = Endpoint::of_records();
+    for id in ["p", "q"] {
+        let told = endpoint.json(&format!("PUT /Patient/{id}"), &patient(id, "Rowe")).await;
+        assert_eq!(told.status, 201, "{}", told.body);
+    }
+    let observation = |id: &str, of: &str, value: &str| {
+        format!(
+            r#"{{"resourceType":"Observation","id":"{id}","status":"final","text":{{"status":
+            "generated","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\">Weight of <b>food</b></div>"}},
+            "code":{{"coding":[{{"system":"http://loinc.org","code":"1-8"}}]}},
+            "subject":{{"reference":"Patient/{of}"}},"performer":[{{"reference":"Patient/p"}}],
+            "valueQuantity":{{"value":{value},"system":"http://unitsofmeasure.org","code":"mg"}}}}"#
+        )
+    };
+    for (id, of, value) in [("o1", "p", "1500"), ("o2", "q", "900")] {
+        let told =
+            endpoint.json(&format!("PUT /Observation/{id}"), &observation(id, of, value)).await;
+        assert_eq!(told.status, 201, "{}", told.body);
+    }
+    let check = async |path: &str, expected: &[&str]| {
+        let found = endpoint.get(path).await;
+        assert_eq!(found.status, 200, "{path}: {}", found.body);
+        let value = found.value();
+        let entries = value["entry"].as_array().unwrap();
+        let mut ids: Vec<&str> =
+            entries.iter().map(|entry| entry["resource"]["id"].as_str().unwrap_or("?")).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, expected, "{path}: {}", found.body);
+    };
+    check("/Observation?value-quantity=1.5%7Chttp://unitsofmeasure.org%7Cg", &["o1"]).await;
+    check("/Observation?value-quantity=lt1%7Chttp://unitsofmeasure.org%7Cg", &["o2"]).await;
+    check("/Observation?code-value-quantity=http://loinc.org%7C1-8$gt1000", &["o1"]).await;
+    check("/Observation?_text=food%20weight&subject=Patient/q", &["o2"]).await;
+    check("/?_type=Patient,Observation&_lastUpdated=ge2020", &["o1", "o2", "p", "q"]).await;
+    check("/Patient/q/Observation", &["o2"]).await;
+    check("/Patient/p/Observation?value-quantity=900", &["o2"]).await;
+    check("/Patient/q/*", &["o2", "q"]).await;
+    check("/Patient/q/$everything", &["o2", "p", "q"]).await;
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let found = endpoint.send("POST /_search", &form, "_type=Observation&_count=1").await;
+    assert_eq!((found.status, found.at("/total").as_str()), (200, "2"), "{}", found.body);
+    let next = found.at("/link/1/url").replace(&endpoint.base(), "");
+    assert!(next.starts_with("?_type=Observation&_count=1&_page=Observation~o"), "{next}");
+    assert_eq!(
+        endpoint.get(&format!("/{next}")).await.value()["entry"].as_array().unwrap().len(),
+        1
+    );
+    let short = endpoint.get("/Observation?_id=o1&_summary=true").await;
+    assert_eq!(short.at("/entry/0/resource/text"), "");
+    assert_eq!(short.at("/entry/0/resource/meta/tag/0/code"), "SUBSETTED", "{}", short.body);
+    assert_eq!(endpoint.get("/Patient/none/$everything").await.brief(), "404 not-found W2337");
+    assert_eq!(endpoint.get("/Patient/p/Organization").await.status, 400);
+    let told = endpoint.get("/metadata").await;
+    let statement = weir::fhir::Doc::parse_json(told.body.clone().into()).unwrap();
+    assert_eq!(weir::fhir::validate::structure(&statement).len(), 0);
+    assert!(told.body.contains(r#""name":"code-value-quantity","type":"composite""#));
+    endpoint.stop();
+}
