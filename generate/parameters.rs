@@ -17,6 +17,12 @@ const OUT: &str = "src/records/parameters.txt";
 /// Kinds that need more than the values of one path, and are not searched by.
 const LEFT_OUT: &[&str] = &["special"];
 
+/// Parts of composites that 4.0.1 publishes with each other's definition: path and parameter.
+const SWAPPED: &[(&str, &str, &str)] = &[
+    ("DocumentReference-relationship", "code", "relation"),
+    ("DocumentReference-relationship", "target", "relatesto"),
+];
+
 /// Parameters about all words of a resource, which have no path of their own.
 const WORDS: &str = "_content\twords\t$this\t-\n_text\twords\ttext.div\t-\n";
 
@@ -135,8 +141,13 @@ fn line(
 /// The parts of a composite: the parameter each is like, and where its values are.
 fn components(row: &Value, codes: &BTreeMap<&str, &str>) -> String {
     let part = |part: &Value| {
-        let code = codes.get(part[0].as_str()?)?;
-        let path = part[1].as_str()?.split(" | ").map(of_type).collect::<Vec<_>>().join(" | ");
+        let path = part[1].as_str()?;
+        let swapped = |(id, own, _): &&(&str, &str, &str)| (*id, *own) == (text(row, "id"), path);
+        let code = match SWAPPED.iter().find(swapped) {
+            Some((.., code)) => code,
+            None => codes.get(part[0].as_str()?)?,
+        };
+        let path = path.split(" | ").map(of_type).collect::<Vec<_>>().join(" | ");
         // The type is `dateTime`; as published there is none.
         Some(format!("{code}={}", path.replace("(DateTime)", "(dateTime)")))
     };

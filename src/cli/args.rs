@@ -127,7 +127,7 @@ pub enum Command {
     Ledger(LedgerArgs),
     /// The journey of a message through gates, queues and attempts
     Trace(TraceArgs),
-    /// What the record store holds, and one version of a resource
+    /// What the record store holds, one version of a resource, and export
     Records(RecordsArgs),
     /// List, take up, mute and test alerts
     Alert(AlertArgs),
@@ -530,6 +530,21 @@ pub enum RecordsAction {
         /// Its collection
         #[arg(long, value_name = "NAME", default_value = "main")]
         collection: String,
+    },
+    /// Write the latest resources as NDJSON, a file a type; needs `--reason`, and is audited
+    Export {
+        /// Directory that is written to; made if missing
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// Collection
+        #[arg(long, value_name = "NAME", default_value = "main")]
+        collection: String,
+        /// Only resources of this type; may be given several times
+        #[arg(long = "type", value_name = "TYPE")]
+        kinds: Vec<String>,
+        /// Only what was written at this time or later, `2026-01-31` or RFC 3339
+        #[arg(long, value_name = "TIME")]
+        since: Option<String>,
     },
 }
 

@@ -24,6 +24,7 @@ mod ledger;
 mod listen;
 mod queue;
 mod records;
+mod records_export;
 mod reload;
 mod replay;
 mod run;

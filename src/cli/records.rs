@@ -1,9 +1,11 @@
-//! `weir records`: what the record store holds, and one version of a resource.
+//! `weir records`: what the record store holds, and one version of a resource. Exports are
+//! in `records_export`.
 
 use super::args::{RecordsAction, RecordsArgs};
 use super::block_on;
 use super::client::{Server, escaped};
 use super::exit::{Exit, Stop};
+use super::records_export::Asked;
 use super::shell::Shell;
 use super::status::{list, word};
 use super::table::Table;
@@ -13,6 +15,10 @@ pub fn run(args: &RecordsArgs, shell: &mut Shell) -> Result<Exit, Stop> {
     match &args.action {
         RecordsAction::Ls => ls(&server, shell),
         RecordsAction::Show { address, collection } => show(&server, collection, address, shell),
+        RecordsAction::Export { to, collection, kinds, since } => {
+            let asked = Asked { to, collection, kinds, since: since.as_deref() };
+            super::records_export::run(&server, &asked, shell)
+        }
     }
 }
 

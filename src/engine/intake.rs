@@ -22,6 +22,7 @@ use super::batch::{Unpacked, unpacked};
 use super::channel::{Channel, Live, Pressure};
 use super::commit::{self, Enduring, Flight, Hold, Reached, Written};
 use super::core::Watch;
+use super::shelves::Metered;
 use super::{hearing, panics, receipt, sequence};
 use crate::base::{MessageId, Timestamp};
 use crate::channel::{self, ChannelRules, Processed, Reply};
@@ -81,7 +82,8 @@ impl Intake for Door {
             _ => None,
         });
         let name = plan.records.clone().or(own)?;
-        Some(Arc::new(self.0.core.store.collection(&name)))
+        let (core, collection) = (self.0.core.clone(), self.0.core.store.collection(&name));
+        Some(Arc::new(Metered { core, name, collection }))
     }
 
     fn own_secret(&self, purpose: &str) -> Option<Arc<str>> {

@@ -36,6 +36,7 @@ mod replay;
 mod running;
 mod sequence;
 mod serve;
+mod shelves;
 mod task;
 mod tell;
 mod vitals;
@@ -51,4 +52,5 @@ pub use query::{ChannelStatus, DestinationStatus, Revealed, Status, Traced, Whic
 pub use queue::{Done, QueueAction, QueuePlanned};
 pub use replay::{Replay, Through};
 pub use running::{Engine, Start};
+pub use shelves::{ExportPage, Exported};
 pub use task::Owned;

@@ -17,6 +17,7 @@ use crate::fhir::rest::{Refused, http_date};
 use crate::message::{
     Delivery, FaultRecord, Receipt, RecordAnswer, RecordMethod, RecordVersion, RecordsRecord, Said,
 };
+use crate::observe::meter;
 use crate::records::{self, Answer, Applied, Look as _, Method, Origin, Told, Version};
 use crate::source::SourceKind;
 use crate::store::RecordWrite;
@@ -65,6 +66,7 @@ impl RecordKeeper for Keeper {
         };
         let seed = [&delivery.message.to_bytes()[..], &write.body].concat();
         let mut refused = None;
+        let begin = core.ports.clock.monotonic();
         let wrote = core
             .store
             .write_records(&write, |look, record| {
@@ -82,6 +84,15 @@ impl RecordKeeper for Keeper {
                 }
             })
             .await;
+        let took = core.ports.clock.monotonic().saturating_sub(begin);
+        let result = match (&wrote, &refused) {
+            (Ok(wrote), _) if wrote.again => "again",
+            (Ok(_), _) => "written",
+            (Err(_), Some(refused)) if refused.fault.class() == Class::Permanent => "refused",
+            (Err(_), _) => "failed",
+        };
+        core.registry.counter(&meter::RECORDS_WRITES, &[collection, result]).increment();
+        core.registry.histogram(&meter::RECORDS_WRITE_DURATION, &[collection]).observe(took);
         let wrote = match (wrote, refused) {
             (Ok(wrote), _) => wrote,
             (Err(_), Some(refused)) => return Err(no(&refused)),

@@ -95,6 +95,7 @@ async fn look(engine: Engine) {
     loop {
         engine.show_process();
         engine.show_keys();
+        engine.show_records();
         let now = core.ports.clock.monotonic();
         if certificates.is_none_or(|last| now.saturating_sub(last) >= CERTIFICATES) {
             certificates = Some(now);

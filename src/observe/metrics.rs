@@ -134,6 +134,20 @@ metrics! {
         "Time until an entry is on disk.";
     COMMIT_MESSAGES Sizes "weir_store_commit_messages" []
         "Entries that share a write and a sync of the journal.";
+    RECORDS_RESOURCES Gauge "weir_records_resources" ["collection"]
+        "Resources of a collection of the record store that are not deleted.";
+    RECORDS_VERSIONS Gauge "weir_records_versions" ["collection"]
+        "Versions of resources of a collection, deletions included.";
+    RECORDS_WRITES Counter "weir_records_writes_total" ["collection" "result"]
+        "Writes to a collection: written, again (the same message before), refused, failed.";
+    RECORDS_WRITE_DURATION Histogram "weir_records_write_duration_seconds" ["collection"]
+        "Time until a write to a collection is on disk.";
+    RECORDS_SEARCHES Counter "weir_records_searches_total" ["collection" "result"]
+        "Searches of a collection: found, refused, failed.";
+    RECORDS_SEARCH_DURATION Histogram "weir_records_search_duration_seconds" ["collection"]
+        "Time that a search of a collection takes.";
+    RECORDS_LOOKS Counter "weir_records_looks_total" ["collection"]
+        "Resources that searches looked at: far more than they found means a missing condition.";
     AUDIT_RECORDS Counter "weir_audit_records_total" ["action"] "Audit records written.";
     AUDIT_VALID Gauge "weir_audit_chain_valid" [] "1 when the last check of the chain held.";
     AUDIT_VERIFIED Gauge "weir_audit_verified_timestamp_seconds" []

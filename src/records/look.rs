@@ -180,6 +180,8 @@ pub struct Page {
     pub passed_over: Vec<String>,
     /// How much of each resource is shown.
     pub shown: Shown,
+    /// How many resources were looked at for it.
+    pub looks: u64,
 }
 
 impl fmt::Debug for Page {

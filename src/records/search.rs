@@ -48,23 +48,27 @@ const ROUNDS_MAX: usize = 5;
 
 /// How many resources may still be looked at: one number for all that a search or a Bundle
 /// asks.
-pub(super) struct Looks(Cell<usize>);
+pub(super) struct Looks {
+    rest: Cell<usize>,
+    taken: Cell<u64>,
+}
 
 impl Looks {
     pub fn new(most: usize) -> Self {
-        Self(Cell::new(most))
+        Self { rest: Cell::new(most), taken: Cell::new(0) }
     }
 
     /// Allows more.
     pub fn allow(&self, more: usize) {
-        self.0.set(self.0.get().saturating_add(more));
+        self.rest.set(self.rest.get().saturating_add(more));
     }
 
     fn take(&self) -> Result<(), Fault> {
-        let rest = self.0.get().checked_sub(1);
+        let rest = self.rest.get().checked_sub(1);
         let rest =
             rest.ok_or_else(|| too_much("it would look at more resources than a search may"))?;
-        self.0.set(rest);
+        self.rest.set(rest);
+        self.taken.set(self.taken.get() + 1);
         Ok(())
     }
 }
@@ -298,6 +302,7 @@ pub(super) fn search(look: &dyn Look, search: &Search<'_>, looks: &Looks) -> Res
     page.entries = found.page.into_iter().map(|version| (Mode::Match, version)).collect();
     included(run, &form, &mut page)?;
     page.shown = form.shown;
+    page.looks = looks.taken.get();
     Ok(page)
 }
 

@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn resources_are_shown_in_part() {
-        let patient = r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","tag":[1]},"text":{"status":"empty"},"active":true,"_birthDate":{"id":"x"},"photo":[{}],"contact":[{"gender":"male"}],"link":[{"other":{"reference":"Patient/b"},"type":"seealso"}],"deceasedBoolean":false,"modifierExtension":[{}],"x":1}"#;
+        let patient = r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","tag":[1]},"text":{"status":"empty"},"active":true,"_birthDate":{"id":"x"},"photo":[{"id":"f"}],"contact":[{"gender":"male"}],"link":[{"other":{"reference":"Patient/b"},"type":"seealso"}],"deceasedBoolean":false,"modifierExtension":[{"url":"u"}],"x":1}"#;
         let check = |how: &Shown, expected: &str| assert_eq!(shown(patient, how), expected);
         check(&Shown::Whole, patient);
         check(
@@ -158,15 +158,15 @@ mod tests {
         );
         check(
             &Shown::Summary,
-            r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","tag":[1,@]},"active":true,"_birthDate":{"id":"x"},"link":[{"other":{"reference":"Patient/b"},"type":"seealso"}],"deceasedBoolean":false,"modifierExtension":[{}]}"#,
+            r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","tag":[1,@]},"active":true,"_birthDate":{"id":"x"},"link":[{"other":{"reference":"Patient/b"},"type":"seealso"}],"deceasedBoolean":false,"modifierExtension":[{"url":"u"}]}"#,
         );
         check(
             &Shown::Text,
             r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","tag":[1,@]},"text":{"status":"empty"}}"#,
         );
-        assert!(shown(patient, &Shown::Data).contains(r#""photo":[{}]"#));
+        assert!(shown(patient, &Shown::Data).contains(r#""photo":[{"id":"f"}]"#));
         assert!(!shown(patient, &Shown::Data).contains(r#""text""#));
-        let observation = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"note":[],"component":[{"id":"c","code":{"text":"y"},"interpretation":[{}],"valueString":"v"}],"referenceRange":[{}]}"#;
+        let observation = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"note":[{"text":"n"}],"component":[{"id":"c","code":{"text":"y"},"interpretation":[{"text":"i"}],"valueString":"v"}],"referenceRange":[{"text":"r"}]}"#;
         assert_eq!(
             shown(observation, &Shown::Summary),
             r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"component":[{"id":"c","code":{"text":"y"},"valueString":"v"}],"meta":{"tag":[@]}}"#

@@ -216,6 +216,7 @@ fn handler(route: &Route) -> Option<MethodRouter<Web>> {
         ("GET", "/api/v1/events") => get(handlers::events),
         ("POST", "/api/v1/stop") => post(handlers::stop),
         ("GET", "/api/v1/records") => get(records::list),
+        ("GET", "/api/v1/records/{collection}/{type}") => get(records::export),
         ("GET", "/api/v1/records/{collection}/{type}/{id}") => get(records::show),
         ("GET", "/api/v1/consents") => get(handlers::consents),
         ("POST", "/fhir/Consent") => post(consent::create),

@@ -166,6 +166,9 @@ codes! {
     W7613 Permanent "this is not a page of the search",
         "Links to further pages are made by the server and are not to be changed.",
         "Begin again with the first page.";
+    W7614 Permanent "the export of records cannot be begun",
+        "Nothing was read or written.",
+        "Name types of R4 and a time such as `2026-01-31`; see `weir records export --help`.";
     W7901 Transient "the destination did not answer in time",
         "Without an answer weir cannot know whether the peer has the message, so it is sent again.",
         "See whether the peer is slow; raise `timeout` of the destination if it needs longer.";

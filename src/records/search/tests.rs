@@ -167,7 +167,7 @@ fn all_types_are_searched_at_once() {
     check("_type=Observation,Encounter&patient=Patient/a", "e1 o1");
     check("_type=Device", "");
     check("_type=Patient&_type=Patient,Observation&family=doe", "a c");
-    check("_type=Patient,Observation&_sort=-_lastUpdated&_count=3", "o2 o1 c");
+    check("_type=Patient,Observation&_sort=-_id&_count=3", "o2 o1 c");
     check("_type=Observation&_include=*&_id=o1", "o1 +e1 +a");
     check("_content=general", "org");
     // One that not all types have would find too much in those that have it not.

@@ -61,6 +61,12 @@ pub const ROUTES: &[Route] = &[
     route(
         Admin,
         "GET",
+        "/api/v1/records/{collection}/{type}",
+        "Exports a page of the resources of a type; needs a reason, is audited.",
+    ),
+    route(
+        Admin,
+        "GET",
         "/api/v1/records/{collection}/{type}/{id}",
         "Shows a version of a resource; needs a reason, is audited.",
     ),
@@ -134,6 +140,7 @@ mod tests {
         GET /api/v1/events
         POST /api/v1/stop
         GET /api/v1/records
+        GET /api/v1/records/{collection}/{type}
         GET /api/v1/records/{collection}/{type}/{id}
         GET /api/v1/consents
         POST /fhir/Consent

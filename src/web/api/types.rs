@@ -3,7 +3,8 @@
 //!
 //! Every answer carries `schema: weir.NAME.v1`. Times are RFC 3339 in UTC. Within a version
 //! members are only added; readers ignore what they do not know. No content of messages
-//! stands here but in [`ContentView`] and [`RecordView`], whose requests are audited.
+//! stands here but in [`ContentView`], [`RecordView`] and
+//! [`RecordPageView`], whose requests are audited.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,8 @@ pub mod schema {
     pub const RECORDS: &str = "weir.records.v1";
     /// [`super::RecordView`].
     pub const RECORD: &str = "weir.record.v1";
+    /// [`super::RecordPageView`].
+    pub const RECORD_PAGE: &str = "weir.record-page.v1";
     /// [`super::OkView`].
     pub const OK: &str = "weir.ok.v1";
 }
@@ -753,6 +756,36 @@ pub struct ShelfView {
     pub resources: u64,
     /// All versions, deletions included.
     pub versions: u64,
+}
+
+/// Query of `GET /api/v1/records/{collection}/{type}`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RecordPageQuery {
+    /// `next` of the page before; none: the first page.
+    pub after: Option<String>,
+    /// Only what was written at this time or later.
+    pub since: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// `GET /api/v1/records/{collection}/{type}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordPageView {
+    /// `weir.record-page.v1`.
+    pub schema: String,
+    /// Collection.
+    pub collection: String,
+    /// Type of the resources.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// When it was read.
+    pub at: String,
+    /// The resources, FHIR R4 JSON each.
+    pub resources: Vec<String>,
+    /// What the next page begins after; none: this is the last one.
+    pub next: Option<String>,
 }
 
 /// Query of `GET /api/v1/records/{collection}/{type}/{id}`.
