@@ -76,6 +76,11 @@ async fn messages_become_versions_that_are_found() {
         body.contains("mappings/adt-to-fhir.toml") && body.contains("urn:weir:channel"),
         "{body}"
     );
+    let shown = || engine.registry().text();
+    let row = "weir_records_writes_total{collection=\"main\",result=\"written\"} 3";
+    assert!(shown().contains(row), "{}", shown());
+    let row = "weir_records_resources{collection=\"main\"}";
+    until(&ports, 30, "counted", || shown().contains(row)).await;
     // What the store shows of itself holds no patient data.
     assert!(!format!("{one:?}").contains("Doe"));
     assert!(!engine.registry().text().contains("Doe"));

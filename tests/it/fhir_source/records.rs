@@ -353,3 +353,71 @@ async fn searches_reach_units_composites_compartments_and_all_types() {
     assert!(told.body.contains(r#""name":"code-value-quantity","type":"composite""#));
     endpoint.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_exported_and_counted() {
+    let endpoint = Endpoint::of_records();
+    let line = "{\"resourceType\":\"Patient\",\"gender\":\"male\"}\n";
+    let ndjson = ("content-type", "application/fhir+ndjson");
+    let told = endpoint.send("POST /", &[ndjson], line.repeat(1200)).await;
+    assert_eq!(told.status, 200, "{}", told.body);
+    let organization = r#"{"resourceType":"Organization","id":"o",
+        "name":"Ward"}"#;
+    assert_eq!(endpoint.json("PUT /Organization/o", organization).await.status, 201);
+    assert_eq!(endpoint.json("PUT /Patient/gone", &patient("gone", "Gone")).await.status, 201);
+    assert!(endpoint.send("DELETE /Patient/gone", &[], "").await.status < 300);
+    for _ in 0..500 {
+        if endpoint.get("/Patient?_summary=count").await.at("/total") == "1200" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let site = &endpoint.site;
+    let (to, only) = (site.root().join("export"), site.root().join("only"));
+    let export = |to: &std::path::Path, more: &[&str]| {
+        let to = to.display().to_string();
+        let reason = ["--reason", "a test"];
+        let all = [&["records", "export", "--to", &to][..], &reason, more].concat();
+        let out = site.run(&all);
+        (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    assert_eq!(export(&to, &[]).0, Some(0));
+    let text = |name: &str| std::fs::read_to_string(to.join(name)).unwrap();
+    assert_eq!(text("Patient.ndjson").lines().count(), 1200);
+    for line in text("Organization.ndjson").lines() {
+        assert_eq!(serde_json::from_str::<serde_json::Value>(line).unwrap()["id"], "o");
+    }
+    let manifest: serde_json::Value = serde_json::from_str(&text("manifest.json")).unwrap();
+    let files = manifest["output"].as_array().unwrap();
+    let patients = files.iter().find(|file| file["type"] == "Patient").unwrap();
+    assert_eq!((&patients["count"], &patients["url"]), (&1200.into(), &"Patient.ndjson".into()));
+    assert!(files.iter().any(|file| file["type"] == "Provenance"));
+    let left: Vec<_> =
+        std::fs::read_dir(&to).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".part")), "{left:?}");
+
+    let (code, said) = export(&to, &[]);
+    assert!(code == Some(1) && said.contains("already holds"), "{code:?} {said}");
+    let (code, said) = export(&only, &["--type", "patient"]);
+    assert!(code != Some(0) && said.contains("did you mean `Patient`?"), "{said}");
+    let (code, said) = export(&only, &["--type", "Organization", "--since", "soon"]);
+    assert!(code != Some(0) && said.contains("W7614"), "{said}");
+    assert_eq!(std::fs::read_dir(&only).map(Iterator::count).unwrap_or(0), 0, "nothing half-done");
+    assert_eq!(export(&only, &["--type", "Organization", "--since", "2020-01-01"]).0, Some(0));
+    let mut names: Vec<_> =
+        std::fs::read_dir(&only).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["Organization.ndjson", "manifest.json"]);
+    let out = site.run(&["records", "export", "--to", "elsewhere"]);
+    assert_ne!(out.status.code(), Some(0), "an export says why");
+
+    let metrics = site.http("/metrics");
+    for row in [
+        "weir_records_searches_total{collection=\"main\",result=\"found\"}",
+        "weir_records_looks_total{collection=\"main\"}",
+        "weir_records_write_duration_seconds_count{collection=\"main\"}",
+    ] {
+        assert!(metrics.contains(row), "{row}: {metrics}");
+    }
+    endpoint.stop();
+}

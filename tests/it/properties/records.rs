@@ -22,6 +22,8 @@ pub const TARGET: Target = Target {
         "Observation?patient.identifier=urn:mrn|1&code:not=http://loinc.org|1234-5&date=lt2024-02",
         "Patient?_has:Observation:patient:value-quantity=gt5.4||mg&_revinclude=Observation:subject",
         "Observation?_include:iterate=Observation:*&_total=accurate&subject:identifier=a|b",
+        "Observation?combo-code-value-quantity=http://loinc.org|1234-5$5.40|http://unitsofmeasure.org|mg&_summary=data",
+        "?_type=Patient,Observation&_sort=_id&_count=2&_content=jo",
     ],
     words: &[
         "Patient?",
@@ -57,6 +59,15 @@ pub const TARGET: Target = Target {
         "_include",
         "_revinclude",
         "_page=a~1",
+        "_page=a~v1",
+        "_type=Patient,Observation",
+        "_summary=true",
+        "_content=jo",
+        "code-value-quantity=1234-5$gt5|http://unitsofmeasure.org|ug",
+        "$",
+        ":of-type",
+        ":in=http://hl7.org/fhir/ValueSet/administrative-gender",
+        ":above",
         "_has:Observation:patient:code",
         "_total=accurate",
         "_summary=count",
@@ -177,8 +188,15 @@ impl Look for Ward {
     }
 
     fn counts(&self) -> Result<Vec<(Arc<str>, u64)>, Fault> {
-        Ok(Vec::new())
+        let kinds: std::collections::BTreeSet<_> = self.all.keys().map(|(kind, _)| kind).collect();
+        let count = |kind| self.all.keys().filter(|(own, _)| own == kind).count() as u64;
+        Ok(kinds.into_iter().map(|kind| (kind.clone(), count(kind))).collect())
     }
+}
+
+/// The type of a search; none for all of them.
+fn of(kind: &str) -> Option<&str> {
+    Some(kind).filter(|kind| !kind.is_empty())
 }
 
 fn addresses(page: &Page) -> Vec<String> {
@@ -195,7 +213,7 @@ pub fn search(data: &[u8]) {
     let Ok(query) = Query::parse(query) else { return };
     let now = Timestamp::from_millis(1_717_200_000_000);
     let run = |ward: &Ward, query: &Query| {
-        ward.search(&Search { base: "http://x", ..Search::of(kind, query, now) })
+        ward.search(&Search { base: "http://x", kind: of(kind), ..Search::of_all(query, now) })
     };
     match (run(indexed, &query), run(plain, &query)) {
         (Ok(narrowed), Ok(whole)) => {
@@ -223,7 +241,11 @@ fn follow(ward: &Ward, kind: &str, first: &Page, now: Timestamp) {
     for _ in 0..WARD.len() + 1 {
         let Some(link) = next else { break };
         let query = Query::parse(&link).expect("a link that is read again");
-        let page = ward.search(&Search { base: "http://x", ..Search::of(kind, &query, now) });
+        let page = ward.search(&Search {
+            base: "http://x",
+            kind: of(kind),
+            ..Search::of_all(&query, now)
+        });
         let page = page.unwrap_or_else(|fault| panic!("{link}: {fault}"));
         for address in matches(&page) {
             assert!(!seen.contains(&address), "{link}: twice");
