@@ -206,6 +206,7 @@ mod tests {
                     "use",
                     "alert",
                     "table",
+                    "collection",
                 ];
                 assert!(known.contains(label), "{name}: {label}");
             }

@@ -331,8 +331,10 @@ async fn searches_reach_units_composites_compartments_and_all_types() {
     check("/?_type=Patient,Observation&_lastUpdated=ge2020", &["o1", "o2", "p", "q"]).await;
     check("/Patient/q/Observation", &["o2"]).await;
     check("/Patient/p/Observation?value-quantity=900", &["o2"]).await;
-    check("/Patient/q/*", &["o2", "q"]).await;
-    check("/Patient/q/$everything", &["o2", "p", "q"]).await;
+    check("/Patient/q/*?_type=Patient,Observation", &["o2", "q"]).await;
+    check("/Patient/q/$everything?_type=Patient,Observation", &["o2", "p", "q"]).await;
+    let all = endpoint.get("/Patient/q/$everything").await;
+    assert!(all.body.contains("\"Provenance\""), "{}", all.body);
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let found = endpoint.send("POST /_search", &form, "_type=Observation&_count=1").await;
     assert_eq!((found.status, found.at("/total").as_str()), (200, "2"), "{}", found.body);
@@ -357,16 +359,16 @@ async fn searches_reach_units_composites_compartments_and_all_types() {
 #[tokio::test(flavor = "multi_thread")]
 async fn records_are_exported_and_counted() {
     let endpoint = Endpoint::of_records();
-    let line = "{\"resourceType\":\"Patient\",\"gender\":\"male\"}\n";
+    let lines: Vec<String> = (0..1200).map(|n| patient("", &format!("Nr{n}"))).collect();
     let ndjson = ("content-type", "application/fhir+ndjson");
-    let told = endpoint.send("POST /", &[ndjson], line.repeat(1200)).await;
+    let told = endpoint.send("POST /", &[ndjson], lines.join("\n")).await;
     assert_eq!(told.status, 200, "{}", told.body);
     let organization = r#"{"resourceType":"Organization","id":"o",
         "name":"Ward"}"#;
     assert_eq!(endpoint.json("PUT /Organization/o", organization).await.status, 201);
     assert_eq!(endpoint.json("PUT /Patient/gone", &patient("gone", "Gone")).await.status, 201);
     assert!(endpoint.send("DELETE /Patient/gone", &[], "").await.status < 300);
-    for _ in 0..500 {
+    for _ in 0..2000 {
         if endpoint.get("/Patient?_summary=count").await.at("/total") == "1200" {
             break;
         }
