@@ -146,7 +146,7 @@ fn table() -> &'static Table {
 }
 
 /// Gives the parts of composites the kinds and targets of the parameters that they are like.
-fn liken(all: &mut Vec<Parameter>) {
+fn liken(all: &mut [Parameter]) {
     let known: HashMap<&str, (Kind, Vec<&'static str>)> =
         all.iter().map(|own| (own.code, (own.kind, own.targets.clone()))).collect();
     for part in all.iter_mut().flat_map(|own| own.parts.iter_mut()) {
