@@ -25,7 +25,7 @@ use crate::base::Timestamp;
 use crate::fault::codes::{W7611, W7612, W7613};
 use crate::fault::{Fault, Place};
 use crate::fhir::Doc;
-use crate::fhir::rest::Query;
+use crate::fhir::rest::{QUERY_BYTES_MAX, Query};
 
 /// Most resources that one search looks at, its chains and inclusions among them, so that it
 /// holds up nobody for long. A search that no key narrows is refused there and says so.
@@ -45,6 +45,9 @@ const INCLUDED_MAX: usize = 1000;
 
 /// Most rounds of `_include:iterate`.
 const ROUNDS_MAX: usize = 5;
+
+/// Longest search in a link, so that it is read again with the place of a page.
+const LINK_BYTES_MAX: usize = QUERY_BYTES_MAX - 256;
 
 /// How many resources may still be looked at: one number for all that a search or a Bundle
 /// asks.
@@ -265,6 +268,10 @@ pub(super) fn search(look: &dyn Look, search: &Search<'_>, looks: &Looks) -> Res
     let passed_over = kinds.unknown(search)?;
     let names: Vec<&str> = passed_over.iter().map(String::as_str).collect();
     let understood = search.query.clone().without(&names);
+    let this = understood.encode();
+    if this.len() > LINK_BYTES_MAX {
+        return Err(Fault::new(W7611).because("it is too long to stand in a link"));
+    }
     let run = Run { look, now: search.now, base: search.base, looks };
     let first = kinds.names.first().map_or("Resource", String::as_str);
     let form = Plan::read(first, &understood)?;
@@ -272,7 +279,7 @@ pub(super) fn search(look: &dyn Look, search: &Search<'_>, looks: &Looks) -> Res
     if form.page.as_ref().is_some_and(|place| place.kind.is_some() == search.kind.is_some()) {
         return Err(Fault::new(W7613));
     }
-    let mut page = Page { this: understood.encode(), passed_over, ..Page::default() };
+    let mut page = Page { this, passed_over, ..Page::default() };
     let found = if form.count_only && is_unconditional(&form) && search.within.is_none() {
         let counts = look.counts()?.into_iter();
         let own = counts.filter(|(kind, _)| kinds.names.iter().any(|name| **name == **kind));
