@@ -139,7 +139,7 @@ fn table() -> &'static Table {
                 None => table.entry(current).or_default().extend(Parameter::read(line)),
             }
         }
-        table.values_mut().for_each(liken);
+        table.values_mut().for_each(|all| liken(all));
         table
     });
     &TABLE
