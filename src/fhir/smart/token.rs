@@ -72,6 +72,8 @@ pub struct Claims {
     /// Name of the client for audit and logs: `client_id`, `azp`, `appid` or `sub`; without
     /// characters that could upset a log.
     pub client: Option<String>,
+    /// Who signed in: `sub`, as it stands.
+    pub subject: Option<String>,
     /// What the caller may do: `scope` or `scp`.
     pub scopes: Scopes,
     /// Patient of the launch context.
@@ -168,6 +170,7 @@ impl Claims {
             expires: time(members, "exp")?,
             not_before: time(members, "nbf")?,
             client: client.map(plain),
+            subject: text("sub").map(str::to_owned),
             scopes: scopes(members.get("scope").or_else(|| members.get("scp")))?,
             patient: text("patient").map(str::to_owned),
         })
@@ -229,6 +232,7 @@ mod tests {
         assert_eq!(claims.expires, Timestamp::parse("2026-01-01T00:00:00.5Z"));
         assert_eq!(claims.not_before, Timestamp::parse("2025-12-31T23:50:00Z"));
         assert_eq!(claims.client.as_deref(), Some("lab?1"));
+        assert_eq!(claims.subject.as_deref(), Some("u"));
         assert_eq!(claims.patient.as_deref(), Some("p1"));
         assert_eq!(claims.scopes, Scopes::parse("system/Patient.rs"));
     }

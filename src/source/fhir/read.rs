@@ -29,6 +29,8 @@ struct Shown {
 struct Look {
     reader: Arc<dyn Reader>,
     base: String,
+    /// The base below which an absolute reference is one of ours: never what a header says.
+    own: String,
     strict: bool,
     now: Timestamp,
     client: super::auth::Client,
@@ -85,6 +87,7 @@ impl Endpoint {
         Ok(Look {
             reader,
             base: call.base.clone(),
+            own: self.plan.public_url.as_ref().map(ToString::to_string).unwrap_or_default(),
             strict: call.prefer.strict == Some(true),
             now: self.clock.now(),
             client: call.client.clone(),
@@ -244,11 +247,10 @@ impl Look {
         let narrow = !matches!(self.client.reach(kind, Permission::Search), Ok(Reach::All));
         let within =
             compartment.map(|(kind, id)| records::Within { kind, id: id.as_str(), narrow });
-        let base = &self.base;
-        let asked =
-            Search { kind, within, strict: self.strict, base, ..Search::of_all(&query, self.now) };
+        let (strict, base) = (self.strict, self.own.as_str());
+        let asked = Search { kind, within, strict, base, ..Search::of_all(&query, self.now) };
         let page = self.reader.search(&asked).map_err(failed)?;
-        let doc = records::searchset(&page, path, base).map_err(failed)?;
+        let doc = records::searchset(&page, path, &self.base).map_err(failed)?;
         let versions = page.entries.iter().map(|(_, version)| version.address()).collect();
         Ok(Shown { reply: Reply::doc(200, &doc), versions })
     }

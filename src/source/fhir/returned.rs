@@ -7,10 +7,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use sha2::{Digest as _, Sha256};
+
 use super::answer::{Answered, Reply};
-use super::read::{blocking, failed};
+use super::auth::Client;
+use super::read::blocking;
 use super::route::{Call, Endpoint};
 use crate::base::MessageId;
+use crate::fault::Fault;
 use crate::fhir::resources::informed;
 use crate::fhir::rest::{Id, Interaction, Kind, Return};
 use crate::fhir::{Builder, Doc, Node, tables};
@@ -57,37 +61,40 @@ impl Endpoint {
         let (Some(reader), Some(bundle)) = (self.reader(), entries_of(&reply)) else {
             return Ok(reply);
         };
-        let found = blocking(move || {
-            let versions: Result<Vec<_>, _> =
-                items(&bundle).map(|entry| named(&*reader, entry)).collect();
-            versions.map(|versions| (bundle, versions))
-        });
-        let (bundle, versions) = found.await?.map_err(failed)?;
-        let mut shown = Vec::with_capacity(versions.len());
-        let mut addresses = Vec::new();
-        for (entry, version) in items(&bundle).zip(versions) {
-            let doc = version.as_ref().map(Version::doc).transpose().map_err(failed)?;
-            let doc = doc.filter(|doc| status(entry) == Some(201) || may_see(call, doc));
-            addresses.extend(version.filter(|_| doc.is_some()).map(|version| version.address()));
-            shown.push(doc);
+        let client = call.client.clone();
+        let shown = blocking(move || shown(&*reader, &client, &bundle)).await;
+        // It is written, and an error would be taken for the opposite: where the resources
+        // cannot be shown, the answer goes without them.
+        let Ok(Ok((doc, addresses))) = shown else { return Ok(reply) };
+        match self.testify(call, &Interaction::Bundle, &addresses).await {
+            Ok(()) => Ok(reply.saying(&doc)),
+            Err(_) => Ok(reply),
         }
-        self.testify(call, &Interaction::Bundle, &addresses).await?;
-        let mut out = Builder::new();
-        begin(&mut out, &bundle);
-        for (entry, doc) in items(&bundle).zip(shown) {
-            out.start_object();
-            let own = entry.members().filter(|(name, _)| doc.is_none() || *name != "resource");
-            for (name, value) in own {
-                if let Some(doc) = doc.as_ref().filter(|_| name == "response") {
-                    out.name("resource").node(doc.root());
-                }
-                out.name(name).node(value);
-            }
-            out.end_object();
-        }
-        out.end_array().end_object();
-        Ok(reply.saying(&out.finish()))
     }
+}
+
+/// The answer with the resources that the client may read, and their addresses.
+fn shown(reader: &dyn Reader, client: &Client, bundle: &Doc) -> Result<(Doc, Vec<String>), Fault> {
+    let mut addresses = Vec::new();
+    let mut out = Builder::new();
+    begin(&mut out, bundle);
+    for entry in items(bundle) {
+        let version = named(reader, entry)?;
+        let doc = version.as_ref().map(Version::doc).transpose()?;
+        let doc = doc.filter(|doc| status(entry) == Some(201) || may_see(client, doc));
+        addresses.extend(version.filter(|_| doc.is_some()).map(|version| version.address()));
+        out.start_object();
+        let own = entry.members().filter(|(name, _)| doc.is_none() || *name != "resource");
+        for (name, value) in own {
+            if let Some(doc) = doc.as_ref().filter(|_| name == "response") {
+                out.name("resource").node(doc.root());
+            }
+            out.name(name).node(value);
+        }
+        out.end_object();
+    }
+    out.end_array().end_object();
+    Ok((out.finish(), addresses))
 }
 
 /// The answer of a transaction or batch that an answer holds.
@@ -124,12 +131,12 @@ fn status(entry: Node<'_>) -> Option<u16> {
 }
 
 /// Whether the client may read a resource.
-fn may_see(call: &Call, doc: &Doc) -> bool {
+fn may_see(client: &Client, doc: &Doc) -> bool {
     let kind: Option<Kind> = doc.resource_type().and_then(|kind| tables::type_name(&kind));
     let id = doc.root().get("id").and_then(|id| Id::parse(&id.string()?));
     let (Some(kind), Some(id)) = (kind, id) else { return false };
     let read = Interaction::Read { kind, id, if_none_match: None, if_modified_since: None };
-    call.client.may_with(&read, doc.root()).is_ok()
+    client.may_with(&read, doc.root()).is_ok()
 }
 
 fn begin(out: &mut Builder, bundle: &Doc) {
@@ -185,7 +192,7 @@ fn responded(call: &Call, message: &Bytes, id: Option<MessageId>, reply: Reply) 
         429 | 500.. => "transient-error",
         _ => "fatal-error",
     };
-    let doc = response(call, &request, (id, code), outcome.as_ref());
+    let doc = response(call, &request, message, (id, code), outcome.as_ref());
     reply.saying(&doc)
 }
 
@@ -195,20 +202,26 @@ fn responded(call: &Call, message: &Bytes, id: Option<MessageId>, reply: Reply) 
 fn response(
     call: &Call,
     request: &Doc,
+    message: &Bytes,
     (id, code): (Option<MessageId>, &str),
     outcome: Option<&Doc>,
 ) -> Doc {
     const OUTCOME: &str = "outcome";
     let first = items(request).next();
     let header = first.and_then(|entry| entry.get("resource"));
-    let own: Arc<str> = id.map_or_else(|| "response".into(), |id| id.to_string().into());
-    let url = |of: &str| match id {
-        // The header is the message itself; what belongs to it gets an id of its own kind.
-        Some(id) if of != OUTCOME => format!("urn:uuid:{}", id.to_uuid()),
-        Some(id) => {
+    // Of a message that was not taken, its own bytes tell it from others.
+    let id = id.unwrap_or_else(|| {
+        let digest: [u8; 32] = Sha256::digest(message).into();
+        let (first, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
+        MessageId::from_u128(u128::from_be_bytes(*first))
+    });
+    let own: Arc<str> = id.to_string().into();
+    // The header is the message itself; what belongs to it gets an id of its own kind.
+    let url = |of: &str| match of {
+        OUTCOME => {
             format!("urn:uuid:{}", uuid::Builder::from_custom_bytes(id.to_bytes()).into_uuid())
         }
-        None => format!("{}/_response/{of}", call.base),
+        _ => format!("urn:uuid:{}", id.to_uuid()),
     };
     let mut out = Builder::new();
     out.start_object().member("resourceType", "Bundle").member("type", "message");
@@ -218,9 +231,10 @@ fn response(
     let event = header.and_then(|header| {
         header.members().find(|(name, _)| matches!(*name, "eventCoding" | "eventUri"))
     });
-    if let Some((name, event)) = event {
-        out.name(name).node(event);
-    }
+    match event {
+        Some((name, event)) => out.name(name).node(event),
+        None => out.member("eventUri", "urn:weir:event:unknown"),
+    };
     let from = header.and_then(|header| header.get("source"));
     if let Some(endpoint) = from.and_then(|from| from.get("endpoint")) {
         out.name("destination").start_array().start_object();
@@ -257,5 +271,5 @@ fn identifier(request: &Doc, first: Option<Node<'_>>) -> String {
     };
     let of_bundle = || text(request.root().get("id"));
     let found = of_header.or_else(of_entry).or_else(of_bundle);
-    found.filter(|id| !id.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+    found.filter(|id| Id::parse(id).is_some()).unwrap_or_else(|| "unknown".to_owned())
 }

@@ -145,7 +145,7 @@ impl Endpoint {
         let peer = match &self.plan.guard.auth {
             // The certificate says more than a name that everybody has.
             Auth::None => peer,
-            _ => Peer { subject: Some(client.name().into()), ..peer },
+            _ => Peer { subject: client.sender().or(Some(&client.name().into())).cloned(), ..peer },
         };
         let prefer = request::header(&parts.headers, &HeaderName::from_static("prefer"));
         let prefer = prefer.map(Prefer::parse).unwrap_or_default();

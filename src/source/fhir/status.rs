@@ -67,6 +67,9 @@ pub(super) async fn answer(endpoint: &Endpoint, call: &Call, id: &str) -> Answer
 
 /// Whether a client may hear of a message: its own, or as one of the operators.
 fn may_ask(endpoint: &Endpoint, call: &Call, standing: &Standing) -> bool {
+    if call.client.sender().is_none() {
+        return false;
+    }
     standing.sender == call.peer.subject
         || endpoint.plan.operators.iter().any(|name| **name == *call.client.name())
 }

@@ -174,6 +174,28 @@ async fn what_another_server_says_is_handed_on() {
     endpoint.stop();
 }
 
+/// What a client calls this server does not make a reference to another one ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_host_finds_nothing_more() {
+    let endpoint = Endpoint::of_records();
+    let elsewhere = r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},
+        "subject":{"reference":"http://other.example/fhir/Patient/p1"}}"#;
+    let told = endpoint.json("POST /Observation", elsewhere).await;
+    assert_eq!(told.status, 201, "{}", told.body);
+    let forged = [("host", "other.example")];
+    for (search, total) in [
+        ("subject=Patient/p1", "0"),
+        ("patient=p1", "0"),
+        ("subject=http://other.example/fhir/Patient/p1", "1"),
+    ] {
+        for headers in [&[][..], &forged[..]] {
+            let told = endpoint.send(&format!("GET /Observation?{search}"), headers, "").await;
+            assert_eq!(told.at("/total"), total, "{search} {headers:?} {}", told.body);
+        }
+    }
+    endpoint.stop();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_answered_by_a_message() {
     let endpoint = Endpoint::of_records();

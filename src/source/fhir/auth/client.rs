@@ -16,12 +16,18 @@ use crate::records;
 /// Wait that callers are told while the issuer's keys cannot be had.
 const KEYS_WAIT: Duration = Duration::from_secs(10);
 
+/// Bytes of a digest that tell one person from others.
+const PERSON_BYTES: usize = 8;
+
 /// A caller who was let in. Cheap to clone.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     name: Arc<str>,
+    /// What tells it from every other sender; none for one that nothing tells apart.
+    sender: Option<Arc<str>>,
     scopes: Scopes,
     patient: Option<Arc<str>>,
 }
@@ -36,7 +42,32 @@ impl Client {
     /// A client by name, what it may do, and the patient of its launch context.
     #[must_use]
     pub fn new(name: Arc<str>, scopes: Scopes, patient: Option<Arc<str>>) -> Self {
-        Self(Arc::new(Inner { name, scopes, patient }))
+        let sender = Some(name.clone());
+        Self(Arc::new(Inner { name, sender, scopes, patient }))
+    }
+
+    /// The same for one person of many: what tells them apart is a digest of who they are.
+    #[must_use]
+    pub fn of(self, person: &[u8; 32]) -> Self {
+        use std::fmt::Write as _;
+        let mut sender = format!("{}#", self.0.name);
+        for byte in person.iter().take(PERSON_BYTES) {
+            // Writing to a text does not fail.
+            let _ = write!(sender, "{byte:02x}");
+        }
+        Self(Arc::new(Inner { sender: Some(sender.into()), ..(*self.0).clone() }))
+    }
+
+    /// The same where nothing tells who it is.
+    #[must_use]
+    pub fn nobody(self) -> Self {
+        Self(Arc::new(Inner { sender: None, ..(*self.0).clone() }))
+    }
+
+    /// What tells it from every other sender of messages; none where nothing does.
+    #[must_use]
+    pub fn sender(&self) -> Option<&Arc<str>> {
+        self.0.sender.as_ref()
     }
 
     /// Its name, for audit and logs.

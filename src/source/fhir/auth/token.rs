@@ -107,6 +107,66 @@ impl Tokens {
 }
 
 fn client(claims: Claims) -> Client {
+    // Users of one application have its name in common; who they are tells them apart.
+    let subject = claims.subject.filter(|subject| Some(subject) != claims.client.as_ref());
+    let person = (subject.is_some() || claims.patient.is_some()).then(|| {
+        let mut digest = Sha256::new();
+        for part in [claims.issuer.as_deref(), subject.as_deref(), claims.patient.as_deref()] {
+            let part = part.unwrap_or_default();
+            digest.update(part.len().to_be_bytes());
+            digest.update(part);
+        }
+        <[u8; 32]>::from(digest.finalize())
+    });
+    let named = claims.client.is_some();
     let name = claims.client.unwrap_or_else(|| "unnamed".to_owned());
-    Client::new(name.into(), claims.scopes, claims.patient.map(Into::into))
+    let client = Client::new(name.into(), claims.scopes, claims.patient.map(Into::into));
+    match (person, named) {
+        (Some(person), _) => client.of(&person),
+        (None, true) => client,
+        (None, false) => client.nobody(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fhir::smart::Scopes;
+
+    #[test]
+    fn users_of_one_application_are_told_apart() {
+        let claims = |name: Option<&str>, subject: Option<&str>, patient: Option<&str>| Claims {
+            issuer: Some("https://sso.example".to_owned()),
+            audiences: Vec::new(),
+            expires: None,
+            not_before: None,
+            client: name.map(str::to_owned),
+            subject: subject.map(str::to_owned),
+            scopes: Scopes::parse("patient/*.rs"),
+            patient: patient.map(str::to_owned),
+        };
+        let sender = |name, subject, patient| {
+            let client = client(claims(name, subject, patient));
+            assert_eq!(client.name(), name.unwrap_or("unnamed"));
+            client.sender().map(ToString::to_string)
+        };
+        let app = Some("app");
+        let all = [
+            sender(app, None, None),
+            sender(app, Some("ann"), None),
+            sender(app, Some("bob"), None),
+            sender(app, Some("bob"), Some("p1")),
+            sender(app, Some("bob"), Some("p2")),
+            sender(app, None, Some("p1")),
+            sender(None, Some("ann"), None),
+        ];
+        for (at, one) in all.iter().enumerate() {
+            assert!(one.is_some(), "{at}");
+            assert!(!all.iter().skip(at + 1).any(|other| other == one), "{at} {one:?}");
+        }
+        // A program that signs in for itself is its name; nobody is nobody's sender.
+        assert_eq!(sender(Some("lab"), Some("lab"), None).as_deref(), Some("lab"));
+        assert_eq!(sender(None, None, None), None);
+        assert!(!all.iter().flatten().any(|one| one.contains("ann") || one.contains("p1")));
+    }
 }
