@@ -203,7 +203,10 @@ impl Waiters {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of = waiting.entry(message).or_default();
         of.listening += 1;
-        of.to = Some(to);
+        // One whose sender waits already keeps to what that one was promised.
+        if of.listening == 1 && of.to.as_ref() != Some(&to) {
+            (of.to, of.said, of.dead) = (Some(to), None, None);
+        }
         drop(waiting);
         watch.listening = true;
         watch
