@@ -142,16 +142,24 @@ impl Answer {
     /// Source: RFC 9110 §10.2.3.
     #[must_use]
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
-        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        let wait = match text.parse::<u64>() {
-            Ok(seconds) => Duration::from_secs(seconds),
-            Err(_) => {
-                let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-                Timestamp::from_micros(date.as_microsecond()).since(now)
-            }
-        };
-        Some(wait.min(RETRY_AFTER_MAX))
+        retry_after(&self.headers, now)
     }
+}
+
+/// How long the server of an answer with these headers asks to be left alone.
+///
+/// Source: RFC 9110 §10.2.3.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            Timestamp::from_micros(date.as_microsecond()).since(now)
+        }
+    };
+    Some(wait.min(RETRY_AFTER_MAX))
 }
 
 type Driver = Pin<Box<Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>>>;

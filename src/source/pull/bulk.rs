@@ -72,7 +72,7 @@ pub struct BulkPlan {
     pub every: Option<Duration>,
     /// From when on the first export asks, as an instant; `None`: everything.
     pub since: Option<Arc<str>>,
-    /// Longest time that the server may take.
+    /// Longest time until the manifest is there, and then from a line to the next.
     pub timeout: Duration,
     /// Other servers from which files may be read, without showing who weir is.
     pub hosts: Vec<Url>,
@@ -142,7 +142,8 @@ const SINCE: Key<Arc<str>> = Key::new(
 const TIMEOUT: Key<Duration> = Key::new(
     "timeout",
     "a duration such as `24h`",
-    "Longest time that the server may take for an export, and weir for its files.",
+    "Longest time that the server may take until an export is there, and then from a line of its \
+     files that is taken to the next.",
 )
 .default("24h");
 const HOSTS: Key<Vec<Arc<str>>> = Key::new(

@@ -67,6 +67,33 @@ pub(super) struct Running {
     pub file: usize,
     /// Lines of the next file that are taken.
     pub line: u64,
+    /// What these lines are, in short: those of a file read again are compared with it.
+    pub chain: Chain,
+    /// When a line was taken last, or weir began or went on to take them. Not in the note: a
+    /// time in which weir does not run is none that the server takes.
+    pub moved: Timestamp,
+}
+
+/// A digest of lines, each over the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Chain([u8; 16]);
+
+impl Chain {
+    /// That of one more line.
+    pub(super) fn then(self, line: &[u8]) -> Self {
+        let digest = Sha256::new().chain_update(self.0).chain_update(line).finalize();
+        let mut next = [0; 16];
+        next.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+        Self(next)
+    }
+
+    fn text(self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.0))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        u128::from_str_radix(text, 16).ok().map(|chain| Self(chain.to_be_bytes()))
+    }
 }
 
 /// The export that came to its end last.
@@ -88,8 +115,14 @@ impl Running {
             "outline": self.outline,
             "file": self.file,
             "line": self.line,
+            "chain": self.chain.text(),
         })
         .to_string()
+    }
+
+    /// Has the next file begin with its first line.
+    pub(super) fn from_the_front(&mut self) {
+        (self.line, self.chain) = (0, Chain::default());
     }
 
     fn read(note: &str, plan: &str) -> Option<Self> {
@@ -100,13 +133,16 @@ impl Running {
             return None;
         }
         let origin = crate::ports::http::Url::parse(text("origin")?).ok()?;
+        let begun = Timestamp::from_micros(json.get("begun")?.as_i64()?);
         Some(Self {
             status: Address { origin, path: text("path")?.to_owned() },
             since: text("since").map(str::to_owned),
-            begun: Timestamp::from_micros(json.get("begun")?.as_i64()?),
+            begun,
             outline: text("outline")?.to_owned(),
             file: usize::try_from(number("file")?).ok()?,
             line: number("line")?,
+            chain: Chain::read(text("chain")?)?,
+            moved: begun,
         })
     }
 }
@@ -158,6 +194,7 @@ impl Bound for BulkBound {
             running: None,
             done: None,
             pulled: false,
+            asked: false,
             not_before: Duration::ZERO,
         };
         exporter.run().await;
@@ -187,6 +224,8 @@ struct Exporter {
     done: Option<Done>,
     /// Whether an export came to its end since the start.
     pulled: bool,
+    /// Whether someone asked for an export that did not come to its end yet.
+    asked: bool,
     /// Monotonic time before which nothing is tried after a failure.
     not_before: Duration,
 }
@@ -194,23 +233,25 @@ struct Exporter {
 impl Exporter {
     async fn run(&mut self) {
         let mut command = self.serving.command.clone();
-        let (mut ran, mut asked) = (false, false);
+        let mut ran = false;
         loop {
             let now = *command.borrow_and_update();
             match now {
                 Command::Stop => return,
                 Command::Pause => {
                     // Who resumes it wants to see something.
-                    asked = ran;
+                    if ran {
+                        (self.asked, self.not_before) = (true, Duration::ZERO);
+                    }
                     if command.changed().await.is_err() {
                         return;
                     }
+                    self.go_on();
                     continue;
                 }
                 Command::Run => ran = true,
             }
             let due = match self.load() {
-                Ok(()) if std::mem::take(&mut asked) => Some(Duration::ZERO),
                 Ok(()) => self.due(),
                 Err(fault) => {
                     self.trouble(fault);
@@ -250,15 +291,22 @@ impl Exporter {
             self.running = read("export")?.and_then(|note| Running::read(&note, &self.key));
             self.done = read("since")?.and_then(|note| Done::read(&note, &self.key));
             self.known = true;
+            self.go_on();
         }
         Ok(())
+    }
+
+    /// Counts the time that files may take without a line from now on.
+    fn go_on(&mut self) {
+        let now = self.journey.ports.clock.now();
+        self.running.iter_mut().for_each(|running| running.moved = now);
     }
 
     /// In how long there is something to do; none: not before someone asks for it.
     fn due(&self) -> Option<Duration> {
         let clock = &self.journey.ports.clock;
         let held = self.not_before.saturating_sub(clock.monotonic());
-        if !held.is_zero() || self.running.is_some() {
+        if !held.is_zero() || self.running.is_some() || self.asked {
             return Some(held);
         }
         match (&self.done, self.plan.every) {
@@ -310,7 +358,7 @@ impl Exporter {
         };
         let call = self.call(Method::GET, self.kick_off(since.as_deref()));
         let begun = self.journey.ports.clock.now();
-        let answer = self.journey.ask(&mut self.caller, call).await?;
+        let answer = self.journey.ask_once(&mut self.caller, call).await?;
         let location = answer.headers.get(CONTENT_LOCATION).and_then(|v| v.to_str().ok());
         let status = match (answer.status, location) {
             (202, Some(location)) => self.status_at(location)?,
@@ -321,7 +369,16 @@ impl Exporter {
             (408 | 425 | 429 | 500..=599, _) => return Err(self.refused(W2381, &answer).into()),
             _ => return Err(self.refused(W2380, &answer).into()),
         };
-        let running = Running { status, since, begun, outline: String::new(), file: 0, line: 0 };
+        let running = Running {
+            status,
+            since,
+            begun,
+            outline: String::new(),
+            file: 0,
+            line: 0,
+            chain: Chain::default(),
+            moved: begun,
+        };
         self.serving.intake.remember(vec![("export", running.note(&self.key))]).await?;
         self.running = Some(running.clone());
         Ok(running)
@@ -354,13 +411,12 @@ impl Exporter {
         let mut wait = POLL_FIRST;
         loop {
             let clock = self.journey.ports.clock.clone();
-            if clock.now().since(running.begun) > self.plan.timeout {
-                self.give_up(running).await?;
-                let cause = self.told("it takes longer than `timeout`");
-                return Err(Fault::new(W2382).because(cause).into());
-            }
             let call = self.call(Method::GET, running.status.path.clone());
             let answer = self.journey.ask(&mut self.caller, call).await?;
+            if let Some(cause) = self.late(running, answer.status) {
+                self.give_up(running).await?;
+                return Err(Fault::new(W2382).because(self.told(cause)).into());
+            }
             match answer.status {
                 202 => {
                     let asked = answer.retry_after(clock.now());
@@ -381,6 +437,17 @@ impl Exporter {
                 }
             }
         }
+    }
+
+    /// Why an export took too long, if it did: the server has `timeout` until its manifest is
+    /// there, and then as long again from each line that was taken to the next.
+    fn late(&self, running: &Running, status: u16) -> Option<&'static str> {
+        let (begin, cause) = match (running.outline.is_empty(), status) {
+            (true, 200) => return None,
+            (true, _) => (running.begun, "it takes longer than `timeout`"),
+            (false, _) => (running.moved, "no line of its files came within `timeout`"),
+        };
+        (self.journey.ports.clock.now().since(begin) > self.plan.timeout).then_some(cause)
     }
 
     async fn read_manifest(
@@ -413,7 +480,11 @@ impl Exporter {
             let Some(running) = &mut self.running else { return Ok(false) };
             let outline = manifest.outline();
             if running.outline != outline {
-                (running.outline, running.file, running.line) = (outline, 0, 0);
+                if running.outline.is_empty() {
+                    running.moved = self.journey.ports.clock.now();
+                }
+                (running.outline, running.file) = (outline, 0);
+                running.from_the_front();
             }
             let Some(file) = manifest.files.get(running.file) else { break };
             let before = (running.file, running.line);
@@ -422,13 +493,13 @@ impl Exporter {
             match take.run(&mut self.caller, &mut progress).await {
                 Ok(()) => {
                     running.file += 1;
-                    running.line = 0;
+                    running.from_the_front();
                     let note = running.note(&self.key);
                     self.serving.intake.remember(vec![("export", note)]).await?;
                     tries = 0;
                 }
                 Err(Halt::Fault(fault)) if fault.class() == Class::Transient => {
-                    let moved = before != (running.file, running.line);
+                    let moved = before < (running.file, running.line);
                     tries = if moved { 1 } else { tries + 1 };
                     if tries > FILE_TRIES {
                         return Err(fault.into());
@@ -458,6 +529,7 @@ impl Exporter {
         let notes = vec![("export", String::new()), ("since", done.note(&self.key))];
         self.serving.intake.remember(notes).await?;
         (self.running, self.done, self.pulled) = (None, Some(done), true);
+        self.asked = false;
         let (committed, refused) = (progress.committed, progress.refused);
         self.serving.events.note(&SourceEvent::Pulled { committed, refused });
         self.delete(&running).await
@@ -531,6 +603,8 @@ mod tests {
             outline: "abcd".to_owned(),
             file: 3,
             line: 17,
+            chain: Chain::default().then(b"a"),
+            moved: Timestamp::from_millis(1_767_323_045_678),
         };
         assert_eq!(Running::read(&running.note("k"), "k"), Some(running.clone()));
         assert_eq!(Running::read(&running.note("k"), "other settings"), None);
@@ -538,6 +612,17 @@ mod tests {
         assert_eq!(Done::read(&done.note("k"), "k"), Some(done.clone()));
         for bad in ["", "{}", "[]", "{\"plan\":\"k\"}"] {
             assert_eq!((Running::read(bad, "k"), Done::read(bad, "k")), (None, None), "{bad}");
+        }
+    }
+
+    #[test]
+    fn chains_tell_lines_and_their_order_apart() {
+        let chain = |lines: &[&str]| {
+            lines.iter().fold(Chain::default(), |chain, line| chain.then(line.as_bytes()))
+        };
+        assert_eq!(chain(&["a", "b"]), chain(&["a", "b"]));
+        for other in [&["b", "a"][..], &["a"], &["ab"], &["a", "b", "c"], &["a", "c"]] {
+            assert_ne!(chain(&["a", "b"]), chain(other), "{other:?}");
         }
     }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::fault::codes::W7108;
+use crate::fault::codes::{W7107, W7108, W7109};
 use crate::fault::{Class, Fault};
 use crate::ports::Ports;
-use crate::ports::fhir::Caller;
-use crate::ports::http::{Answer, Call};
+use crate::ports::fhir::{Address, Caller};
+use crate::ports::http::{Answer, Call, Download, retry_after};
 use crate::source::Command;
 
 /// Longest wait for an answer to one request, or for the next piece of a file.
@@ -70,6 +70,8 @@ impl Journey {
     ) -> Result<T, Halt> {
         let timed = async {
             tokio::select! {
+                // What is there is taken, however late it is looked at.
+                biased;
                 done = act => done,
                 () = self.ports.clock.sleep(ANSWER_TIMEOUT) => Err(Fault::new(W7108)),
             }
@@ -80,6 +82,25 @@ impl Journey {
     /// Sends a request; again, with longer and longer waits or as long as the server asks
     /// for, while the server or the way to it has trouble.
     pub(super) async fn ask(&self, caller: &mut Caller, call: Call) -> Result<Answer, Halt> {
+        self.ask_while(caller, call, |fault| fault.class() == Class::Transient).await
+    }
+
+    /// As [`Journey::ask`] with a request that the server must not do twice: one that it may
+    /// have is not sent again unless it answers that it did not do it.
+    pub(super) async fn ask_once(&self, caller: &mut Caller, call: Call) -> Result<Answer, Halt> {
+        let not_sent = |fault: &Fault| {
+            let perhaps = [W7107, W7108, W7109].contains(&fault.code());
+            fault.class() == Class::Transient && !perhaps
+        };
+        self.ask_while(caller, call, not_sent).await
+    }
+
+    async fn ask_while(
+        &self,
+        caller: &mut Caller,
+        call: Call,
+        again: impl Fn(&Fault) -> bool,
+    ) -> Result<Answer, Halt> {
         let mut wait = AGAIN_FIRST;
         for tried in 1.. {
             let told = match self.in_time(caller.send(call.clone())).await {
@@ -88,14 +109,15 @@ impl Journey {
                 Ok(answer) => Ok(answer),
             };
             let asked = match &told {
-                Ok(answer) if matches!(answer.status, 429 | 502 | 503 | 504) => {
-                    answer.retry_after(self.ports.clock.now())
-                }
-                Err(fault) if fault.class() == Class::Transient => {
+                Ok(answer) if busy(answer.status) => answer.retry_after(self.ports.clock.now()),
+                Err(fault) => {
                     caller.close();
+                    if !again(fault) {
+                        return Ok(told?);
+                    }
                     None
                 }
-                _ => return Ok(told?),
+                Ok(_) => return Ok(told?),
             };
             if tried >= TRIES_MAX {
                 return Ok(told?);
@@ -105,4 +127,30 @@ impl Journey {
         }
         Err(Halt::Told)
     }
+
+    /// Begins to read what lies at an address; again as [`Journey::ask`] does where a server
+    /// says that it is busy.
+    pub(super) async fn fetch(
+        &self,
+        caller: &mut Caller,
+        (at, accept, shows): (&Address, &'static str, bool),
+    ) -> Result<Download, Halt> {
+        let mut wait = AGAIN_FIRST;
+        for tried in 1.. {
+            let download = self.in_time(caller.fetch(at, accept, shows)).await?;
+            if !busy(download.status) || tried >= TRIES_MAX {
+                return Ok(download);
+            }
+            let asked = retry_after(&download.headers, self.ports.clock.now());
+            drop(download);
+            self.wait(asked.unwrap_or(wait).min(AGAIN_MAX)).await?;
+            wait = wait.saturating_mul(2);
+        }
+        Err(Halt::Told)
+    }
+}
+
+/// Whether a server says that it did not do what it was asked, and may later.
+const fn busy(status: u16) -> bool {
+    matches!(status, 429 | 502 | 503 | 504)
 }

@@ -9,11 +9,12 @@ use hyper::header::{CONTENT_TYPE, LOCATION};
 use sha2::{Digest, Sha256};
 
 use super::bulk::BulkPlan;
-use super::export::Running;
+use super::export::{Chain, Running};
 use super::journey::{Halt, Journey};
 use super::lines::{Line, Lines};
 use super::manifest::{self, File, Holds};
 use super::offer::{self, Offer};
+use crate::base::Timestamp;
 use crate::base::limits::FRAME_BYTES_DEFAULT;
 use crate::fault::{Fault, codes::*};
 use crate::fhir::Doc;
@@ -67,6 +68,8 @@ pub(super) struct Take<'a> {
 /// A message with the intake.
 struct Slot {
     line: u64,
+    /// The lines up to this one.
+    chain: Chain,
     /// Whether it is the last of its line.
     last: bool,
     arrival: Arrival,
@@ -86,6 +89,14 @@ pub(super) struct Pass<'a> {
     in_flight_bytes: usize,
     /// The line noted last.
     noted: u64,
+    /// The line up to which the file was taken before this pass.
+    begin: u64,
+    /// The lines read so far, in short.
+    chain: Chain,
+    /// When this pass began, or its last line came.
+    came: Timestamp,
+    /// Whether the lines up to `begin` were compared.
+    compared: bool,
     committed: u64,
     /// Lines refused, and the first of them with its fault.
     refused: u64,
@@ -113,6 +124,10 @@ impl<'a> Take<'a> {
         Pass {
             intake: &*self.serving.intake,
             noted: running.line,
+            begin: running.line,
+            chain: Chain::default(),
+            compared: false,
+            came: self.journey.ports.clock.now(),
             take: self,
             file,
             running,
@@ -160,6 +175,7 @@ impl<'a> Pass<'a> {
             if std::mem::take(&mut first) && piece.starts_with(&[0x1f]) {
                 unpack = Some(Unpack::new(self.unpacked_max()));
             }
+            self.in_good_time()?;
             for step in piece.chunks(UNPACKED_STEP) {
                 match &mut unpack {
                     None => lines.push(step, &mut found),
@@ -170,6 +186,7 @@ impl<'a> Pass<'a> {
                 }
                 for line in found.drain(..) {
                     self.line(&line).await?;
+                    self.came = self.take.journey.ports.clock.now();
                 }
             }
         }
@@ -181,7 +198,17 @@ impl<'a> Pass<'a> {
         for line in found.drain(..) {
             self.line(&line).await?;
         }
+        self.compare()?;
         self.counted(lines.filled, progress)
+    }
+
+    /// Gives a file up of which pieces come, but no lines.
+    fn in_good_time(&self) -> Result<(), Fault> {
+        let waited = self.take.journey.ports.clock.now().since(self.came);
+        match waited > self.take.plan.timeout {
+            true => Err(self.broken("no line of it came within `timeout`")),
+            false => Ok(()),
+        }
     }
 
     fn unpacked_max(&self) -> usize {
@@ -206,8 +233,8 @@ impl<'a> Pass<'a> {
     async fn open(&mut self, caller: &mut Caller) -> Result<Download, Halt> {
         let (mut at, mut shows) = (self.file.at.clone(), self.file.shows);
         for _ in 0..=REDIRECTS_MAX {
-            let fetched = caller.fetch(&at, "application/fhir+ndjson", shows);
-            let download = self.take.journey.in_time(fetched).await?;
+            let wanted = (&at, "application/fhir+ndjson", shows);
+            let download = self.take.journey.fetch(caller, wanted).await?;
             let header = |name| download.headers.get(name).and_then(|v| v.to_str().ok());
             match (download.status, header(LOCATION)) {
                 (200, _) => {
@@ -243,9 +270,24 @@ impl<'a> Pass<'a> {
         Fault::new(W2385).because(format!("`{}`: {why}", self.file.name))
     }
 
+    /// Compares the lines that are skipped with those that were taken, once: a server may write
+    /// its file anew. Where they differ the file begins again; versions are told apart anyway.
+    fn compare(&mut self) -> Result<(), Halt> {
+        if std::mem::replace(&mut self.compared, true) || self.chain == self.running.chain {
+            return Ok(());
+        }
+        self.running.from_the_front();
+        self.noted = 0;
+        Err(self.broken("its lines are not those that were taken of it").into())
+    }
+
     /// Hands a line on, unless it was taken before.
     async fn line(&mut self, line: &Line) -> Result<(), Halt> {
-        if line.number <= self.running.line {
+        if line.number > self.begin {
+            self.compare()?;
+        }
+        self.chain = self.chain.then(&line.bytes);
+        if line.number <= self.begin {
             return Ok(());
         }
         if line.too_large {
@@ -304,7 +346,7 @@ impl<'a> Pass<'a> {
             back: None,
         };
         self.in_flight_bytes += arrival.bytes.len();
-        let slot = Slot { line: line.number, last, arrival, fault };
+        let slot = Slot { line: line.number, chain: self.chain, last, arrival, fault };
         self.flight.push(pending(self.intake, &slot));
         self.slots.push_back(slot);
         Ok(())
@@ -330,6 +372,8 @@ impl<'a> Pass<'a> {
             }
             None => {
                 part(self.running.status.path.as_bytes());
+                // A server may count its exports from 1 again.
+                part(&self.running.begun.micros().to_be_bytes());
                 part(self.file.name.as_bytes());
                 line
             }
@@ -382,7 +426,8 @@ impl<'a> Pass<'a> {
             Taken::NotKept(_) => return Ok(()),
         }
         if slot.last {
-            self.running.line = slot.line;
+            (self.running.line, self.running.chain) = (slot.line, slot.chain);
+            self.running.moved = self.take.journey.ports.clock.now();
             if slot.line - self.noted >= NOTE_EVERY {
                 self.note().await?;
             }

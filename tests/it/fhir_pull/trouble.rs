@@ -138,3 +138,108 @@ async fn busy_servers_are_waited_for_and_forgotten_exports_begun_anew() {
     until(&site, "it is deleted", || !server.seen("DELETE /r4/status").is_empty()).await;
     assert!(running.stop().success());
 }
+
+/// Runs a channel of exports until so many messages came out; the lines of its log.
+async fn taken(server: &Foreign, source: &str, count: usize) -> (Vec<String>, String) {
+    let site = Site::new();
+    channel(&site, &format!("type = \"fhir-bulk\"\nurl = \"{}/r4\"\n{source}", server.url));
+    let running = site.start();
+    until(&site, "the messages are there", || files(&site).len() >= count).await;
+    until(&site, "it is deleted", || !server.seen("DELETE /r4/status").is_empty()).await;
+    assert!(running.stop().success());
+    (files(&site), site.log())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_delete_in_a_later_export_at_the_same_address_is_another() {
+    let deleted = "{\"resourceType\":\"Bundle\",\"type\":\"transaction\",\"entry\":[\
+         {\"request\":{\"method\":\"DELETE\",\"url\":\"Patient/gone\"}}]}";
+    let server = Foreign::start(move |server, seen| match seen.line().as_str() {
+        line if line.starts_with("GET /r4/$export") => begun(server),
+        "GET /r4/status" => Said::new(
+            200,
+            manifest("").replace("[]", "[],\"deleted\":[{\"type\":\"Bundle\",\"url\":\"/d\"}]"),
+        ),
+        "DELETE /r4/status" => Said::new(202, ""),
+        "GET /d" => Said::new(200, deleted),
+        _ => Said::new(404, ""),
+    })
+    .await;
+    taken(&server, "every = \"1s\"", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_written_anew_is_taken_from_its_front() {
+    let lines: Vec<String> = (0..1200).map(|n| patient(&format!("p{n}"), 1)).collect();
+    let reads = AtomicUsize::new(0);
+    let server = Foreign::start(move |server, seen| match seen.line().as_str() {
+        "GET /r4/$export" => begun(server),
+        "GET /r4/status" => Said::new(200, manifest("{\"type\":\"Patient\",\"url\":\"/f\"}")),
+        "DELETE /r4/status" => Said::new(202, ""),
+        _ => match reads.fetch_add(1, Ordering::Relaxed) {
+            0 => {
+                let text = lines.join("\n");
+                let cut = text.len() * 4 / 5;
+                Said::new(200, text).breaking(cut)
+            }
+            _ => {
+                let turned: Vec<_> = lines.iter().rev().cloned().collect();
+                Said::new(200, turned.join("\n"))
+            }
+        },
+    })
+    .await;
+    let (mut found, log) = taken(&server, "", 1200).await;
+    found.sort();
+    found.dedup();
+    assert_eq!(found.len(), 1200, "every version once, none left out");
+    assert_eq!(server.seen("GET /f").len(), 3, "broken, compared, whole");
+    assert!(!log.contains("W2382"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_server_with_files_that_break_comes_to_its_end() {
+    let (looks, reads) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let server = Foreign::start(move |server, seen| match seen.line().as_str() {
+        "GET /r4/$export" => begun(server),
+        "GET /r4/status" => match looks.fetch_add(1, Ordering::Relaxed) {
+            // At the next look `timeout` is over.
+            0 => Said::new(202, "").with("Retry-After", "3"),
+            _ => Said::new(200, manifest("{\"type\":\"Patient\",\"url\":\"/f\"}")),
+        },
+        "DELETE /r4/status" => Said::new(202, ""),
+        _ => match reads.fetch_add(1, Ordering::Relaxed) {
+            0 => Said::new(503, "").with("Retry-After", "0"),
+            1 => {
+                let whole = format!("{}\n{}", patient("p1", 1), patient("p2", 1));
+                Said::new(200, whole).breaking(patient("p1", 1).len() + 5)
+            }
+            _ => Said::new(200, format!("{}\n{}", patient("p1", 1), patient("p2", 1))),
+        },
+    })
+    .await;
+    let (found, log) = taken(&server, "timeout = \"2s\"", 2).await;
+    assert_eq!(found.len(), 2);
+    assert_eq!(server.seen("GET /r4/$export").len(), 1, "{log}");
+    // The server that was busy was asked again for the file, not for the manifest.
+    assert_eq!(server.seen("GET /r4/status").len(), 3, "{log}");
+    assert_eq!(server.seen("GET /f").len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_takes_too_long_is_given_up() {
+    let server = Foreign::start(|server, seen| match seen.line().as_str() {
+        "GET /r4/$export" => begun(server),
+        _ => Said::new(202, "").with("Retry-After", "1"),
+    })
+    .await;
+    told(&server, "timeout = \"1s\"", "longer than `timeout`").await;
+    assert_eq!(server.seen("DELETE /r4/status").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kick_off_that_may_have_arrived_is_not_sent_again() {
+    let server = Foreign::start(|_, _| Said::new(202, "x").breaking(0)).await;
+    told(&server, "", "W7107").await;
+    assert_eq!(server.seen("GET /r4/$export").len(), 1);
+}
