@@ -85,6 +85,7 @@ mod tests {
                     ErrorKind::MissingRequiredArgument,
                     ErrorKind::MissingSubcommand,
                     ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand,
+                    ErrorKind::DisplayHelp,
                     ErrorKind::DisplayVersion,
                 ];
                 assert!(rest.contains(&error.kind()), "{}: `{command}`: {error}", row.code);

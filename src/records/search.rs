@@ -440,7 +440,7 @@ fn sorted(all: &mut [Asked<'_>], plan: &Plan) -> Result<Matches, Fault> {
         if let Some(place) = &plan.page
             && place.kind.as_deref().is_none_or(|kind| kind == asked.kind)
         {
-            last = Some(then(run, asked.kind, place, &orders)?);
+            last = Some(then(asked, place, &orders)?);
         }
     }
     found.sort_by(|a, b| a.cmp(b, &plan.orders));
@@ -466,10 +466,18 @@ fn sorted(all: &mut [Asked<'_>], plan: &Plan) -> Result<Matches, Fault> {
 }
 
 /// The last match of the page before as it was sorted then: it may have moved or gone since.
-fn then(run: Run<'_>, kind: &str, place: &PagePlace, orders: &[Order]) -> Result<Sorted, Fault> {
+/// One that was no match is none, there or not: its place among others says what it holds.
+fn then(asked: &mut Asked<'_>, place: &PagePlace, orders: &[Order]) -> Result<Sorted, Fault> {
     let PageBy::Version(number) = place.by else { return Err(Fault::new(W7613)) };
-    let version = run.look.version(kind, &place.after, number)?;
+    let named = asked.ids.as_ref().is_none_or(|ids| ids.contains(&place.after));
+    let version = match named {
+        true => asked.run.look.version(asked.kind, &place.after, number)?,
+        false => None,
+    };
     let version = version.filter(|version| !version.deleted).ok_or_else(|| Fault::new(W7613))?;
+    if !asked.fits(&version)? {
+        return Err(Fault::new(W7613));
+    }
     Sorted::of(orders, &version)
 }
 

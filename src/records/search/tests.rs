@@ -296,6 +296,21 @@ fn pages_follow_each_other_without_gaps() {
     }
 }
 
+/// Where a resource stands among others says what it holds: a page begins at matches only.
+#[test]
+fn pages_begin_at_matches_only() {
+    let all = wards();
+    let refused = |query: &str| {
+        let code = try_ask(&all, "Patient", query, false).unwrap_err().code();
+        assert_eq!(code, W7613, "{query}");
+    };
+    assert_eq!(ids(&ask(&all, "Patient", "family=doe&_sort=birthdate&_page=a~v1")), "c");
+    for asked in ["_id=a", "family=doe", "_has:Observation:patient:code=1"] {
+        refused(&format!("{asked}&_sort=birthdate&_page=b~v1"));
+        refused(&format!("{asked}&_sort=birthdate&_page=none~v1"));
+    }
+}
+
 #[test]
 fn sorted_pages_have_no_gaps_when_resources_change_between() {
     let patient = |id: &str, born: &str| {

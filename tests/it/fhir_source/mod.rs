@@ -54,6 +54,15 @@ impl Endpoint {
         Self::start("reply = \"after-delivery\"", "type = \"records\"")
     }
 
+    /// The same, told by which address it is known.
+    fn of_records_with_url() -> Self {
+        let site = Site::new();
+        let address = free_address();
+        let source = format!("reply = \"after-delivery\"\npublic_url = \"http://{address}/fhir\"");
+        channel(&site, "in", address, &source, "type = \"records\"");
+        Self::run(site, address)
+    }
+
     fn base(&self) -> String {
         format!("http://{}/fhir", self.address)
     }

@@ -278,7 +278,7 @@ async fn a_transaction_returns_what_its_sender_prefers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_says_where_and_where_to_go() {
-    let endpoint = Endpoint::of_records();
+    let endpoint = Endpoint::of_records_with_url();
     assert_eq!(endpoint.json("PUT /Patient/p", &patient("p", "Pike")).await.status, 201);
     let held = [JSON, ("if-match", "W/\"9\"")];
     let told = endpoint.send("PUT /Patient/p", &held, patient("p", "Pike")).await;
@@ -289,7 +289,7 @@ async fn what_is_refused_says_where_and_where_to_go() {
     assert!(told.at("/issue/0/diagnostics").contains("`POST [base]/Bundle`"), "{}", told.body);
     assert_eq!(endpoint.json("POST /Bundle", document).await.status, 201);
 
-    // A reference below the base that is asked is one of ours.
+    // A reference below the base that the settings name is one of ours.
     let own = format!("{}/Patient/p", endpoint.base());
     let observation = format!(
         r#"{{"resourceType":"Observation","status":"final","code":{{"text":"x"}},
