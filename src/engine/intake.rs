@@ -65,7 +65,11 @@ impl Intake for Door {
     }
 
     async fn refuse(&self, arrival: source::Arrival, fault: Fault) -> Answer {
-        let mut answer = self.reject(&arrival, fault).await;
+        let live = self.0.live();
+        let mut answer = match refused_key(&self.0, &live, &arrival) {
+            Some(key) => self.reject_once(&arrival, fault, (live, key)).await,
+            None => self.reject(&arrival, fault).await,
+        };
         answer.close = true;
         answer
     }
@@ -119,6 +123,35 @@ impl Door {
         let processed = channel::reject(&live.plan.rules, &stamped, fault, now);
         let hold = Hold::default();
         self.commit(live, processed, hold, (None, false)).await
+    }
+
+    /// As [`Door::reject`], unless the same was refused before.
+    async fn reject_once(
+        &self,
+        arrival: &source::Arrival,
+        fault: Fault,
+        (live, key): (Arc<Live>, [u8; 16]),
+    ) -> Answer {
+        let channel = &self.0;
+        let flight = Flight::begin(channel.clone(), key).await;
+        let now = channel.core.now();
+        let stamped = stamp(channel, arrival, now);
+        let mut processed = channel::reject(&live.plan.rules, &stamped, fault.clone(), now);
+        processed.record.duplicate_key = Some(key);
+        match channel.core.store.duplicate(&key, now, window(&live)) {
+            Ok(Some(first)) => {
+                live.meters.duplicates.increment();
+                let event = channel.core.event(&happened::MESSAGE_DUPLICATE);
+                let event = event.channel(channel.name.shared());
+                channel.core.observer.emit(event.message(first));
+                answer(Taken::Refused(fault), processed.reply)
+            }
+            Ok(None) => {
+                let hold = Hold { _flight: Some(flight), ..Hold::default() };
+                self.commit(live, processed, hold, (None, false)).await
+            }
+            Err(fault) => not_kept(channel, &live, &processed.record, fault, now),
+        }
     }
 
     /// Takes one message, or what a sender says about the link.
@@ -548,6 +581,17 @@ fn origin_key(channel: &Channel, live: &Live, arrival: &source::Arrival) -> Opti
             value.extend_from_slice(channel.name.as_str().as_bytes());
             Some(channel.core.store.keyed_hash("origin", &value))
         }
+    }
+}
+
+/// The key of what is refused before it is a message, where a source offers the same again
+/// by itself. What a person offers again is looked at anew.
+fn refused_key(channel: &Channel, live: &Live, arrival: &source::Arrival) -> Option<[u8; 16]> {
+    match &live.plan.source.kind {
+        SourceKind::FhirBulk(_) | SourceKind::FhirSubscription(_) => {
+            origin_key(channel, live, arrival)
+        }
+        SourceKind::Mllp(_) | SourceKind::File(_) | SourceKind::Fhir(_) => None,
     }
 }
 

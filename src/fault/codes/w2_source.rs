@@ -395,6 +395,9 @@ codes! {
     W2395 Permanent "a page of what changed cannot be used",
         "What is behind it is not fetched.",
         "Tell whoever runs the server: the cause names what is wrong with the page.";
+    W2396 Permanent "too many lines of a file of an export were refused",
+        "It is likely no file of resources; the export is given up and the next asks for the same time.",
+        "Look at what was refused first (`weir trace ID`), and tell whoever runs the server.";
     W2401 Operator "the directory of a file source cannot be read",
         "No file is taken from it until it can.",
         "Make the directory and give weir's user the right to read and write it.";

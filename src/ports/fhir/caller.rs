@@ -44,13 +44,25 @@ pub struct Caller {
     answer_max: usize,
     /// Made at the first use: certificates are files.
     client: Option<Client>,
+    /// Of servers that files were read from, and whether they are shown who weir is.
+    fetchers: Vec<(Url, bool, Client)>,
 }
+
+/// Most servers of files whose certificates are kept; with more the oldest are read again.
+const FETCHERS_MAX: usize = 8;
 
 impl Caller {
     /// Makes one that reads answers up to a size in bytes; connects nothing.
     #[must_use]
     pub fn new(server: Server, account: Account, ports: &Ports, answer_max: usize) -> Self {
-        Self { server, account, ports: ports.clone(), answer_max, client: None }
+        Self {
+            server,
+            account,
+            ports: ports.clone(),
+            answer_max,
+            client: None,
+            fetchers: Vec::new(),
+        }
     }
 
     /// The server.
@@ -131,7 +143,25 @@ impl Caller {
             (ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
         ];
         headers.extend(shown.clone().map(|value| (AUTHORIZATION, value)));
-        let own = at.origin.same_origin(&self.server.url);
+        let mut client = self.fetcher(&at.origin, shows)?;
+        let body = bytes::Bytes::new();
+        let call = Call { method: Method::GET, path: at.path.clone(), headers, body };
+        // One that fails is not kept: its certificates may have been replaced.
+        let download = client.fetch(&*self.ports.net, call).await?;
+        self.fetchers.push((at.origin.clone(), shows, client));
+        Ok((download, shown))
+    }
+
+    /// A client for files of a server: one that was used, else a new one.
+    fn fetcher(&mut self, origin: &Url, shows: bool) -> Result<Client, Fault> {
+        let kept = self.fetchers.iter().position(|(of, shown, _)| of == origin && *shown == shows);
+        if let Some(kept) = kept {
+            return Ok(self.fetchers.remove(kept).2);
+        }
+        if self.fetchers.len() >= FETCHERS_MAX {
+            self.fetchers.remove(0);
+        }
+        let own = origin.same_origin(&self.server.url);
         let tls = self.server.tls.as_ref().map(|tls| match own || shows {
             true => TlsClientPlan {
                 server_name: tls.server_name.clone().filter(|_| own),
@@ -140,10 +170,7 @@ impl Caller {
             // A certificate shows who weir is, too.
             false => TlsClientPlan { ca: tls.ca.clone(), ..TlsClientPlan::default() },
         });
-        let mut client = Client::new(at.origin.clone(), tls.as_ref(), self.answer_max)?;
-        let body = bytes::Bytes::new();
-        let call = Call { method: Method::GET, path: at.path.clone(), headers, body };
-        Ok((client.fetch(&*self.ports.net, call).await?, shown))
+        Client::new(origin.clone(), tls.as_ref(), self.answer_max)
     }
 
     async fn send_once(&mut self, mut call: Call) -> Result<(Answer, Option<HeaderValue>), Fault> {

@@ -209,6 +209,21 @@ pub(in crate::source) fn read(table: &mut Table<'_>) -> Option<BulkPlan> {
     let timeout = bounded(table, &TIMEOUT).unwrap_or(TIMEOUT_DEFAULT);
     let hosts = origins(table, &HOSTS);
     let token_hosts = origins(table, &TOKEN_HOSTS);
+    if let (Some(server), Some(found)) = (&server, table.spanned(&TOKEN_HOSTS)) {
+        let open = |url: &&Url| server.url.https && !url.https;
+        let cause = match (&server.auth, token_hosts.iter().find(open)) {
+            (fhir::Auth::Basic { .. }, _) if !token_hosts.is_empty() => {
+                Some("a password is for the server of `url` only; use `hosts`".to_owned())
+            }
+            (_, Some(open)) => {
+                Some(format!("`{open}` would get the token in the clear; use `https`"))
+            }
+            _ => None,
+        };
+        if let Some(cause) = cause {
+            table.error(Fault::new(W1011).because(cause), &found.span);
+        }
+    }
     Some(BulkPlan {
         server: server?,
         export,

@@ -31,8 +31,8 @@ use crate::ports::fhir::{Account, Address, Caller, Issue, escape, issue_of};
 use crate::ports::http::{Answer, Call};
 use crate::source::{Bound, Command, Common, Serving, SourceEvent};
 
-/// Largest manifest: a hundred thousand files with signed addresses.
-const MANIFEST_BYTES_MAX: usize = 64 << 20;
+/// Largest manifest: a hundred thousand files with addresses of 300 bytes.
+const MANIFEST_BYTES_MAX: usize = 32 << 20;
 
 /// First wait between two looks at the status where the server names none; it doubles.
 const POLL_FIRST: Duration = Duration::from_secs(1);
@@ -69,6 +69,8 @@ pub(super) struct Running {
     pub line: u64,
     /// What these lines are, in short: those of a file read again are compared with it.
     pub chain: Chain,
+    /// How many of the lines of this file were refused.
+    pub refused: u64,
     /// When a line was taken last, or weir began or went on to take them. Not in the note: a
     /// time in which weir does not run is none that the server takes.
     pub moved: Timestamp,
@@ -116,25 +118,25 @@ impl Running {
             "file": self.file,
             "line": self.line,
             "chain": self.chain.text(),
+            "refused": self.refused,
         })
         .to_string()
     }
 
     /// Has the next file begin with its first line.
     pub(super) fn from_the_front(&mut self) {
-        (self.line, self.chain) = (0, Chain::default());
+        (self.line, self.chain, self.refused) = (0, Chain::default(), 0);
     }
 
-    fn read(note: &str, plan: &str) -> Option<Self> {
+    /// Reads a note, and whether it belongs to these settings.
+    fn read(note: &str, plan: &str) -> Option<(Self, bool)> {
         let json: Json = serde_json::from_str(note).ok()?;
         let text = |name: &str| json.get(name).and_then(Json::as_str);
         let number = |name: &str| json.get(name).and_then(Json::as_u64);
-        if text("plan")? != plan {
-            return None;
-        }
+        let own = text("plan")? == plan;
         let origin = crate::ports::http::Url::parse(text("origin")?).ok()?;
         let begun = Timestamp::from_micros(json.get("begun")?.as_i64()?);
-        Some(Self {
+        let running = Self {
             status: Address { origin, path: text("path")?.to_owned() },
             since: text("since").map(str::to_owned),
             begun,
@@ -142,8 +144,10 @@ impl Running {
             file: usize::try_from(number("file")?).ok()?,
             line: number("line")?,
             chain: Chain::read(text("chain")?)?,
+            refused: number("refused").unwrap_or_default(),
             moved: begun,
-        })
+        };
+        Some((running, own))
     }
 }
 
@@ -192,6 +196,7 @@ impl Bound for BulkBound {
             caller,
             known: false,
             running: None,
+            left: None,
             done: None,
             pulled: false,
             asked: false,
@@ -221,6 +226,8 @@ struct Exporter {
     /// Whether the notes are read.
     known: bool,
     running: Option<Running>,
+    /// An export that was begun with other settings at the same server: it is of no use.
+    left: Option<Running>,
     done: Option<Done>,
     /// Whether an export came to its end since the start.
     pulled: bool,
@@ -288,7 +295,15 @@ impl Exporter {
         if !self.known {
             let intake = &self.serving.intake;
             let read = |name| intake.recall(name);
-            self.running = read("export")?.and_then(|note| Running::read(&note, &self.key));
+            let base = &self.plan.server.url;
+            match read("export")?.and_then(|note| Running::read(&note, &self.key)) {
+                Some((running, true)) => self.running = Some(running),
+                Some((other, false)) if other.status.origin.same_origin(base) => {
+                    self.left = Some(other);
+                }
+                // Nobody else is told of it with the credentials of this server.
+                Some((_, false)) | None => {}
+            }
             self.done = read("since")?.and_then(|note| Done::read(&note, &self.key));
             self.known = true;
             self.go_on();
@@ -325,6 +340,11 @@ impl Exporter {
 
     /// Takes an export to its end: the one under way, else a new one.
     async fn pull(&mut self) -> Result<(), Halt> {
+        if let Some(left) = self.left.clone() {
+            self.delete(&left).await?;
+            self.forget().await?;
+            self.left = None;
+        }
         let mut begun = 0;
         loop {
             let running = match self.running.clone() {
@@ -377,6 +397,7 @@ impl Exporter {
             file: 0,
             line: 0,
             chain: Chain::default(),
+            refused: 0,
             moved: begun,
         };
         self.serving.intake.remember(vec![("export", running.note(&self.key))]).await?;
@@ -456,8 +477,12 @@ impl Exporter {
         answer: &Answer,
     ) -> Result<Manifest, Halt> {
         let read = match &answer.body {
-            Some(body) => Manifest::read(body, &self.plan),
-            None => Err(Fault::new(W2383).because("it is larger than 64 MiB")),
+            Some(body) => {
+                let (body, plan) = (body.clone(), self.plan.clone());
+                let read = tokio::task::spawn_blocking(move || Manifest::read(&body, &plan)).await;
+                read.map_err(|_| Fault::new(W9002).because("while reading a manifest"))?
+            }
+            None => Err(Fault::new(W2383).because("it is larger than 32 MiB")),
         };
         match read {
             Ok(manifest) => Ok(manifest),
@@ -514,6 +539,11 @@ impl Exporter {
                             return Ok(false);
                         }
                     }
+                }
+                Err(Halt::Fault(fault)) if fault.code() == W2396 => {
+                    let running = running.clone();
+                    self.give_up(&running).await?;
+                    return Err(fault.into());
                 }
                 Err(halt) => return Err(halt),
             }
@@ -604,10 +634,12 @@ mod tests {
             file: 3,
             line: 17,
             chain: Chain::default().then(b"a"),
+            refused: 3,
             moved: Timestamp::from_millis(1_767_323_045_678),
         };
-        assert_eq!(Running::read(&running.note("k"), "k"), Some(running.clone()));
-        assert_eq!(Running::read(&running.note("k"), "other settings"), None);
+        assert_eq!(Running::read(&running.note("k"), "k"), Some((running.clone(), true)));
+        let other = Running::read(&running.note("k"), "other settings");
+        assert_eq!(other, Some((running.clone(), false)));
         let done = Done { since: "2026-01-01T00:00:00Z".to_owned(), begun: running.begun };
         assert_eq!(Done::read(&done.note("k"), "k"), Some(done.clone()));
         for bad in ["", "{}", "[]", "{\"plan\":\"k\"}"] {

@@ -2,10 +2,10 @@
 //!
 //! Source: Bulk Data Access IG v2.0.0, export, response - output manifest.
 
-use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use super::bulk::BulkPlan;
+use super::lean::{Part, Wrong};
 use crate::base::Timestamp;
 use crate::fault::{Fault, codes::*};
 use crate::fhir::tables;
@@ -13,6 +13,23 @@ use crate::ports::fhir::{Address, Auth};
 
 /// Most files of an export: servers cut at a few thousand resources a file, or more.
 const FILES_MAX: usize = 100_000;
+
+/// Members of a manifest that are read; the others are skipped.
+const MEMBERS: &[&str] = &[
+    "transactionTime",
+    "requiresAccessToken",
+    "output",
+    "deleted",
+    "error",
+    "link",
+    "relation",
+    "type",
+    "url",
+    "count",
+];
+
+/// Most parts of a manifest that are kept: a file has four, and some for what else there is.
+const PARTS_MAX: usize = FILES_MAX * 4 + 1000;
 
 /// What the lines of a file are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,29 +74,32 @@ impl Manifest {
     /// settings do not name.
     pub(super) fn read(body: &[u8], plan: &BulkPlan) -> Result<Self, Fault> {
         let wrong = |why: String| Fault::new(W2383).because(why);
-        let json: Json =
-            serde_json::from_slice(body).map_err(|_| wrong("it is no JSON".to_owned()))?;
-        let time = json.get("transactionTime").and_then(Json::as_str);
+        let too_many = || wrong(format!("it names more than {FILES_MAX} files"));
+        let json = Part::read(body, MEMBERS, PARTS_MAX).map_err(|why| match why {
+            Wrong::NoJson => wrong("it is no JSON".to_owned()),
+            Wrong::TooMany => too_many(),
+        })?;
+        let time = json.get("transactionTime").and_then(Part::as_str);
         let time = time.filter(|time| Timestamp::parse(time).is_some());
         let time = time.ok_or_else(|| wrong("`transactionTime` is no instant".to_owned()))?;
-        let token = json.get("requiresAccessToken").and_then(Json::as_bool);
+        let token = json.get("requiresAccessToken").and_then(Part::as_bool);
         let token = token.ok_or_else(|| wrong("`requiresAccessToken` is no boolean".to_owned()))?;
         let mut files = Vec::new();
         for (list, needed) in [("output", true), ("deleted", false), ("error", false)] {
             let rows = match json.get(list) {
-                None | Some(Json::Null) if !needed => continue,
-                rows => rows.and_then(Json::as_array),
+                None | Some(Part::Null) if !needed => continue,
+                rows => rows.and_then(Part::as_array),
             };
             let rows = rows.ok_or_else(|| wrong(format!("`{list}` is no list")))?;
             if files.len() + rows.len() > FILES_MAX {
-                return Err(wrong(format!("it names more than {FILES_MAX} files")));
+                return Err(too_many());
             }
             for (at, row) in rows.iter().enumerate() {
                 files.push(file(row, (list, at), token, plan)?);
             }
         }
-        let pages = json.get("link").and_then(Json::as_array).into_iter().flatten();
-        let mut relations = pages.filter_map(|link| link.get("relation").and_then(Json::as_str));
+        let pages = json.get("link").and_then(Part::as_array).into_iter().flatten();
+        let mut relations = pages.filter_map(|link| link.get("relation").and_then(Part::as_str));
         if relations.any(|relation| relation == "next") {
             // Only who asks for `allowPartialManifests` gets one in parts.
             return Err(wrong("it comes in parts, which was not asked for".to_owned()));
@@ -100,24 +120,24 @@ impl Manifest {
 }
 
 fn file(
-    row: &Json,
+    row: &Part,
     (list, at): (&str, usize),
     token: bool,
     plan: &BulkPlan,
 ) -> Result<File, Fault> {
     let name = format!("{list}[{at}]");
     let wrong = |why: &str| Fault::new(W2383).because(format!("`{name}`: {why}"));
-    let kind = row.get("type").and_then(Json::as_str).and_then(tables::type_name);
+    let kind = row.get("type").and_then(Part::as_str).and_then(tables::type_name);
     let holds = match (list, kind) {
         ("output", Some(kind)) if tables::is_resource(kind) => Holds::Resources(kind),
         ("output", _) => return Err(wrong("`type` is no type of resource of R4")),
         ("deleted", _) => Holds::Deleted,
         _ => Holds::Errors,
     };
-    let url = row.get("url").and_then(Json::as_str).ok_or_else(|| wrong("no `url`"))?;
+    let url = row.get("url").and_then(Part::as_str).ok_or_else(|| wrong("no `url`"))?;
     let address = Address::resolve(url, &plan.server.url);
     let address = address.ok_or_else(|| wrong("`url` is none that can be read"))?;
-    let count = row.get("count").and_then(Json::as_u64);
+    let count = row.get("count").and_then(Part::as_u64);
     let shows = leave(&address, token, plan).map_err(|fault| {
         let cause = format!("`{name}` lies on {}", fault.cause().unwrap_or_default());
         fault.because(cause)

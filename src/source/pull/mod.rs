@@ -2,7 +2,7 @@
 //!
 //! `bulk` is what settings say, `export` begins an export and waits for it, `manifest` reads
 //! what it came to, `take` takes its files line by line (`lines`), `offer` makes a message of
-//! a resource, `journey` waits and calls until told otherwise. `subscription` is what settings
+//! a resource, `journey` waits and calls until told otherwise, `lean` keeps little of JSON. `subscription` is what settings
 //! say of notifications, `register` keeps a Subscription in force and fetches what was missed
 //! (`sweep`), `notify` takes notifications. What a server says is not
 //! trusted: every address is checked before it is asked, everything read has a bound, and no
@@ -11,6 +11,7 @@
 mod bulk;
 mod export;
 mod journey;
+mod lean;
 mod lines;
 mod manifest;
 mod notify;

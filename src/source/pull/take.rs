@@ -2,6 +2,7 @@
 //! intake; the place up to which all is on disk is noted as it moves on.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,7 +24,7 @@ use crate::ports::fhir::{Address, Caller};
 use crate::ports::http::Download;
 use crate::source::fhir::gzip::Unpack;
 use crate::source::flight::{Flight, Pending};
-use crate::source::{Arrival, Common, Intake, Origin, Serving, SourceEvent, Taken};
+use crate::source::{Answer, Arrival, Common, Intake, Origin, Serving, SourceEvent, Taken};
 
 /// Most messages that are with the intake at a time: enough to share one flush of the disk.
 const IN_FLIGHT_MAX: usize = 64;
@@ -46,6 +47,13 @@ const ISSUES_MAX: usize = 8;
 
 /// Packed bytes unpacked in a step: a step unpacks to a thousand times it at most.
 const UNPACKED_STEP: usize = 4 << 10;
+
+/// Bytes that are cut into lines in a step, so that few lines wait for the intake.
+const LINES_STEP: usize = 16 << 10;
+
+/// Most lines of a file that are refused: with more it is another kind of file, and each is
+/// kept.
+const REFUSED_MAX: u64 = 10_000;
 
 /// What came of the files of an export, since the start.
 #[derive(Debug, Default)]
@@ -159,9 +167,10 @@ impl<'a> Pass<'a> {
         if self.running.line > self.noted {
             self.note().await?;
         }
+        self.tell_refused();
         taken?;
         drained?;
-        self.tell();
+        self.tell_issues();
         Ok(())
     }
 
@@ -169,8 +178,8 @@ impl<'a> Pass<'a> {
         let mut download = self.open(caller).await?;
         let mut lines = Lines::new(self.take.common.max_size.as_usize());
         let mut unpack: Option<Unpack> = None;
-        let (mut first, mut found) = (true, Vec::new());
-        while let Some(piece) = self.take.journey.in_time(download.piece()).await? {
+        let mut first = true;
+        while let Some(piece) = self.piece(&mut download).await? {
             // NDJSON never begins so, and not every server says what it sends.
             if std::mem::take(&mut first) && piece.starts_with(&[0x1f]) {
                 unpack = Some(Unpack::new(self.unpacked_max()));
@@ -178,28 +187,53 @@ impl<'a> Pass<'a> {
             self.in_good_time()?;
             for step in piece.chunks(UNPACKED_STEP) {
                 match &mut unpack {
-                    None => lines.push(step, &mut found),
+                    None => self.lines(&mut lines, step).await?,
                     Some(unpack) => {
                         unpack.push(step).map_err(|_| self.broken("its gzip is broken"))?;
-                        lines.push(&unpack.take(), &mut found);
+                        self.lines(&mut lines, &unpack.take()).await?;
                     }
-                }
-                for line in found.drain(..) {
-                    self.line(&line).await?;
-                    self.came = self.take.journey.ports.clock.now();
                 }
             }
         }
         if let Some(unpack) = &mut unpack {
             unpack.finish().map_err(|_| self.broken("its gzip ends too early"))?;
-            lines.push(&unpack.take(), &mut found);
+            self.lines(&mut lines, &unpack.take()).await?;
         }
-        lines.finish(&mut found);
-        for line in found.drain(..) {
-            self.line(&line).await?;
+        let mut last = Vec::new();
+        lines.finish(&mut last);
+        for line in &last {
+            self.line(line).await?;
         }
         self.compare()?;
         self.counted(lines.filled, progress)
+    }
+
+    /// The next piece of the file; what is with the intake goes on meanwhile.
+    async fn piece(&mut self, download: &mut Download) -> Result<Option<Bytes>, Halt> {
+        let journey = self.take.journey;
+        let mut piece = pin!(journey.in_time(download.piece()));
+        loop {
+            tokio::select! {
+                biased;
+                piece = &mut piece => return piece,
+                answer = self.flight.next(), if !self.flight.is_empty() => {
+                    self.answered(answer).await?;
+                }
+            }
+        }
+    }
+
+    /// Takes the lines that end in some bytes, few at a time: packed ones are small.
+    async fn lines(&mut self, lines: &mut Lines, bytes: &[u8]) -> Result<(), Halt> {
+        let mut found = Vec::new();
+        for slice in bytes.chunks(LINES_STEP) {
+            lines.push(slice, &mut found);
+            for line in found.drain(..) {
+                self.line(&line).await?;
+                self.came = self.take.journey.ports.clock.now();
+            }
+        }
+        Ok(())
     }
 
     /// Gives a file up of which pieces come, but no lines.
@@ -290,6 +324,10 @@ impl<'a> Pass<'a> {
         if line.number <= self.begin {
             return Ok(());
         }
+        if self.running.refused >= REFUSED_MAX {
+            let cause = format!("`{}`: {REFUSED_MAX} up to line {}", self.file.name, line.number);
+            return Err(Fault::new(W2396).because(cause).into());
+        }
         if line.too_large {
             return self.offer(line, true, Err(Fault::new(W2389))).await;
         }
@@ -334,7 +372,7 @@ impl<'a> Pass<'a> {
                 (Offer { bytes, message_type: None, version: None }, Some(fault))
             }
         };
-        let origin = self.origin(line.number, &offer);
+        let origin = self.origin(line.number, &offer, fault.is_some());
         let arrival = Arrival {
             bytes: offer.bytes,
             peer: self.peer.clone(),
@@ -357,7 +395,7 @@ impl<'a> Pass<'a> {
     /// A version of a resource is the same in every export for the same time, so that one
     /// begun anew doubles nothing. What names no version, and a delete, may come back with
     /// another meaning: there it is file and line of this export.
-    fn origin(&self, line: u64, offer: &Offer) -> Origin {
+    fn origin(&self, line: u64, offer: &Offer, refused: bool) -> Origin {
         let mut digest = Sha256::new();
         let mut part = |bytes: &[u8]| {
             digest.update((bytes.len() as u64).to_be_bytes());
@@ -369,6 +407,13 @@ impl<'a> Pass<'a> {
                 part(self.running.since.as_deref().unwrap_or_default().as_bytes());
                 part(version.as_bytes());
                 0
+            }
+            // What was refused is the same in every export for the same time, too.
+            None if refused => {
+                part(b"refused");
+                part(self.running.since.as_deref().unwrap_or_default().as_bytes());
+                part(self.file.name.as_bytes());
+                line
             }
             None => {
                 part(self.running.status.path.as_bytes());
@@ -385,6 +430,11 @@ impl<'a> Pass<'a> {
     /// Waits for the oldest answer and notes it.
     async fn settle(&mut self) -> Result<(), Halt> {
         let answer = self.flight.next().await;
+        self.answered(answer).await
+    }
+
+    /// Notes the answer to the oldest message.
+    async fn answered(&mut self, answer: Answer) -> Result<(), Halt> {
         let Some(slot) = self.slots.pop_front() else { return Ok(()) };
         self.in_flight_bytes -= slot.arrival.bytes.len();
         if let Taken::NotKept(_) = answer.taken {
@@ -421,6 +471,7 @@ impl<'a> Pass<'a> {
             Taken::Committed(_) => self.committed += 1,
             Taken::Refused(fault) => {
                 self.refused += 1;
+                self.running.refused += 1;
                 self.first_refused.get_or_insert((slot.line, fault));
             }
             Taken::NotKept(_) => return Ok(()),
@@ -473,18 +524,26 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Says what was refused, and what the server could not export.
-    fn tell(&self) {
-        let note = |fault| self.take.serving.events.note(&SourceEvent::Trouble { fault });
+    fn trouble(&self, fault: Fault) {
+        self.take.serving.events.note(&SourceEvent::Trouble { fault });
+    }
+
+    /// Says what was refused in this pass.
+    fn tell_refused(&self) {
         if let Some((line, fault)) = &self.first_refused {
             let (name, many) = (&self.file.name, self.refused);
             let cause = format!("`{name}`: {many}, the first in line {line}: {}", fault.code());
-            note(Fault::new(W2387).because(cause));
+            self.trouble(Fault::new(W2387).because(cause));
         }
+    }
+
+    /// Says what the server could not export: a file of errors is read from its front in each
+    /// pass.
+    fn tell_issues(&self) {
         if !self.issues.is_empty() {
             let each = self.issues.iter().map(|(told, many)| format!("{many} {told}"));
             let cause = format!("`{}`: {}", self.file.name, each.collect::<Vec<_>>().join(", "));
-            note(Fault::new(W2388).because(cause));
+            self.trouble(Fault::new(W2388).because(cause));
         }
     }
 }

@@ -79,6 +79,10 @@ fn mistakes_are_told_with_their_lines() {
     check("every = \"0s\"\ntimeout = \"1ms\"", "W1021:3 W1021:4");
     check("hosts = [\"https://a.example/path\"]", "W1011:3");
     check("hosts = [\"a.example\"]", "W7505:3");
+    check("token_hosts = [\"http://a.example\"]", "W1011:3");
+    let basic = "auth = { type = \"basic\", user = \"u\", password = \"cred:p\" }";
+    check(&format!("token_hosts = [\"https://a.example\"]\n{basic}"), "W1011:3");
+    check(&format!("hosts = [\"http://a.example\"]\n{basic}"), "");
     check("allow = []", "W1012:3");
     check("auth = { type = \"bearer\" }", "W1010:3");
 }
