@@ -124,7 +124,7 @@ impl Running {
     }
 
     /// Has the next file begin with its first line.
-    pub(super) fn from_the_front(&mut self) {
+    pub(super) fn rewind(&mut self) {
         (self.line, self.chain, self.refused) = (0, Chain::default(), 0);
     }
 
@@ -509,7 +509,7 @@ impl Exporter {
                     running.moved = self.journey.ports.clock.now();
                 }
                 (running.outline, running.file) = (outline, 0);
-                running.from_the_front();
+                running.rewind();
             }
             let Some(file) = manifest.files.get(running.file) else { break };
             let before = (running.file, running.line);
@@ -518,7 +518,7 @@ impl Exporter {
             match take.run(&mut self.caller, &mut progress).await {
                 Ok(()) => {
                     running.file += 1;
-                    running.from_the_front();
+                    running.rewind();
                     let note = running.note(&self.key);
                     self.serving.intake.remember(vec![("export", note)]).await?;
                     tries = 0;

@@ -310,7 +310,7 @@ impl<'a> Pass<'a> {
         if std::mem::replace(&mut self.compared, true) || self.chain == self.running.chain {
             return Ok(());
         }
-        self.running.from_the_front();
+        self.running.rewind();
         self.noted = 0;
         Err(self.broken("its lines are not those that were taken of it").into())
     }

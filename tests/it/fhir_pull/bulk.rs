@@ -7,7 +7,7 @@ use super::*;
 
 const TIME: &str = "2026-05-01T10:00:00.123+02:00";
 
-fn gzip(text: &str) -> Vec<u8> {
+pub fn gzip(text: &str) -> Vec<u8> {
     let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     out.write_all(text.as_bytes()).unwrap();
     out.finish().unwrap()

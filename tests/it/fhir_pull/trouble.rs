@@ -243,3 +243,81 @@ async fn a_kick_off_that_may_have_arrived_is_not_sent_again() {
     told(&server, "", "W7107").await;
     assert_eq!(server.seen("GET /r4/$export").len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_lines_are_kept_and_told_once_when_a_file_breaks() {
+    let text = format!("{{\"Zzsecretname\"}}\n{}\n{}", patient("p1", 1), patient("p2", 1));
+    let reads = AtomicUsize::new(0);
+    let server = Foreign::start(move |server, seen| match seen.line().as_str() {
+        "GET /r4/$export" => begun(server),
+        // A file of another manifest begins at its front.
+        "GET /r4/status" => {
+            let time = format!("T10:00:0{}Z", reads.load(Ordering::Relaxed));
+            let manifest = manifest("{\"type\":\"Patient\",\"url\":\"/f\"}");
+            Said::new(200, manifest.replace("T10:00:00Z", &time))
+        }
+        "DELETE /r4/status" => Said::new(202, ""),
+        _ => match reads.fetch_add(1, Ordering::Relaxed) {
+            0 => Said::new(200, text.clone()).breaking(text.len() - 5),
+            _ => Said::new(200, text.clone()),
+        },
+    })
+    .await;
+    let site = Site::new();
+    channel(&site, &format!("type = \"fhir-bulk\"\nurl = \"{}/r4\"", server.url));
+    let running = site.start();
+    until(&site, "it is deleted", || !server.seen("DELETE /r4/status").is_empty()).await;
+    until(&site, "both are there", || files(&site).len() == 2).await;
+    assert!(running.stop().success());
+    let log = site.log();
+    assert_eq!(log.matches("message_refused").count(), 1, "{log}");
+    assert_eq!(log.matches("W2387").count(), 2, "each pass tells what it met: {log}");
+    assert!(!log.contains("Zzsecret"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_mostly_refused_is_given_up() {
+    let packed = bulk::gzip(&"x\n".repeat(300_000));
+    let server = Foreign::start(move |server, seen| match seen.line().as_str() {
+        "GET /r4/$export" => begun(server),
+        "GET /r4/status" => Said::new(200, manifest("{\"type\":\"Patient\",\"url\":\"/f\"}")),
+        "DELETE /r4/status" => Said::new(202, ""),
+        _ => Said::new(200, packed.clone()),
+    })
+    .await;
+    let site = told(&server, "", "W2396").await;
+    // What was with the intake when the last one was counted may follow.
+    let log = site.log();
+    let (_, told) = log.split_once("`output[0]`: 10").expect("W2387 with a number of five digits");
+    assert!(told.starts_with("0"), "{told}");
+    assert!(log.contains("the first in line 1:"), "{log}");
+    assert_eq!(server.seen("DELETE /r4/status").len(), 1);
+    assert_eq!(server.seen("GET /f").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_of_other_settings_is_deleted_before_the_next() {
+    let server = Foreign::start(|server, seen| match seen.line().as_str() {
+        "GET /r4/$export" => begun(server),
+        "GET /r4/Patient/$export" => {
+            Said::new(202, "").with("Content-Location", format!("{}/r4/second", server.url))
+        }
+        "GET /r4/second" => Said::new(200, manifest("")),
+        line if line.starts_with("DELETE ") => Said::new(202, ""),
+        _ => Said::new(202, "").with("Retry-After", "60"),
+    })
+    .await;
+    let site = Site::new();
+    let source = format!("type = \"fhir-bulk\"\nurl = \"{}/r4\"", server.url);
+    channel(&site, &source);
+    let running = site.start();
+    until(&site, "it waits", || !server.seen("GET /r4/status").is_empty()).await;
+    assert!(running.stop().success());
+    channel(&site, &format!("{source}\nexport = \"patient\""));
+    let running = site.start();
+    until(&site, "the next is done", || !server.seen("DELETE /r4/second").is_empty()).await;
+    assert!(running.stop().success());
+    let lines: Vec<String> = server.seen("").iter().map(Seen::line).collect();
+    let at = |line: &str| lines.iter().position(|seen| seen == line).unwrap();
+    assert!(at("DELETE /r4/status") < at("GET /r4/Patient/$export"), "{lines:?}");
+}
