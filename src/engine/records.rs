@@ -20,7 +20,7 @@ use crate::message::{
 use crate::observe::meter;
 use crate::records::{self, Answer, Applied, Look as _, Method, Origin, Told, Version};
 use crate::source::SourceKind;
-use crate::store::RecordWrite;
+use crate::store::{self, RecordWrite};
 
 /// What keeps the records of one destination.
 pub(crate) struct Keeper {
@@ -106,7 +106,7 @@ impl RecordKeeper for Keeper {
         let base = self.base();
         let (message_type, now) = (&*delivery.message_type, core.now());
         let asked = records::Asked { message_type, base: &base, now };
-        let told = records::say(body, &asked, &answers, &look);
+        let told = store::aside(|| records::say(body, &asked, &answers, &look));
         // It is written; an answer that cannot be made is no reason to write it again.
         let said = told.map_or_else(|_| Said::status(200), |told| said(&told));
         let faults = answers.iter().map(|answer| (answer.status, answer.fault.clone()));

@@ -41,7 +41,7 @@ pub use plan::{
     Usage,
 };
 pub use read::Setting;
-pub use records::{Collection, RecordWrite, Shelf, Wrote};
+pub use records::{Collection, RecordWrite, Shelf, Wrote, aside};
 pub use shared::TROUBLES_MAX;
 
 /// The open store. Cheap to clone; one per directory, which is locked.

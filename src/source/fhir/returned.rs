@@ -47,12 +47,35 @@ impl Endpoint {
                 Err(refusal) => Err(Box::new(responded(call, &message, sent.id, *refusal))),
             };
         }
-        let reply = reply?;
+        let reply = self.read_beside(call, reply?).await;
         match call.prefer.returns {
             Some(Return::Representation) => self.represented(call, reply).await,
             Some(Return::Outcome) => Ok(with_outcomes(reply)),
             Some(Return::Minimal) | None => Ok(reply),
         }
+    }
+
+    /// Writes down what entries that read show beside those that write; what cannot be
+    /// written down is not shown.
+    async fn read_beside(&self, call: &Call, reply: Reply) -> Reply {
+        let (Some(_), Some(bundle)) = (self.reader(), entries_of(&reply)) else { return reply };
+        let addresses: Vec<String> = items(&bundle).flat_map(read_by).collect();
+        if addresses.is_empty()
+            || self.testify(call, &Interaction::Bundle, &addresses).await.is_ok()
+        {
+            return reply;
+        }
+        let mut out = Builder::new();
+        begin(&mut out, &bundle);
+        for entry in items(&bundle) {
+            out.start_object();
+            for (name, value) in entry.members().filter(|(name, _)| *name != "resource") {
+                out.name(name).node(value);
+            }
+            out.end_object();
+        }
+        out.end_array().end_object();
+        reply.saying(&out.finish())
     }
 
     /// With the resources of the versions that entries of ours name. Those that were there
@@ -102,6 +125,24 @@ fn entries_of(reply: &Reply) -> Option<Doc> {
     let doc = reply.resource().filter(|_| reply.status == 200)?;
     let kind = doc.root().get("type")?.string()?.into_owned();
     (doc.resource_type().as_deref() == Some("Bundle") && kind.ends_with("-response")).then_some(doc)
+}
+
+/// Addresses of the versions that an entry shows because it read them: one that wrote has a
+/// `location`.
+fn read_by(entry: Node<'_>) -> Vec<String> {
+    let wrote = entry.get("response").is_some_and(|told| told.get("location").is_some());
+    let Some(resource) = entry.get("resource").filter(|_| !wrote) else { return Vec::new() };
+    if resource.resource_type().as_deref() != Some("Bundle") {
+        return Vec::from_iter(version_address(resource));
+    }
+    let entries = resource.get("entry").into_iter().flat_map(|entries| entries.items());
+    entries.filter_map(|entry| version_address(entry.get("resource")?)).collect()
+}
+
+fn version_address(resource: Node<'_>) -> Option<String> {
+    let number = resource.get("meta")?.get("versionId")?.string()?;
+    let id = resource.get("id")?.string()?;
+    Some(format!("{}/{id}/_history/{number}", resource.resource_type()?))
 }
 
 fn items(bundle: &Doc) -> impl Iterator<Item = Node<'_>> {

@@ -246,9 +246,13 @@ impl Endpoint {
             };
             reads &= !asks.writes();
             let may = match call.client.may(&asks) {
-                Err(denied) if denied.fault.code() == W2359 => match entry.resource {
-                    Some(resource) => call.client.may_with(&asks, resource),
-                    None => Err(denied),
+                // What comes along says whose it is where it is made; of a read it proves
+                // nothing.
+                Err(denied) if denied.fault.code() == W2359 => match (&asks, entry.resource) {
+                    (Interaction::Create { .. }, Some(resource)) => {
+                        call.client.may_with(&asks, resource)
+                    }
+                    _ => Err(denied),
                 },
                 may => may,
             };

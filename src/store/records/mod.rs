@@ -31,7 +31,7 @@ use crate::records::{Method, Version};
 pub use cache::Cache;
 pub use collection::{Collection, Shelf};
 pub use fresh::Fresh;
-pub use write::{RecordWrite, Wrote};
+pub use write::{RecordWrite, Wrote, aside};
 
 /// Time of the last write of each collection.
 pub type Times = HashMap<Arc<str>, Timestamp>;

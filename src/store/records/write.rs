@@ -139,7 +139,7 @@ impl Store {
 }
 
 /// Does what may read much of the index, while other tasks of this thread go on elsewhere.
-fn aside<T>(work: impl FnOnce() -> T) -> T {
+pub fn aside<T>(work: impl FnOnce() -> T) -> T {
     use tokio::runtime::{Handle, RuntimeFlavor};
     let flavor = Handle::try_current().map(|handle| handle.runtime_flavor());
     match flavor {

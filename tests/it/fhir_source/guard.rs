@@ -165,6 +165,22 @@ async fn tokens_open_while_they_are_good() {
     other["aud"] = json!("somebody");
     check(&token("ES384", other), "401 login W2355").await;
     check("nonsense", "401 login W2352").await;
+    // What is sent along with a read says nothing of whose the resource is that is read.
+    let mut own = claims("patient/*.cruds", far);
+    own["patient"] = json!("p1");
+    let bearer = format!("Bearer {}", token("ES384", own));
+    for kind in ["transaction", "batch"] {
+        let bundle = json!({ "resourceType": "Bundle", "type": kind, "entry": [
+            { "request": { "method": "GET", "url": "Observation/of-another" },
+              "resource": { "resourceType": "Observation", "status": "final",
+                "code": { "text": "x" }, "subject": { "reference": "Patient/p1" } } },
+            { "request": { "method": "POST", "url": "Observation" },
+              "resource": { "resourceType": "Observation", "status": "final",
+                "code": { "text": "x" }, "subject": { "reference": "Patient/p1" } } } ] });
+        let headers = [JSON, ("authorization", bearer.as_str())];
+        let told = endpoint.send("POST /", &headers, bundle.to_string()).await;
+        assert_eq!(told.brief(), "403 forbidden W2359", "{kind} {}", told.body);
+    }
     let good = token("ES384", claims(scope, far));
     let log = endpoint.site.log();
     assert!(!log.contains(good.split('.').next().unwrap()), "a token in the log");

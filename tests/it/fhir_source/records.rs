@@ -174,6 +174,25 @@ async fn what_another_server_says_is_handed_on() {
     endpoint.stop();
 }
 
+/// What entries of a transaction read is written down as other reads are.
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_beside_writes_are_audited() {
+    let endpoint = Endpoint::of_records();
+    assert_eq!(endpoint.json("PUT /Patient/p", &patient("p", "Pine")).await.status, 201);
+    let audited = || endpoint.site.http("/metrics").contains("action=\"records_read\"");
+    assert!(!audited());
+    let bundle = format!(
+        r#"{{"resourceType":"Bundle","type":"transaction","entry":[
+        {{"resource":{},"request":{{"method":"PUT","url":"Patient/q"}}}},
+        {{"request":{{"method":"GET","url":"Patient?family=pine"}}}}]}}"#,
+        patient("q", "Quill")
+    );
+    let told = endpoint.json("POST /", &bundle).await;
+    assert_eq!(told.at("/entry/1/resource/entry/0/resource/id"), "p", "{}", told.body);
+    assert!(audited());
+    endpoint.stop();
+}
+
 /// What a client calls this server does not make a reference to another one ours.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_host_finds_nothing_more() {
