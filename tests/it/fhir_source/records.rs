@@ -179,8 +179,12 @@ async fn what_another_server_says_is_handed_on() {
 async fn reads_beside_writes_are_audited() {
     let endpoint = Endpoint::of_records();
     assert_eq!(endpoint.json("PUT /Patient/p", &patient("p", "Pine")).await.status, 201);
-    let audited = || endpoint.site.http("/metrics").contains("action=\"records_read\"");
-    assert!(!audited());
+    let audited = || {
+        let metrics = endpoint.site.http("/metrics");
+        let mut lines = metrics.lines().filter(|line| line.contains("action=\"records_read\""));
+        lines.next().and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+    };
+    assert_eq!(audited(), Some(0.0));
     let bundle = format!(
         r#"{{"resourceType":"Bundle","type":"transaction","entry":[
         {{"resource":{},"request":{{"method":"PUT","url":"Patient/q"}}}},
@@ -189,7 +193,7 @@ async fn reads_beside_writes_are_audited() {
     );
     let told = endpoint.json("POST /", &bundle).await;
     assert_eq!(told.at("/entry/1/resource/entry/0/resource/id"), "p", "{}", told.body);
-    assert!(audited());
+    assert_eq!(audited(), Some(1.0));
     endpoint.stop();
 }
 
