@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::offer::{self, Offer};
+use super::offer::{self, Newest, Offer};
 use super::subscription::SubscriptionPlan;
 use super::sweep::arrival;
 use crate::fault::{Fault, codes::*};
@@ -30,7 +30,7 @@ use crate::source::fhir::answer::{Answered, Manner, Reply, status_of};
 use crate::source::fhir::request::{self, Limits};
 use crate::source::fhir::serve::{Pace, speak};
 use crate::source::listener::Talk;
-use crate::source::{Arrival, Closed, Command, Intake, SourceEvent, SourceEvents, Taken};
+use crate::source::{Closed, Command, Intake, SourceEvent, SourceEvents, Taken};
 
 /// How long a server waits that met a full queue or disk, or a paused channel.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -42,6 +42,10 @@ pub(super) const PACE: Pace =
 
 /// Longest time for the body of a notification.
 pub(super) const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest wait of a notification for its turn: servers give up within some ten seconds, and
+/// what waits holds its body.
+const TURN_WAIT: Duration = Duration::from_secs(5);
 
 /// Shortest time between two events of callers who do not show the secret.
 const DENIED_EVERY: Duration = Duration::from_secs(1);
@@ -61,7 +65,7 @@ pub(super) struct Hook {
     /// Who fetches what changed.
     pub asks: mpsc::Sender<Ask>,
     /// Whose turn it is: that of a page or of a notification.
-    pub turn: Arc<tokio::sync::Mutex<()>>,
+    pub turn: Arc<tokio::sync::Mutex<Newest>>,
     /// When a caller was refused last, in milliseconds of the monotonic clock.
     pub denied: AtomicU64,
 }
@@ -126,7 +130,7 @@ impl Hook {
             };
             let offer = offer::delete(kind, id);
             counted.fetch_add(1, Ordering::Relaxed);
-            return self.keep(arrival(&self.plan, &peer, &offer, self.clock.now()), None).await;
+            return self.keep(&peer, &offer, None).await;
         }
         if parts.method != Method::POST && parts.method != Method::PUT {
             let fault = Fault::new(W2393).because("a notification is POST, PUT or DELETE");
@@ -142,12 +146,11 @@ impl Hook {
             Ok(offer) => (Bytes::new(), Ok(offer)),
             Err(fault) => (body.bytes.clone(), Err(fault)),
         };
-        let now = self.clock.now();
         match offer {
-            Ok(offer) => self.keep(arrival(&self.plan, &peer, &offer, now), None).await,
+            Ok(offer) => self.keep(&peer, &offer, None).await,
             Err(fault) => {
-                let bare = Offer { bytes, message_type: None, version: None };
-                self.keep(arrival(&self.plan, &peer, &bare, now), Some(fault)).await
+                let bare = Offer { bytes, message_type: None, version: None, age: None };
+                self.keep(&peer, &bare, Some(fault)).await
             }
         }
     }
@@ -170,12 +173,29 @@ impl Hook {
         Ok(offer)
     }
 
-    /// Has a message kept, and says what came of it.
-    async fn keep(&self, arrival: Arrival, fault: Option<Fault>) -> Answered {
+    /// Has a message kept, and says what came of it. A version that a newer one overtook,
+    /// fetched meanwhile, goes no further.
+    async fn keep(&self, peer: &Peer, offer: &Offer, fault: Option<Fault>) -> Answered {
+        let arrival = arrival(&self.plan, peer, offer, self.clock.now());
         let taken = {
-            let _turn = self.turn.lock().await;
+            let mut turn = tokio::select! {
+                turn = self.turn.lock() => turn,
+                () = self.clock.sleep(TURN_WAIT) => {
+                    let fault = Fault::new(W2394).because("what was missed is being taken");
+                    return Err(Box::new(Reply::outcome(503, &[fault]).again_after(BUSY_WAIT)));
+                }
+            };
+            if turn.overtook(offer) {
+                return Ok(Reply::empty(200));
+            }
             match fault {
-                None => self.intake.take(arrival).await.taken,
+                None => {
+                    let taken = self.intake.take(arrival).await.taken;
+                    if matches!(taken, Taken::Committed(_)) {
+                        turn.took(offer);
+                    }
+                    taken
+                }
                 Some(fault) => self.intake.refuse(arrival, fault).await.taken,
             }
         };

@@ -1,9 +1,12 @@
 //! From a resource that a server sends to the message that it becomes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 
+use crate::base::Timestamp;
 use crate::fault::codes::{W2326, W2386, W2720};
 use crate::fault::{Code, Fault, Place};
 use crate::fhir::rest::{self, Change, Interaction};
@@ -18,6 +21,68 @@ pub(super) struct Offer {
     pub message_type: Option<Arc<str>>,
     /// Type, id and version, where the resource names one; equal for the same version only.
     pub version: Option<String>,
+    /// How old it is, where it says so.
+    pub age: Option<Age>,
+}
+
+/// Which resource, and how old: what tells a newer version from an older.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Age {
+    /// Digest of its address.
+    resource: [u8; 16],
+    /// Where versions are counted.
+    number: Option<u64>,
+    changed: Option<Timestamp>,
+}
+
+impl Age {
+    fn of(kind: &str, id: &str, root: Node<'_>) -> Option<Self> {
+        let meta = root.get("meta")?;
+        let text = |name: &str| meta.get(name).and_then(|value| value.string());
+        let number = text("versionId").and_then(|number| number.parse().ok());
+        let changed = text("lastUpdated").and_then(|at| Timestamp::parse(&at));
+        let digest: [u8; 32] = Sha256::digest(format!("{kind}/{id}")).into();
+        let (resource, _) = digest.split_first_chunk()?;
+        let told = number.is_some() || changed.is_some();
+        told.then_some(Self { resource: *resource, number, changed })
+    }
+
+    /// Whether it is certainly older. A clock may be set back, so a count says more.
+    fn is_before(&self, other: &Self) -> bool {
+        match (self.number.zip(other.number), self.changed.zip(other.changed)) {
+            (Some((own, other)), _) => own < other,
+            (None, Some((own, other))) => own < other,
+            (None, None) => false,
+        }
+    }
+}
+
+/// The newest versions that were taken, as far as they are remembered.
+#[derive(Default)]
+pub(super) struct Newest(HashMap<[u8; 16], Age>);
+
+/// Resources whose newest version is remembered. Beyond them all are forgotten: what arrives
+/// late then is what arrived.
+const NEWEST_MAX: usize = 100_000;
+
+impl Newest {
+    /// Whether a newer version was taken.
+    pub fn overtook(&self, offer: &Offer) -> bool {
+        let newest = offer.age.and_then(|age| Some((age, self.0.get(&age.resource)?)));
+        newest.is_some_and(|(age, newest)| age.is_before(newest))
+    }
+
+    /// Notes what was taken.
+    pub fn took(&mut self, offer: &Offer) {
+        let Some(age) = offer.age else { return };
+        if self.overtook(offer) {
+            return;
+        }
+        if self.0.len() >= NEWEST_MAX {
+            self.0.clear();
+        }
+        self.0.insert(age.resource, age);
+    }
 }
 
 /// The update that a resource is: of this type, where one is told with the code of all else.
@@ -38,13 +103,14 @@ pub(super) fn update(bytes: &Bytes, of_type: Option<(&str, Code)>) -> Result<Off
     let at = || Place::path(format!("{kind}.id"));
     let id = id.ok_or_else(|| Fault::new(W2326).at(at()).because("without an id"))?;
     let version = version(root).map(|version| format!("{kind}/{}/{version}", id.as_str()));
+    let age = Age::of(kind, id.as_str(), root);
     let interaction = Interaction::Update { kind, id, if_match: None };
     let message_type = rest::message_type(&interaction);
     let bytes = match rest::wrapped(&interaction, &Change::Resource(&doc)) {
         Some(bundle) => bundle.to_json(),
         None => bytes.clone(),
     };
-    Ok(Offer { bytes, message_type, version })
+    Ok(Offer { bytes, message_type, version, age })
 }
 
 /// The delete of a resource.
@@ -53,7 +119,7 @@ pub(super) fn delete(kind: &'static str, id: rest::Id) -> Offer {
     let bundle = rest::wrapped(&interaction, &Change::Nothing);
     let message_type = rest::message_type(&interaction);
     let bytes = bundle.map(|bundle| bundle.to_json()).unwrap_or_default();
-    Offer { bytes, message_type, version: None }
+    Offer { bytes, message_type, version: None, age: None }
 }
 
 /// Version and time: servers that keep no versions may name the same one for ever.
@@ -102,6 +168,34 @@ mod tests {
             ),
             Err(fault) => fault.code().to_string(),
         }
+    }
+
+    #[test]
+    fn an_older_version_never_overtakes() {
+        let offer = |id: &str, version: &str, at: &str| {
+            let text = format!(
+                r#"{{"resourceType":"Patient","id":"{id}","meta":{{"versionId":"{version}","lastUpdated":"{at}"}}}}"#
+            );
+            update(&Bytes::from(text), None).unwrap()
+        };
+        let (early, late) = ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01Z");
+        let check = |taken: (&str, &str), then: (&str, &str), late: bool| {
+            let mut newest = Newest::default();
+            newest.took(&offer("a", taken.0, taken.1));
+            assert_eq!(newest.overtook(&offer("a", then.0, then.1)), late, "{taken:?} {then:?}");
+            assert!(!newest.overtook(&offer("b", then.0, then.1)));
+        };
+        check(("3", late), ("2", early), true);
+        check(("2", early), ("3", late), false);
+        check(("2", early), ("2", early), false);
+        // A clock set back, and versions that are not counted.
+        check(("2", late), ("3", early), false);
+        check(("x", late), ("y", early), true);
+        check(("x", early), ("y", late), false);
+        let bare = update(&Bytes::from(r#"{"resourceType":"Patient","id":"a"}"#), None).unwrap();
+        let mut newest = Newest::default();
+        newest.took(&offer("a", "3", late));
+        assert!(!newest.overtook(&bare));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 
 use super::journey::{Halt, Journey};
 use super::notify::{Ask, BODY_TIMEOUT, Door, Hook};
+use super::offer::Newest;
 use super::subscription::SubscriptionPlan;
 use super::sweep::{self, Sweep};
 use crate::base::Timestamp;
@@ -129,7 +130,7 @@ impl Bound for SubscriptionBound {
             return;
         };
         let (asks, asked) = mpsc::channel(ASKS_MAX);
-        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        let turn = Arc::new(tokio::sync::Mutex::new(Newest::default()));
         let hook = Hook {
             plan: plan.clone(),
             limits: Limits::new(common.max_size, BODY_TIMEOUT),
@@ -167,7 +168,7 @@ struct Keeper {
     peer: Peer,
     /// The header that notifications show.
     header: String,
-    turn: Arc<tokio::sync::Mutex<()>>,
+    turn: Arc<tokio::sync::Mutex<Newest>>,
     held: Held,
     /// Whether the note is read.
     known: bool,
@@ -235,10 +236,15 @@ impl Keeper {
     /// Sees that the subscription is in force where that is due, and fetches what was missed.
     async fn look(&mut self, whole: bool) -> Result<(), Halt> {
         self.load()?;
+        let mut ensured = Ok(());
         if whole || self.held.id.is_none() {
-            self.ensure().await?;
+            ensured = self.ensure().await;
         }
-        let Some(since) = self.held.since.clone() else { return Ok(()) };
+        // What was missed can be had even where the subscription cannot be seen to.
+        let since = match (&ensured, self.held.since.clone()) {
+            (Err(Halt::Told), _) | (_, None) => return ensured,
+            (_, Some(since)) => since,
+        };
         let sweep = Sweep {
             plan: &self.plan,
             journey: &self.journey,
@@ -254,7 +260,7 @@ impl Keeper {
         }
         self.held.since = swept.next.or(Some(since));
         self.remember().await?;
-        Ok(())
+        ensured
     }
 
     /// Reads the note once. What it says of another server says nothing here.

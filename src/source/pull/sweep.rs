@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::MutexGuard;
 
 use super::journey::{Halt, Journey};
-use super::offer::{self, Offer};
+use super::offer::{self, Newest, Offer};
 use super::subscription::SubscriptionPlan;
 use crate::base::Timestamp;
 use crate::fault::{Class, Code, Fault, codes::*};
@@ -64,7 +64,7 @@ pub(super) struct Sweep<'a> {
     pub journey: &'a Journey,
     pub intake: &'a dyn Intake,
     pub peer: &'a Peer,
-    pub turn: &'a tokio::sync::Mutex<()>,
+    pub turn: &'a tokio::sync::Mutex<Newest>,
 }
 
 /// From when on to ask after an answer: the server's time, and some before.
@@ -89,12 +89,12 @@ impl Sweep<'_> {
             let accept = (ACCEPT, HeaderValue::from_static("application/fhir+json"));
             let call =
                 Call { method: Method::GET, path, headers: vec![accept], body: Bytes::new() };
-            let (_turn, answer) = self.ask(caller, call).await?;
+            let (mut turn, answer) = self.ask(caller, call).await?;
             if swept.next.is_none() {
                 swept.next = Some(from(&answer, self.journey.ports.clock.now()));
             }
             let doc = self.page(&answer)?;
-            self.take(&doc, &mut swept).await?;
+            self.take(&doc, &mut turn, &mut swept).await?;
             match self.next(&doc)? {
                 Some(next) => path = next,
                 None => return Ok(swept),
@@ -108,7 +108,7 @@ impl Sweep<'_> {
         &self,
         caller: &mut Caller,
         call: Call,
-    ) -> Result<(MutexGuard<'_, ()>, Answer), Halt> {
+    ) -> Result<(MutexGuard<'_, Newest>, Answer), Halt> {
         for tried in 1.. {
             let turn = self.journey.until_told(self.turn.lock()).await?;
             match self.journey.in_time(caller.send(call.clone())).await {
@@ -166,7 +166,7 @@ impl Sweep<'_> {
     }
 
     /// Hands the resources of a page on; returns when all are on disk as accepted or refused.
-    async fn take(&self, doc: &Doc, swept: &mut Swept) -> Result<(), Halt> {
+    async fn take(&self, doc: &Doc, newest: &mut Newest, swept: &mut Swept) -> Result<(), Halt> {
         let entries = doc.root().get("entry");
         let mut offers = Vec::new();
         for entry in entries.into_iter().flat_map(|entries| entries.items()) {
@@ -181,6 +181,7 @@ impl Sweep<'_> {
         }
         for some in offers.chunks(IN_FLIGHT_MAX) {
             self.take_some(some, swept).await?;
+            some.iter().filter_map(|(_, offer)| offer.as_ref().ok()).for_each(|o| newest.took(o));
         }
         Ok(())
     }
@@ -196,7 +197,8 @@ impl Sweep<'_> {
             .map(|(bytes, offer)| match offer {
                 Ok(offer) => (arrival(self.plan, self.peer, offer, now), None),
                 Err(fault) => {
-                    let bare = Offer { bytes: bytes.clone(), message_type: None, version: None };
+                    let bytes = bytes.clone();
+                    let bare = Offer { bytes, message_type: None, version: None, age: None };
                     (arrival(self.plan, self.peer, &bare, now), Some(fault.clone()))
                 }
             })

@@ -369,7 +369,7 @@ impl<'a> Pass<'a> {
             Err(fault) => {
                 let bytes = line.bytes.clone();
                 let fault = placed(fault, &self.file.name, line.number);
-                (Offer { bytes, message_type: None, version: None }, Some(fault))
+                (Offer { bytes, message_type: None, version: None, age: None }, Some(fault))
             }
         };
         let origin = self.origin(line.number, &offer, fault.is_some());
