@@ -337,3 +337,50 @@ fn a_path_that_looks_at_too_much_ends_in_a_fault() {
     let mapping = mapping.unwrap_or_else(|| panic!("{shown:?}"));
     assert_eq!(mapping.run(&content, "x").unwrap_err().code(), w::W2772);
 }
+
+/// The first entry that a patient with these elements becomes, and its id.
+fn entry(elements: &str) -> serde_json::Value {
+    let text = format!(
+        "<ClinicalDocument xmlns=\"urn:hl7-org:v3\"><id root=\"1.2\" extension=\"{}\"/>\
+         <recordTarget><patientRole>{elements}</patientRole></recordTarget></ClinicalDocument>",
+        elements.len()
+    );
+    let content = Content::Cda(Document::parse(&Bytes::from(text)).unwrap());
+    let (mapping, shown) = problems_of(&format!(
+        "{HEAD}[rule.patient]\nmake = \"Patient\"\neach = \"recordTarget[1]/patientRole\"\n\
+         key = [\"id[1]/@root\", \"id[1]/@extension\"]\nwrite = \"create-if-none(identifier)\"\n\
+         [rule.patient.set]\n\"identifier[]\" = \"each id\"\n"
+    ));
+    let mapped = mapping.unwrap_or_else(|| panic!("{shown:?}")).run(&content, "x").unwrap();
+    let Content::Fhir(doc) = mapped.content else { panic!() };
+    let value: serde_json::Value = serde_json::from_slice(&doc.to_json()).unwrap();
+    value["entry"][0].clone()
+}
+
+#[test]
+fn patients_without_a_number_stay_apart() {
+    let ssn = r#"<id root="2.16.840.1.113883.4.1" nullFlavor="UNK"/>"#;
+    let search = |elements: &str| entry(elements)["request"]["ifNoneExist"].clone();
+    let values = |elements: &str| {
+        let made = entry(elements);
+        let all = made["resource"]["identifier"].as_array().cloned().unwrap_or_default();
+        all.iter().map(|id| id["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(values(ssn).is_empty());
+    assert!(search(ssn).is_null());
+    // Two documents, two patients.
+    assert_ne!(entry(ssn)["fullUrl"], entry(&format!("{ssn}<telecom/>"))["fullUrl"]);
+    let known = format!("{ssn}<id root=\"1.2.3\" extension=\"7\"/>");
+    assert_eq!(values(&known), ["7"]);
+    assert_eq!(search(&known), "identifier=urn:oid:1.2.3|7");
+    // The number is said, whatever the flavor.
+    assert_eq!(values(r#"<id root="1.2.3" extension="7" nullFlavor="UNK"/>"#), ["7"]);
+    assert!(values(r#"<id root="1.2.3" extension="" nullFlavor="UNK"/>"#).is_empty());
+    // An OID alone is kept, but nobody is found by it.
+    let bare = r#"<id root="2.16.840.1.113883.4.1"/>"#;
+    assert_eq!(values(bare), ["urn:oid:2.16.840.1.113883.4.1"]);
+    assert!(search(bare).is_null());
+    let uuid = r#"<id root="5c1b9b4e-6f4b-4c8e-8e0d-0f7c2f0a1b2c"/>"#;
+    let found = "identifier=urn:ietf:rfc:3986|urn:uuid:5c1b9b4e-6f4b-4c8e-8e0d-0f7c2f0a1b2c";
+    assert_eq!(search(&format!("{bare}{uuid}")), found);
+}

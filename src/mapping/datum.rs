@@ -85,6 +85,7 @@ impl<'r> Datum<'r> {
         match self {
             Self::Hl7(value) => value.is_null(),
             Self::Cda(Found::Element(element)) => is_null(element),
+            Self::Cda(Found::Attribute(element, "root", _)) => is_null_identifier(element),
             Self::Cda(_) => false,
         }
     }
@@ -220,7 +221,20 @@ pub(crate) fn said(element: Element<'_>) -> Element<'_> {
     }
 }
 
+/// Whether an II says that its number is not known: its root then only tells of what kind
+/// the number would be, and is the same for everybody.
+///
+/// Source: HL7 v3 data types R1, II and NullFlavor.
+pub(crate) fn is_null_identifier(element: Element<'_>) -> bool {
+    let has = |name| element.attribute(name).is_some_and(|value| !value.trim().is_empty());
+    has("nullFlavor") && !["extension", "value", "code"].into_iter().any(has)
+}
+
 fn is_null(element: Element<'_>) -> bool {
+    let is_root = |value: &Found<'_>| matches!(value, Found::Attribute(_, "root", _));
+    if lead(element).is_some_and(|value| is_root(&value) && is_null_identifier(element)) {
+        return true;
+    }
     if lead(element).is_some_and(|value| !value.range().is_empty()) {
         return false;
     }

@@ -4,12 +4,16 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::super::arena::At;
+use super::super::datum::Input;
 use super::super::lineage::Leaf;
 use super::super::program::{Rule, Write};
 use super::Run;
 use crate::base::Phi;
 use crate::fault::{Fault, codes as w};
 use crate::fhir::Sink;
+
+/// The system of identifiers that are URIs themselves.
+const URIS: &str = "urn:ietf:rfc:3986";
 
 impl<'r> Run<'r> {
     /// Writes every resource; gives the number of values and, when lineage is asked for,
@@ -109,6 +113,9 @@ impl<'r> Run<'r> {
     }
 
     /// The search for a resource's identifier: the first with a system, else the first.
+    ///
+    /// An OID alone, as documents have it, is none to search by: senders write the root of
+    /// a kind of numbers where the number itself is missing, and different people became one.
     fn identifier(&self, root: At) -> Option<String> {
         let arena = &self.make.arena;
         let member = arena.get(root, "identifier")?;
@@ -116,8 +123,12 @@ impl<'r> Run<'r> {
             let text = |name| arena.get(at, name).and_then(|node| arena.text(node));
             Some((text("system"), text("value")?))
         };
+        let is_document = matches!(self.input, Input::Cda(_));
+        let names_one = move |(system, value): &(Option<&str>, &str)| {
+            !(is_document && *system == Some(URIS) && value.starts_with("urn:oid:"))
+        };
         // An identifier that is no list stands for itself.
-        let all = || arena.children(member).filter_map(of).chain(of(member));
+        let all = || arena.children(member).filter_map(of).chain(of(member)).filter(names_one);
         let (system, value) =
             all().find(|(system, _)| system.is_some()).or_else(|| all().next())?;
         let mut search = String::with_capacity(96);

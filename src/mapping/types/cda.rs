@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::arena::{At, Leaf};
-use super::super::datum::{Datum, lead, said};
+use super::super::datum::{Datum, is_null_identifier, lead, said};
 use super::time::Wrong;
 use super::{Given, Made, Make, narrative, systems};
 use crate::cda::{Element, Found};
@@ -89,7 +89,9 @@ const NO_ROOT: Wrong = "its root is neither an OID nor a UUID";
 
 /// II to `Identifier`.
 pub(super) fn identifier<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
-    let Some(element) = element(given) else { return Ok(None) };
+    let Some(element) = element(given).filter(|element| !is_null_identifier(*element)) else {
+        return Ok(None);
+    };
     let (root, extension) = (attribute(element, "root"), attribute(element, "extension"));
     let mark = make.arena.mark();
     let object = make.arena.object();
@@ -130,7 +132,8 @@ pub(super) fn identifier<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
 
 /// II to a URI: `urn:oid:` or `urn:uuid:` of its root.
 pub(super) fn uri_of_ii<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
-    let Some(root) = element(given).and_then(|element| attribute(element, "root")) else {
+    let known = element(given).filter(|element| !is_null_identifier(*element));
+    let Some(root) = known.and_then(|element| attribute(element, "root")) else {
         return Ok(None);
     };
     make.used.mark(root.range());
