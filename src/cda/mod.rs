@@ -19,6 +19,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -48,8 +49,24 @@ pub struct Document {
     tags: Arc<[Tag]>,
     /// The element around each.
     parents: Arc<[u32]>,
-    /// Elements by what stands in their attribute `ID`; found when first asked for.
-    ids: Arc<OnceLock<HashMap<String, u32>>>,
+    /// What references within it mean; found when first asked for.
+    ids: Arc<OnceLock<Ids>>,
+}
+
+/// Most bytes of text that references mean and that are kept to be read again: narratives
+/// of real documents have far less; elements with an ID within others could make more of it
+/// than the document is large.
+const TEXTS_BYTES_MAX: usize = 64 << 20;
+
+/// What references within a document mean.
+#[derive(Default)]
+struct Ids {
+    /// Elements by what stands in their attribute `ID`.
+    elements: HashMap<String, u32>,
+    /// The text of each of them, once it was asked for.
+    texts: HashMap<u32, OnceLock<Box<str>>>,
+    /// Bytes of all texts kept.
+    kept: AtomicUsize,
 }
 
 /// The text of a document as bytes that are shared with it.
@@ -140,15 +157,16 @@ impl Document {
     pub fn referred(&self, reference: &str) -> Option<Element<'_>> {
         let id = reference.trim().strip_prefix('#')?;
         let ids = self.ids.get_or_init(|| {
-            let mut ids = HashMap::new();
+            let mut ids = Ids::default();
             for element in (0u32..).zip(&*self.tags).map(|(id, _)| Element { document: self, id }) {
                 if let Some(name) = element.attribute("ID") {
-                    ids.entry(name.into_owned()).or_insert(element.id);
+                    ids.elements.entry(name.into_owned()).or_insert(element.id);
+                    ids.texts.insert(element.id, OnceLock::new());
                 }
             }
             ids
         });
-        Some(Element { document: self, id: *ids.get(id)? })
+        Some(Element { document: self, id: *ids.elements.get(id)? })
     }
 }
 
@@ -308,6 +326,24 @@ impl<'d> Element<'d> {
         }
         out.truncate(out.trim_end().len());
         out
+    }
+
+    /// The text of an element that references may mean, made once for all who ask. None of
+    /// an element without an `ID`, or when no reference was followed yet.
+    #[must_use]
+    pub fn referred_text(&self) -> Option<Cow<'d, str>> {
+        let ids = self.document.ids.get()?;
+        let kept = ids.texts.get(&self.id)?;
+        if let Some(text) = kept.get() {
+            return Some(Cow::Borrowed(text));
+        }
+        let text = self.text();
+        let before = ids.kept.fetch_add(text.len(), Ordering::Relaxed);
+        if before.saturating_add(text.len()) > TEXTS_BYTES_MAX {
+            ids.kept.fetch_sub(text.len(), Ordering::Relaxed);
+            return Some(Cow::Owned(text));
+        }
+        Some(Cow::Borrowed(kept.get_or_init(|| text.into())))
     }
 
     /// Line and column of its `<`, from 1.

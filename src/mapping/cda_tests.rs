@@ -384,3 +384,32 @@ fn patients_without_a_number_stay_apart() {
     let found = "identifier=urn:ietf:rfc:3986|urn:uuid:5c1b9b4e-6f4b-4c8e-8e0d-0f7c2f0a1b2c";
     assert_eq!(search(&format!("{bare}{uuid}")), found);
 }
+
+/// Runs a rule over observations that each refer to one paragraph.
+fn referring(paragraph: usize, count: usize, set: &str) -> Result<usize, crate::fault::Code> {
+    let many = "<observation><code code=\"x\"><originalText><reference value=\"#a\"/>\
+                </originalText></code><text><reference value=\"#a\"/></text></observation>";
+    let text = format!(
+        "<ClinicalDocument xmlns=\"urn:hl7-org:v3\"><text><paragraph ID=\"a\">{}</paragraph></text>\
+         <entry>{}</entry></ClinicalDocument>",
+        "x".repeat(paragraph),
+        many.repeat(count)
+    );
+    let content = Content::Cda(Document::parse(&Bytes::from(text)).unwrap());
+    let (mapping, shown) = problems_of(&format!(
+        "{HEAD}[rule.o]\nmake = \"Observation\"\neach = \"//observation\"\n[rule.o.set]\n\
+         status = \"'final'\"\ncode = \"code\"\n{set}\n"
+    ));
+    let mapping = mapping.unwrap_or_else(|| panic!("{shown:?}"));
+    let mapped = mapping.run(&content, "x").map_err(|fault| fault.code())?;
+    let Content::Fhir(doc) = mapped.content else { panic!() };
+    Ok(doc.to_json().len())
+}
+
+#[test]
+fn one_paragraph_is_not_told_without_end() {
+    let short = referring(1000, 20, "\"note[]\" = \"text\"").unwrap();
+    assert!(short > 2 * 20 * 1000, "{short}");
+    assert_eq!(referring(1 << 20, 70, ""), Err(w::W2773));
+    assert_eq!(referring(2 << 20, 17, "\"note[]\" = \"text\""), Err(w::W2773));
+}

@@ -92,13 +92,24 @@ impl<'r> Datum<'r> {
 
     /// Its text: of an element the value it says, else what stands in it.
     pub(crate) fn text(self) -> Cow<'r, str> {
-        match self {
-            Self::Hl7(value) => value.text(),
+        self.told().0
+    }
+
+    /// Its text, and whether it is of an element that references may mean: one that a
+    /// document may ask for any number of times.
+    pub(crate) fn told(self) -> (Cow<'r, str>, bool) {
+        let element = match self {
+            Self::Hl7(value) => return (value.text(), false),
             Self::Cda(Found::Element(element)) => match lead(element) {
-                Some(attribute) => attribute.text(),
-                None => said(element).text().into(),
+                Some(attribute) => return (attribute.text(), false),
+                None => said(element),
             },
-            Self::Cda(found) => found.text(),
+            Self::Cda(Found::Text(element)) => element,
+            Self::Cda(found @ Found::Attribute(..)) => return (found.text(), false),
+        };
+        match element.referred_text() {
+            Some(text) => (text, true),
+            None => (element.text().into(), false),
         }
     }
 

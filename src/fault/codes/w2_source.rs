@@ -548,6 +548,9 @@ codes! {
     W2772 Permanent "a path through an XML document looks at too many elements",
         "A path must end in a time that does not hold up other messages.",
         "Name the steps instead of `//`, above all within brackets.";
+    W2773 Permanent "a document refers to its narrative for too much text",
+        "The same long text, asked for by each entry, would fill the memory.",
+        "Let entries refer to the words that are meant, not to all of the narrative.";
     W2780 Permanent "a patch cannot be read",
         "A patch that is understood only in part would change the resource only in part.",
         "Correct the operation shown.";

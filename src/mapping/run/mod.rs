@@ -15,7 +15,7 @@ use super::group::Groups;
 use super::lineage::{self, Lineage};
 use super::pick::{Here, Item};
 use super::program::Program;
-use super::types::{LEFT_MAX, Make};
+use super::types::{LEFT_MAX, Make, TOLD_BYTES_MAX};
 use super::used::Used;
 use crate::fault::{Fault, FilePlace, Place, codes as w};
 use crate::fhir::Sink;
@@ -80,7 +80,8 @@ struct Trace {
 ///
 /// # Errors
 /// `W4301` when a code must not pass unmapped, `W4302` when the program reads another form,
-/// `W4303` when the bundle would be too large, `W2772` when a path looks at too much.
+/// `W4303` when the bundle would be too large, `W2772` when a path looks at too much,
+/// `W2773` when references ask for too much of the narrative.
 pub(crate) fn run<'r, S: Sink>(
     program: &'r Program,
     input: Input<'r>,
@@ -113,6 +114,8 @@ pub(crate) fn run<'r, S: Sink>(
         left: Vec::new(),
         unmapped: Vec::new(),
         says_null: false,
+        told: TOLD_BYTES_MAX,
+        is_told_out: false,
     };
     let mut run = Run {
         program,
@@ -187,6 +190,9 @@ impl<'r> Run<'r> {
             && tree.is_spent.get()
         {
             return Err(Fault::new(w::W2772));
+        }
+        if self.make.is_told_out {
+            return Err(Fault::new(w::W2773));
         }
         let left = std::mem::take(&mut self.make.left);
         let mut index = match self.input {

@@ -84,7 +84,15 @@ pub(crate) struct Make<'r> {
     pub unmapped: Vec<Arc<str>>,
     /// Whether nulls are to be said: a part that is one cannot be, which is told.
     pub says_null: bool,
+    /// Bytes of text that may still be read by references into the narrative.
+    pub told: usize,
+    /// Whether more of it was asked for; the run then ends in a fault.
+    pub is_told_out: bool,
 }
+
+/// Most bytes of text that one run reads by references into the narrative. Each is written
+/// anew into what is made: a document may refer to one long paragraph from each entry.
+pub(crate) const TOLD_BYTES_MAX: usize = 64 << 20;
 
 impl<'r> Make<'r> {
     /// Notes a value left out.
@@ -98,14 +106,20 @@ impl<'r> Make<'r> {
     /// Text of a value without the spaces around it, none when it is empty or null. The
     /// value counts as read.
     pub(crate) fn text(&mut self, value: Datum<'r>) -> Option<Cow<'r, str>> {
-        if value.is_empty() {
+        if value.is_empty() || self.is_told_out {
             return None;
         }
         self.used.mark(value.range());
         if value.is_null() {
             return None;
         }
-        let text = clean(value.text());
+        let (text, is_told) = value.told();
+        if is_told {
+            let left = self.told.checked_sub(text.len());
+            self.is_told_out = left.is_none();
+            self.told = left?;
+        }
+        let text = clean(text);
         (!text.is_empty()).then_some(text)
     }
 
