@@ -1,7 +1,8 @@
 //! Writes the search parameters of FHIR R4 to `src/records/parameters.txt` from
 //! `searchparams.jsonl`: one fact a line, by type of resource, in the order of the
 //! specification, so that two runs give the same bytes. Beside it the compartments, from
-//! `compartments.jsonl`, and the elements of a summary, from `elements.jsonl`.
+//! `compartments.jsonl`, and the elements of a summary and
+//! those that change a meaning, from `elements.jsonl`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,6 +29,7 @@ const WORDS: &str = "_content\twords\t$this\t-\n_text\twords\ttext.div\t-\n";
 
 const COMPARTMENTS: &str = "src/records/compartments.txt";
 const SUMMARIES: &str = "src/records/summaries.txt";
+const MODIFIERS: &str = "src/records/modifiers.txt";
 
 /// Parameters whose meaning is not in their path: what they would find is something else.
 const NOT_BY_PATH: &[&str] = &["phonetic"];
@@ -68,7 +70,9 @@ pub fn run(dir: &Path) -> io::Result<()> {
     }
     fs::write(OUT, out)?;
     fs::write(COMPARTMENTS, compartments(&crate::fhir::rows(&dir.join("compartments.jsonl"))?))?;
-    fs::write(SUMMARIES, summaries(&crate::fhir::rows(&dir.join("elements.jsonl"))?))
+    let elements = crate::fhir::rows(&dir.join("elements.jsonl"))?;
+    fs::write(MODIFIERS, modifiers(&elements))?;
+    fs::write(SUMMARIES, summaries(&elements))
 }
 
 /// By which parameters a resource belongs to a compartment.
@@ -99,6 +103,26 @@ fn summaries(rows: &[Value]) -> String {
     }
     let mut out = String::from(concat!(
         "# FHIR R4 (4.0.1) elements that are part of a summary: a line a type; tab between.\n",
+        "# Written by `cargo run --example generate -- fhir`.\n",
+    ));
+    for (kind, elements) in types {
+        let _ = writeln!(out, "{kind}\t{}", elements.join(","));
+    }
+    out
+}
+
+/// The elements of resources that change what the others mean.
+fn modifiers(rows: &[Value]) -> String {
+    let mut types: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row["modifier"] == true && row.get("sd").is_none()) {
+        if let Some((kind, rest)) = text(row, "path").split_once('.')
+            && !rest.contains('.')
+        {
+            types.entry(kind).or_default().push(rest);
+        }
+    }
+    let mut out = String::from(concat!(
+        "# FHIR R4 (4.0.1) modifier elements of resources: a line a type; tab between.\n",
         "# Written by `cargo run --example generate -- fhir`.\n",
     ));
     for (kind, elements) in types {

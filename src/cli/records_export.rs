@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -17,9 +18,15 @@ use super::exit::{Exit, Stop};
 use super::shell::{Shell, progress};
 use super::status::{list, word};
 use super::table::Table;
+use crate::base::Timestamp;
 use crate::fhir::tables;
 
 const MANIFEST: &str = "manifest.json";
+
+/// How much earlier than its begin an export says that it was: a version has its time before
+/// it can be seen. What is exported twice by the next one, with `--since`, does no harm; what
+/// is left out by both is lost.
+const EARLIER: Duration = Duration::from_secs(10);
 
 /// What is exported, and to where.
 pub struct Asked<'a> {
@@ -49,7 +56,6 @@ struct Written {
     count: u64,
     bytes: u64,
     digest: String,
-    at: String,
 }
 
 pub fn run(server: &Server, asked: &Asked<'_>, shell: &mut Shell) -> Result<Exit, Stop> {
@@ -61,6 +67,7 @@ pub fn run(server: &Server, asked: &Asked<'_>, shell: &mut Shell) -> Result<Exit
         return Err(Stop::Said(Exit::Usage, text));
     }
     let shelves = block_on(server.get("/api/v1/records"))?;
+    let begun = begun(&shelves);
     let kinds: Vec<(String, u64)> = list(&shelves, "shelves")
         .iter()
         .filter(|shelf| shelf["collection"].as_str() == Some(asked.collection))
@@ -87,12 +94,19 @@ pub fn run(server: &Server, asked: &Asked<'_>, shell: &mut Shell) -> Result<Exit
         written.extend((found.count > 0).then_some(found));
     }
     bar.finish_and_clear();
-    let manifest = manifest(asked, &written);
+    let manifest = manifest(asked, begun.as_deref(), &written);
     let mut file = begin(asked.to, MANIFEST, &mut parts)?;
     writeln!(file, "{manifest:#}").map_err(Stop::io)?;
     end(file)?;
     release(asked.to, parts, &written)?;
     show(&written, &manifest, shell)
+}
+
+/// From when on the next export is to ask: the time of the server before it was asked for
+/// anything else, and somewhat earlier.
+fn begun(shelves: &Value) -> Option<String> {
+    let at = Timestamp::parse(shelves["at"].as_str()?)?;
+    Some(at.before(EARLIER).to_string())
 }
 
 fn file_of(kind: &str) -> String {
@@ -135,12 +149,9 @@ fn one(
     let name = file_of(kind);
     let mut file = begin(to, &name, parts)?;
     let (mut digest, mut after) = (Sha256::new(), String::new());
-    let (mut count, mut bytes, mut at) = (0, 0, String::new());
+    let (mut count, mut bytes) = (0, 0);
     loop {
         let page = block_on(server.get(&path(&after)))?;
-        if at.is_empty() {
-            at = word(&page, "at");
-        }
         for resource in list(&page, "resources") {
             // A line each: what a peer wrote on several comes as one.
             let mut line = resource.as_str().unwrap_or_default().replace(['\n', '\r'], " ");
@@ -158,13 +169,13 @@ fn one(
     }
     end(file)?;
     let digest = digest.finalize().iter().fold(String::new(), |out, b| format!("{out}{b:02x}"));
-    Ok(Written { kind: kind.to_owned(), name, count, bytes, digest, at })
+    Ok(Written { kind: kind.to_owned(), name, count, bytes, digest })
 }
 
 /// What was written, as the manifest of a bulk export says it.
 ///
 /// Source: FHIR Bulk Data Access 2.0, export manifest.
-fn manifest(asked: &Asked<'_>, written: &[Written]) -> Value {
+fn manifest(asked: &Asked<'_>, begun: Option<&str>, written: &[Written]) -> Value {
     let output: Vec<Value> = written
         .iter()
         .map(|file| {
@@ -174,10 +185,9 @@ fn manifest(asked: &Asked<'_>, written: &[Written]) -> Value {
             })
         })
         .collect();
-    let at = written.iter().map(|file| file.at.as_str()).min();
     json!({
         "schema": "weir.export.v1",
-        "transactionTime": at,
+        "transactionTime": begun,
         "request": format!("records of `{}`", asked.collection),
         "since": asked.since,
         "requiresAccessToken": false,
@@ -216,4 +226,19 @@ fn show(written: &[Written], manifest: &Value, shell: &mut Shell) -> Result<Exit
     }
     shell.table(&table)?;
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_export_asks_from_before_this_one_began() {
+        let begun = begun(&json!({ "at": "2026-01-02T03:04:05Z", "shelves": [] }));
+        let at = begun.as_deref().and_then(Timestamp::parse).unwrap();
+        assert_eq!(at, Timestamp::parse("2026-01-02T03:03:55Z").unwrap());
+        let asked = Asked { to: Path::new("x"), collection: "c", kinds: &[], since: None };
+        // Also where nothing was written.
+        assert_eq!(manifest(&asked, begun.as_deref(), &[])["transactionTime"], json!(begun));
+    }
 }

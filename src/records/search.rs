@@ -31,6 +31,10 @@ use crate::fhir::rest::{QUERY_BYTES_MAX, Query};
 /// holds up nobody for long. A search that no key narrows is refused there and says so.
 pub(super) const LOOKS_MAX: usize = 50_000;
 
+/// Most bytes of resources whose words one search compares (`_text`, `_content`): no key finds
+/// them, and parting into words goes on at some 20 MB a second, so this is a few seconds.
+pub(super) const WORDS_BYTES_MAX: usize = 64 << 20;
+
 /// Resources looked at for the number of all matches when nobody asked for it.
 const COUNT_ON: usize = 1000;
 
@@ -54,11 +58,13 @@ const LINK_BYTES_MAX: usize = QUERY_BYTES_MAX - 256;
 pub(super) struct Looks {
     rest: Cell<usize>,
     taken: Cell<u64>,
+    /// Bytes of which words may still be compared.
+    bytes: Cell<usize>,
 }
 
 impl Looks {
     pub fn new(most: usize) -> Self {
-        Self { rest: Cell::new(most), taken: Cell::new(0) }
+        Self { rest: Cell::new(most), taken: Cell::new(0), bytes: Cell::new(WORDS_BYTES_MAX) }
     }
 
     /// Allows more.
@@ -72,6 +78,15 @@ impl Looks {
             rest.ok_or_else(|| too_much("it would look at more resources than a search may"))?;
         self.rest.set(rest);
         self.taken.set(self.taken.get() + 1);
+        Ok(())
+    }
+
+    /// Takes the words of a resource of so many bytes.
+    fn take_words(&self, bytes: usize) -> Result<(), Fault> {
+        let rest = self.bytes.get().checked_sub(bytes);
+        let rest =
+            rest.ok_or_else(|| too_much("it would compare more text than a search may read"))?;
+        self.bytes.set(rest);
         Ok(())
     }
 }
@@ -146,6 +161,8 @@ impl<'a> Asked<'a> {
         if self.terms.is_empty() && self.member.is_none() {
             return Ok(true);
         }
+        let texts = self.terms.iter().filter(|term| term.reads_words()).count();
+        self.run.looks.take_words(version.body.len().saturating_mul(texts))?;
         let (doc, here) = (version.doc()?, self.run.here());
         let belongs = self.member.as_ref().is_none_or(|member| member.fits(doc.root(), here));
         Ok(belongs && self.terms.iter().all(|term| term.fits(doc.root(), here)))

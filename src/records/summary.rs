@@ -14,12 +14,36 @@ const KEPT: [&str; 3] = ["resourceType", "id", "meta"];
 /// Elements of a summary by type; the text is written by the generator
 /// (`generate/parameters.rs`) and never by hand.
 fn summaries() -> &'static HashMap<&'static str, HashSet<&'static str>> {
-    static TABLE: LazyLock<HashMap<&'static str, HashSet<&'static str>>> = LazyLock::new(|| {
-        let lines = include_str!("summaries.txt").lines().filter(|line| !line.starts_with('#'));
-        let rows = lines.filter_map(|line| line.split_once('\t'));
-        rows.map(|(kind, elements)| (kind, elements.split(',').collect())).collect()
-    });
+    static TABLE: LazyLock<HashMap<&'static str, HashSet<&'static str>>> =
+        LazyLock::new(|| table(include_str!("summaries.txt")));
     &TABLE
+}
+
+/// Elements that change what the others mean, by type; written as those of summaries.
+fn modifiers() -> &'static HashMap<&'static str, HashSet<&'static str>> {
+    static TABLE: LazyLock<HashMap<&'static str, HashSet<&'static str>>> =
+        LazyLock::new(|| table(include_str!("modifiers.txt")));
+    &TABLE
+}
+
+fn table(text: &'static str) -> HashMap<&'static str, HashSet<&'static str>> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let rows = lines.filter_map(|line| line.split_once('\t'));
+    rows.map(|(kind, elements)| (kind, elements.split(',').collect())).collect()
+}
+
+/// Whether a resource is not to be read without an element: it must have it, or it changes
+/// what the others mean.
+///
+/// Source: FHIR R4 search.html#elements, conformance-rules.html#isModifier.
+fn is_needed(kind: &str, name: &str) -> bool {
+    if matches!(name, "implicitRules" | "modifierExtension") {
+        return true;
+    }
+    let Some((row, _)) = tables::resolve(kind, name) else { return false };
+    let own = row.path.split_once('.').map(|(_, own)| own);
+    let changes = modifiers().get(kind).is_some_and(|all| own.is_some_and(|own| all.contains(own)));
+    row.min > 0 || changes
 }
 
 /// Writes a resource as it is to be shown; one in part has a tag that says so.
@@ -27,12 +51,9 @@ pub(super) fn write(out: &mut Builder, doc: &Doc, shown: &Shown) {
     let kind = doc.resource_type().unwrap_or_default();
     let keeps = |name: &str| match shown {
         Shown::Whole => true,
-        Shown::Elements(names) => names.iter().any(|own| own == name),
+        Shown::Elements(names) => names.iter().any(|own| own == name) || is_needed(&kind, name),
         Shown::Data => name != "text",
-        Shown::Text => {
-            let required = tables::resolve(&kind, name).is_some_and(|(row, _)| row.min > 0);
-            name == "text" || required
-        }
+        Shown::Text => name == "text" || is_needed(&kind, name),
         Shown::Summary => in_summary(&kind, &kind, name).is_some(),
     };
     if *shown == Shown::Whole {
@@ -154,7 +175,7 @@ mod tests {
         check(&Shown::Whole, patient);
         check(
             &Shown::Elements(vec!["birthDate".into(), "active".into()]),
-            r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","tag":[1,@]},"active":true,"_birthDate":{"id":"x"}}"#,
+            r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","tag":[1,@]},"active":true,"_birthDate":{"id":"x"},"link":[{"other":{"reference":"Patient/b"},"type":"seealso"}],"deceasedBoolean":false,"modifierExtension":[{"url":"u"}]}"#,
         );
         check(
             &Shown::Summary,
@@ -162,7 +183,7 @@ mod tests {
         );
         check(
             &Shown::Text,
-            r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","tag":[1,@]},"text":{"status":"empty"}}"#,
+            r#"{"resourceType":"Patient","id":"a","meta":{"versionId":"1","tag":[1,@]},"text":{"status":"empty"},"active":true,"link":[{"other":{"reference":"Patient/b"},"type":"seealso"}],"deceasedBoolean":false,"modifierExtension":[{"url":"u"}]}"#,
         );
         assert!(shown(patient, &Shown::Data).contains(r#""photo":[{"id":"f"}]"#));
         assert!(!shown(patient, &Shown::Data).contains(r#""text""#));
@@ -174,6 +195,11 @@ mod tests {
         assert_eq!(
             shown(observation, &Shown::Text),
             r#"{"resourceType":"Observation","status":"final","code":{"text":"x"},"meta":{"tag":[@]}}"#
+        );
+        let order = r#"{"resourceType":"MedicationRequest","implicitRules":"u","doNotPerform":true,"note":[{"text":"n"}],"priority":"stat"}"#;
+        assert_eq!(
+            shown(order, &Shown::Elements(vec!["priority".into()])),
+            r#"{"resourceType":"MedicationRequest","implicitRules":"u","doNotPerform":true,"priority":"stat","meta":{"tag":[@]}}"#
         );
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! Source: FHIR R4 search.html.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::Key;
 use super::parameter::{Kind, Parameter};
-use super::values::{is_indexed, many, named};
-use super::wanted::Wanted;
+use super::values::{Found, is_indexed, many, named};
+use super::wanted::{Seen, Wanted};
 use crate::fault::codes::W7611;
 use crate::fault::{Fault, Place};
 use crate::fhir::Node;
@@ -36,6 +38,8 @@ pub(super) enum Asked {
     Missing(bool),
     /// Whether one fits one of these.
     Any(Vec<Wanted>),
+    /// Whether one is a reference to one of these: ids by type.
+    Refers(BTreeMap<String, BTreeSet<String>>),
     /// Whether none fits any of these (`:not`).
     None(Vec<Wanted>),
 }
@@ -80,8 +84,11 @@ impl Term {
 
     /// A condition that a reference names one of these resources.
     pub fn refers(parameter: &'static Parameter, to: Vec<(String, String)>) -> Self {
-        let wanted = to.into_iter().map(|(kind, id)| Wanted::Reference(Some(kind), id));
-        Self { parameter, asked: Asked::Any(wanted.collect()) }
+        let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (kind, id) in to {
+            all.entry(kind).or_default().insert(id);
+        }
+        Self { parameter, asked: Asked::Refers(all) }
     }
 
     /// Whether a resource fits. One on which the parameter's path fails has no values, as for
@@ -89,19 +96,46 @@ impl Term {
     pub fn fits(&self, resource: Node<'_>, here: Here<'_>) -> bool {
         let values = self.parameter.values(resource).unwrap_or_default();
         let any = |wanted: &[Wanted]| {
-            values.iter().any(|found| wanted.iter().any(|wanted| wanted.fits(found, here)))
+            let fits = |seen: &Seen<'_>| wanted.iter().any(|wanted| wanted.fits(seen, here));
+            values.iter().any(|found| fits(&Seen::of(found)))
+        };
+        let refers = |all: &BTreeMap<String, BTreeSet<String>>| {
+            let fits = |(kind, id): (&str, &str)| all.get(kind).is_some_and(|ids| ids.contains(id));
+            values.iter().any(|found| match found {
+                Found::Reference(reference) => reference.here(here.base).is_some_and(fits),
+                _ => false,
+            })
         };
         match &self.asked {
             Asked::Missing(missing) => values.is_empty() == *missing,
             Asked::Any(wanted) => any(wanted),
+            Asked::Refers(all) => refers(all),
             Asked::None(wanted) => !any(wanted),
         }
+    }
+
+    /// Whether it is compared with words of the whole resource or narrative.
+    pub fn reads_words(&self) -> bool {
+        self.parameter.kind == Kind::Words
     }
 
     /// Lists of keys of each of which every resource that fits has one; none where no list
     /// has them all. A composite has a list for each of its parts.
     pub fn keys(&self, here: Here<'_>) -> Vec<Vec<Key>> {
-        let Asked::Any(wanted) = &self.asked else { return Vec::new() };
+        let wanted = match &self.asked {
+            Asked::Any(wanted) => wanted,
+            Asked::Refers(all) => {
+                let each = |(kind, ids): (&String, &BTreeSet<String>)| {
+                    let one = |id: &String| Wanted::Reference(Some(kind.clone()), id.clone());
+                    ids.iter().map(one).collect::<Vec<_>>()
+                };
+                let all: Vec<Wanted> = all.iter().flat_map(each).collect();
+                return keys_of(self.parameter, &all.iter().collect::<Vec<_>>(), here)
+                    .into_iter()
+                    .collect();
+            }
+            Asked::Missing(_) | Asked::None(_) => return Vec::new(),
+        };
         if self.parameter.kind != Kind::Composite {
             let all: Vec<&Wanted> = wanted.iter().collect();
             return keys_of(self.parameter, &all, here).into_iter().collect();

@@ -2,6 +2,9 @@
 //!
 //! Source: FHIR R4 search.html#prefix, search.html#modifiers, search.html#ptypes.
 
+use std::cell::OnceCell;
+use std::collections::HashSet;
+
 use super::measure::Measure;
 use super::parameter::{Kind, Parameter};
 use super::references;
@@ -49,6 +52,29 @@ pub(super) enum System {
     Any,
     None,
     Is(String),
+}
+
+/// A value of a resource, and how it reads when it is compared: worked out once, however many
+/// values are asked for.
+pub(super) struct Seen<'a> {
+    found: &'a Found,
+    plain: OnceCell<String>,
+    words: OnceCell<HashSet<String>>,
+}
+
+impl<'a> Seen<'a> {
+    pub const fn of(found: &'a Found) -> Self {
+        Self { found, plain: OnceCell::new(), words: OnceCell::new() }
+    }
+
+    /// The one text of the value as it is compared.
+    fn plain(&self, text: &str) -> &str {
+        self.plain.get_or_init(|| plain(text))
+    }
+
+    fn words(&self, text: &str) -> &HashSet<String> {
+        self.words.get_or_init(|| words(text).into_iter().collect())
+    }
 }
 
 /// Why a value is none: a modifier that the parameter does not have, or what is wrong with it.
@@ -162,13 +188,13 @@ impl Wanted {
     }
 
     /// Whether a value of a resource fits.
-    pub fn fits(&self, found: &Found, here: Here<'_>) -> bool {
-        match (self, found) {
-            (Self::Begins(wanted), Found::Text(text)) => plain(text).starts_with(wanted),
+    pub fn fits(&self, seen: &Seen<'_>, here: Here<'_>) -> bool {
+        match (self, seen.found) {
+            (Self::Begins(wanted), Found::Text(text)) => seen.plain(text).starts_with(wanted),
             (Self::Exactly(wanted), Found::Text(text)) => text == wanted,
-            (Self::Contains(wanted), Found::Text(text)) => plain(text).contains(wanted),
+            (Self::Contains(wanted), Found::Text(text)) => seen.plain(text).contains(wanted),
             (Self::Words(wanted), Found::Text(text)) => {
-                let own: std::collections::HashSet<String> = words(text).into_iter().collect();
+                let own = seen.words(text);
                 wanted.iter().all(|word| own.contains(word))
             }
             (Self::Token(system, code), Found::Token(token)) => {
@@ -176,7 +202,7 @@ impl Wanted {
                     && (token.code.is_some() || token.system.is_some())
             }
             (Self::Text(wanted), Found::Token(token)) => token.text.as_ref().is_some_and(|text| {
-                let text = plain(text);
+                let text = seen.plain(text);
                 text.starts_with(wanted) || text.contains(&format!(" {wanted}"))
             }),
             (Self::In(set), Found::Token(Token { system: Some(system), code: Some(code), .. })) => {
@@ -205,7 +231,7 @@ impl Wanted {
             (Self::UriAbove(wanted), Found::Uri(uri)) => above(wanted).any(|own| own == uri),
             (Self::Group(wanted), Found::Group(parts)) => {
                 let fits = |(wanted, found): (&Self, &Vec<Found>)| {
-                    found.iter().any(|found| wanted.fits(found, here))
+                    found.iter().any(|found| wanted.fits(&Seen::of(found), here))
                 };
                 wanted.len() == parts.len() && wanted.iter().zip(parts).all(fits)
             }

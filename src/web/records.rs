@@ -15,13 +15,14 @@ use crate::fhir::tables;
 
 /// `GET /api/v1/records`: no patient data, counts alone.
 pub(super) async fn list(State(web): State<Web>) -> Answered {
+    let at = web.engine.ports().clock.now().to_string();
     let shelves = web.engine.shelves()?.into_iter().map(|shelf| ShelfView {
         collection: shelf.collection.to_string(),
         kind: shelf.kind.to_string(),
         resources: shelf.resources,
         versions: shelf.versions,
     });
-    shown(&RecordsView { schema: schema::RECORDS.to_owned(), shelves: shelves.collect() })
+    shown(&RecordsView { schema: schema::RECORDS.to_owned(), at, shelves: shelves.collect() })
 }
 
 /// `GET /api/v1/records/{collection}/{type}/{id}`: patient data, so it needs a reason and is

@@ -300,21 +300,34 @@ pub(super) const fn asks_for_each(status: u16) -> bool {
     matches!(status, 400 | 404 | 405 | 409 | 410 | 412 | 413 | 415 | 422 | 501)
 }
 
-/// Tells each message what the answer to its batch says of it.
+/// Tells each message what the answer to its batch says of it. Entries answer by their order
+/// alone: where one is missing or too many nobody knows whose the others are, and each message
+/// counts as unanswered.
+///
+/// Source: FHIR R4 http.html#transaction-response.
 pub(super) fn tell_each(answer: &Answer, all: Vec<Joined>) {
     let doc = answer.body.as_ref().and_then(|body| match fhir::is_xml(body) {
         true => Doc::parse_xml(body.clone()).ok(),
         false => Doc::parse_json(body.clone()).ok(),
     });
-    let entries = doc.as_ref().and_then(|doc| doc.root().get("entry"));
+    let root = doc.as_ref().map(Doc::root).filter(|root| {
+        let own = root.get("type");
+        own.and_then(|own| own.string()).as_deref() == Some("batch-response")
+    });
+    let entries = root.and_then(|root| root.get("entry"));
     let entries: Vec<Node<'_>> = entries.iter().flat_map(Node::items).collect();
-    let surplus = entries.len() > all.len();
-    for (index, joined) in all.into_iter().enumerate() {
-        let own = entries.get(index).filter(|_| !surplus);
-        joined.tell(match own.and_then(|entry| said_of(entry, &answer.headers)) {
+    let cause = match root {
+        None => "the answer is no Bundle of type `batch-response`",
+        Some(_) => "the answer has not one entry for each that was sent",
+    };
+    if entries.len() != all.len() {
+        all.into_iter().for_each(|joined| joined.tell(unanswered(cause)));
+        return;
+    }
+    for (joined, entry) in all.into_iter().zip(&entries) {
+        joined.tell(match said_of(entry, &answer.headers) {
             Some(answer) => Told::Answered(Box::new(answer)),
-            None if surplus => unanswered("the answer has more entries than were sent"),
-            None => unanswered("the answer leaves this entry out"),
+            None => unanswered("the answer says nothing of this entry"),
         });
     }
 }

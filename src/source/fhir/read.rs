@@ -11,8 +11,8 @@ use super::metadata;
 use super::route::{Call, Endpoint};
 use crate::audit::{self, Action};
 use crate::base::Timestamp;
-use crate::fault::codes::{W2334, W2337, W2338, W9002};
-use crate::fault::{Class, Fault};
+use crate::fault::codes::{W2334, W2337, W2338, W7611, W9002};
+use crate::fault::{Class, Fault, Place};
 use crate::fhir::rest::{self, Id, Interaction, Kind, Query, Refused};
 use crate::fhir::smart::{Permission, Reach};
 use crate::fhir::{Builder, Doc};
@@ -209,17 +209,26 @@ impl Look {
             (Some((of, id)), kind) => format!("{of}/{}/{}", id.as_str(), kind.unwrap_or("*")),
             (None, kind) => kind.unwrap_or_default().to_owned(),
         };
-        self.found(kind, compartment, (query, &path))
+        self.found(kind, compartment, (query, &path), &|_| true)
     }
 
     /// All that belongs to a patient's compartment, with what it refers to.
     ///
     /// Source: FHIR R4 operation-patient-everything.html.
     fn everything(&self, of: (Kind, &Id), query: &Query) -> Result<Shown, Box<Reply>> {
-        // By the names of a search; those that the operation has alone are passed over.
+        // By the names of a search.
         let mut text = String::from("_include=*");
+        let mut types: Vec<Vec<&str>> = Vec::new();
         for asked in query.iter() {
             let (name, value) = (asked.name.as_str(), &asked.value);
+            // Passed over, they would show more than was asked for.
+            if matches!(name, "start" | "end") {
+                let fault = Fault::new(W7611).at(Place::path(name.to_owned()));
+                let why = "`$everything` does not go by dates of care here: leave it out, or \
+                           search the types by their dates";
+                return Err(failed(fault.because(why)));
+            }
+            types.extend((name == "_type").then(|| value.split(',').collect()));
             let since = rest::Parameter {
                 name: "_lastUpdated".to_owned(),
                 modifier: None,
@@ -233,14 +242,18 @@ impl Look {
         if self.reader.read(of.0, of.1.as_str()).map_err(failed)?.is_none_or(|v| v.deleted) {
             return Err(Reply::refusal(404, Fault::new(W2337)));
         }
-        self.found(None, Some(&(of.0, of.1.clone())), (&query, &path))
+        // Other patients that something refers to are not this one's.
+        let keeps = |kind: &str| kind != of.0 && types.iter().all(|types| types.contains(&kind));
+        self.found(None, Some(&(of.0, of.1.clone())), (&query, &path), &keeps)
     }
 
+    /// One page of a search; of what it includes only types that `keeps` takes.
     fn found(
         &self,
         kind: Option<Kind>,
         compartment: Option<&(Kind, Id)>,
         (query, path): (&Query, &str),
+        keeps: &dyn Fn(&str) -> bool,
     ) -> Result<Shown, Box<Reply>> {
         let query = query.clone().without(&["_format", "_pretty"]);
         // A patient's own scopes reach what says that it is theirs, and no further.
@@ -249,7 +262,8 @@ impl Look {
             compartment.map(|(kind, id)| records::Within { kind, id: id.as_str(), narrow });
         let (strict, base) = (self.strict, self.own.as_str());
         let asked = Search { kind, within, strict, base, ..Search::of_all(&query, self.now) };
-        let page = self.reader.search(&asked).map_err(failed)?;
+        let mut page = self.reader.search(&asked).map_err(failed)?;
+        page.entries.retain(|(mode, own)| *mode != records::Mode::Include || keeps(&own.kind));
         let doc = records::searchset(&page, path, &self.base).map_err(failed)?;
         let versions = page.entries.iter().map(|(_, version)| version.address()).collect();
         Ok(Shown { reply: Reply::doc(200, &doc), versions })

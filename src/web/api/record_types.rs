@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub struct RecordsView {
     /// `weir.records.v1`.
     pub schema: String,
+    /// The server's time before it was read.
+    pub at: String,
     /// A row a collection and type.
     pub shelves: Vec<ShelfView>,
 }
