@@ -413,3 +413,76 @@ fn one_paragraph_is_not_told_without_end() {
     assert_eq!(referring(1 << 20, 70, ""), Err(w::W2773));
     assert_eq!(referring(2 << 20, 17, "\"note[]\" = \"text\""), Err(w::W2773));
 }
+
+/// What the first observation becomes, and how many warnings there are.
+fn interval(elements: &str, line: &str) -> (serde_json::Value, usize) {
+    let text = format!(
+        "<ClinicalDocument xmlns=\"urn:hl7-org:v3\" \
+         xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><entry><observation>{elements}\
+         </observation></entry></ClinicalDocument>"
+    );
+    let content = Content::Cda(Document::parse(&Bytes::from(text)).unwrap());
+    let (mapping, shown) = problems_of(&format!(
+        "{HEAD}[rule.o]\nmake = \"Observation\"\neach = \"//observation\"\n[rule.o.set]\n\
+         status = \"'final'\"\ncode = \"code v2-0203#MR\"\n{line}\n"
+    ));
+    let mapped = mapping.unwrap_or_else(|| panic!("{shown:?}")).run(&content, "x").unwrap();
+    let warnings = mapped.warnings.len();
+    let Content::Fhir(doc) = mapped.content else { panic!() };
+    let value: serde_json::Value = serde_json::from_slice(&doc.to_json()).unwrap();
+    (value["entry"][0]["resource"].clone(), warnings)
+}
+
+#[test]
+fn periods_have_the_bounds_that_are_told() {
+    let check = |inside: &str, expected: &str, warnings: usize| {
+        let time = format!("<effectiveTime>{inside}</effectiveTime>");
+        let (made, told) = interval(&time, r#"effective = "effectiveTime as Period""#);
+        let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
+        assert_eq!((&made["effectivePeriod"], told), (&expected, warnings), "{inside}");
+    };
+    let low = r#"<low value="20200101"/>"#;
+    let ten = r#"<width value="10" unit="d"/>"#;
+    check(&format!("{low}{ten}"), r#"{"start":"2020-01-01","end":"2020-01-11"}"#, 0);
+    check(
+        &format!(r#"{ten}<high value="20200111"/>"#),
+        r#"{"start":"2020-01-01","end":"2020-01-11"}"#,
+        0,
+    );
+    check(&format!(r#"{low}<width value="1" unit="kg"/>"#), r#"{"start":"2020-01-01"}"#, 1);
+    check(&format!(r#"{low}<width value="3" unit="h"/>"#), r#"{"start":"2020-01-01"}"#, 1);
+    check(r#"<center value="20200101"/>"#, "null", 1);
+    check(&format!(r#"{low}<center value="20200105"/>"#), r#"{"start":"2020-01-01"}"#, 1);
+    check(
+        &format!(r#"{low}<high value="20200103" inclusive="false"/>"#),
+        r#"{"start":"2020-01-01","end":"2020-01-03"}"#,
+        1,
+    );
+    let unknown = r#"{"start":"2020-01-01","_end":{"extension":[{"url":
+        "http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}}"#;
+    check(&format!(r#"{low}<high nullFlavor="UNK"/>"#), unknown, 0);
+    check(&format!(r#"{low}<high nullFlavor="NA"/>"#), r#"{"start":"2020-01-01"}"#, 0);
+    check(low, r#"{"start":"2020-01-01"}"#, 0);
+}
+
+#[test]
+fn measures_have_both_bounds_where_the_width_tells() {
+    let check = |inside: &str, name: &str, expected: &str, warnings: usize| {
+        let value = format!(r#"<value xsi:type="IVL_PQ">{inside}</value>"#);
+        let (made, told) = interval(&value, r#"value = "first value""#);
+        let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
+        assert_eq!((&made[name], told), (&expected, warnings), "{inside}");
+    };
+    // That it is no single number is told, too.
+    let both = r#"{"low":{"value":10},"high":{"value":15}}"#;
+    check(r#"<low value="10"/><width value="5"/>"#, "valueRange", both, 1);
+    check(r#"<width value="5"/><high value="15"/>"#, "valueRange", both, 1);
+    check(
+        r#"<low value="10"/><width value="5" unit="mg"/>"#,
+        "valueRange",
+        r#"{"low":{"value":10}}"#,
+        2,
+    );
+    check(r#"<low value="10"/>"#, "valueQuantity", r#"{"value":10,"comparator":">="}"#, 0);
+    check(r#"<low value="10"/><high value="15" inclusive="false"/>"#, "valueRange", both, 2);
+}

@@ -4,7 +4,6 @@ use super::super::arena::{At, Leaf};
 use super::super::datum::Datum;
 use super::super::pick::{Here, holds};
 use super::super::program::{Body, Item, Member, Object, Required};
-use super::super::types;
 use super::Run;
 use crate::fault::{Fault, Place, codes as w};
 use crate::fhir::tables;
@@ -16,8 +15,6 @@ pub(super) struct Wrote {
     /// Whether the message had a part in it.
     dynamic: bool,
 }
-
-const ABSENT: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
 
 impl<'r> Run<'r> {
     /// Fills an object.
@@ -95,17 +92,7 @@ impl<'r> Run<'r> {
 
     /// What stands in the place of a value that is absent; with the null (`""`) that says so.
     pub(super) fn absent(&mut self, null: Option<Datum<'r>>) -> At {
-        let flavor = null.and_then(|null| null.null_flavor());
-        let arena = &mut self.make.arena;
-        let absent = arena.object();
-        let extension = arena.object();
-        arena.say(extension, "url", ABSENT);
-        let reason = arena.say(extension, "valueCode", types::cda::absence(flavor.as_deref()));
-        if let Some(null) = null {
-            arena.came_from(reason, null.range());
-        }
-        arena.push(absent, "extension", extension);
-        absent
+        self.make.absent(null)
     }
 
     /// Says that an element FHIR demands is absent, where nothing set it.

@@ -11,7 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::super::arena::{At, Leaf};
-use super::super::datum::{Datum, is_null_identifier, lead, said};
+use super::super::datum::{Datum, is_null_identifier, said};
+use super::interval::period;
 use super::time::Wrong;
 use super::{Given, Made, Make, narrative, systems};
 use crate::cda::{Element, Found};
@@ -19,7 +20,7 @@ use crate::fault::codes;
 use crate::fhir::tables::Primitive;
 
 /// The element of what is given.
-fn element<'r>(given: &Given<'r>) -> Option<Element<'r>> {
+pub(super) fn element<'r>(given: &Given<'r>) -> Option<Element<'r>> {
     match given {
         Given::Value { value, .. } => value.element(),
         Given::Text(_) => None,
@@ -27,12 +28,12 @@ fn element<'r>(given: &Given<'r>) -> Option<Element<'r>> {
 }
 
 /// An attribute that has a value.
-fn attribute<'r>(element: Element<'r>, name: &str) -> Option<Datum<'r>> {
+pub(super) fn attribute<'r>(element: Element<'r>, name: &str) -> Option<Datum<'r>> {
     element.found_attribute(name).map(Datum::Cda).filter(|value| !value.is_empty())
 }
 
 /// A child that has a value.
-fn child<'r>(element: Element<'r>, name: &str) -> Option<Element<'r>> {
+pub(super) fn child<'r>(element: Element<'r>, name: &str) -> Option<Element<'r>> {
     let has = |child: &Element<'r>| !Datum::Cda(Found::Element(*child)).is_null();
     element.children().find(|child| child.name() == name && has(child))
 }
@@ -47,7 +48,7 @@ fn children<'r>(
         .filter(move |child| child.name() == name && !Datum::Cda(Found::Element(*child)).is_null())
 }
 
-fn whole(element: Element<'_>) -> Datum<'_> {
+pub(super) fn whole(element: Element<'_>) -> Datum<'_> {
     Datum::Cda(Found::Element(element))
 }
 
@@ -549,14 +550,6 @@ pub(super) fn contact<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
     Ok(Some(object))
 }
 
-/// IVL_TS to `Period`; a moment is one that begins then.
-pub(super) fn period<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
-    let Some(element) = element(given) else { return Ok(None) };
-    let bound = |name| child(element, name).and_then(|bound| attribute(bound, "value"));
-    let start = bound("low").or_else(|| attribute(element, "value")).or_else(|| bound("center"));
-    make.period(start, bound("high"))
-}
-
 /// IVL_TS as a moment: its value, else its beginning, else its middle.
 fn moment<'r>(make: &mut Make<'r>, given: &Given<'r>, kind: Primitive) -> Made {
     let Some(element) = element(given) else { return Ok(None) };
@@ -579,121 +572,6 @@ pub(super) fn date_time<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
 
 pub(super) fn instant<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
     moment(make, given, Primitive::Instant)
-}
-
-/// One PQ, INT or REAL to a `Quantity`, with a comparator where it is a bound.
-fn measured<'r>(make: &mut Make<'r>, element: Element<'r>, sign: Option<&'static str>) -> Made {
-    let Some(value) = attribute(element, "value") else { return Ok(None) };
-    let Some(text) = make.text(value) else { return Ok(None) };
-    let mark = make.arena.mark();
-    let object = make.arena.object();
-    let node = match make.scalar(Primitive::Decimal, text, Some(value)) {
-        Ok(Some(node)) => node,
-        Ok(None) => return make.finish(mark, object, false),
-        Err(wrong) => {
-            make.arena.forget(mark);
-            return Err(wrong);
-        }
-    };
-    make.arena.attach(object, "value", node);
-    if let Some(sign) = sign {
-        make.arena.say(object, "comparator", sign);
-    }
-    if let Some(unit) = attribute(element, "unit") {
-        // Units of PQ are of UCUM; one with a blank in it is none.
-        let is_code = !unit.text().contains(char::is_whitespace);
-        if unit.text() != "1" || !is_code {
-            make.member(object, "unit", Primitive::String, Some(unit));
-        }
-        if is_code {
-            make.arena.say(object, "system", "http://unitsofmeasure.org");
-            make.member(object, "code", Primitive::Code, Some(unit));
-        }
-    }
-    Ok(Some(object))
-}
-
-/// PQ and IVL_PQ to `Quantity`: an interval with one bound as one with a comparator.
-pub(super) fn quantity<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
-    let Some(element) = element(given) else { return Ok(None) };
-    if lead(element).is_some() {
-        return measured(make, element, None);
-    }
-    let is_open = |bound: Element<'r>| bound.attribute("inclusive").as_deref() == Some("false");
-    match (child(element, "low"), child(element, "high"), child(element, "center")) {
-        (Some(low), None, _) => measured(make, low, Some(if is_open(low) { ">" } else { ">=" })),
-        (None, Some(high), _) => measured(make, high, Some(if is_open(high) { "<" } else { "<=" })),
-        (None, None, Some(center)) => measured(make, center, None),
-        (None, None, None) => Ok(None),
-        (Some(_), Some(_), _) => Err("not a single number"),
-    }
-}
-
-/// Two numbers put under two names.
-fn pair<'r>(
-    make: &mut Make<'r>,
-    given: &Given<'r>,
-    from: [&str; 2],
-    names: [&'static str; 2],
-    both: bool,
-) -> Made {
-    let Some(element) = element(given) else { return Ok(None) };
-    let mark = make.arena.mark();
-    let object = make.arena.object();
-    let mut made = 0;
-    for (from, name) in from.into_iter().zip(names) {
-        let Some(part) = child(element, from) else { continue };
-        match measured(make, part, None) {
-            Ok(Some(node)) => {
-                make.arena.attach(object, name, node);
-                made += 1;
-            }
-            Ok(None) => {}
-            Err(wrong) => {
-                make.arena.forget(mark);
-                return Err(wrong);
-            }
-        }
-    }
-    make.finish(mark, object, made == 2 || made == 1 && !both)
-}
-
-pub(super) fn range<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
-    pair(make, given, ["low", "high"], ["low", "high"], false)
-}
-
-pub(super) fn ratio<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
-    let names = ["numerator", "denominator"];
-    pair(make, given, names, names, true)
-}
-
-/// A measure as people write it: `72 /min`, `5 - 10 mg`.
-pub(super) fn text_of_measure<'r>(make: &mut Make<'r>, given: &Given<'r>) -> Made {
-    let Some(element) = element(given) else { return Ok(None) };
-    let mut one = |element: Element<'r>| {
-        let value = attribute(element, "value").and_then(|value| make.text(value))?;
-        let unit = attribute(element, "unit").and_then(|unit| make.text(unit));
-        Some(match unit.filter(|unit| *unit != "1") {
-            Some(unit) => format!("{value} {unit}"),
-            None => value.into_owned(),
-        })
-    };
-    let text = match one(element) {
-        Some(text) => text,
-        None => {
-            let mut part = |name| child(element, name).and_then(&mut one);
-            let ratio = [part("numerator"), part("denominator")];
-            let bounds = [part("low"), part("high")];
-            match (ratio, bounds) {
-                ([Some(above), Some(below)], _) => format!("{above} / {below}"),
-                (_, [Some(low), Some(high)]) => format!("{low} - {high}"),
-                (_, [Some(low), None]) => format!(">= {low}"),
-                (_, [None, Some(high)]) => format!("<= {high}"),
-                _ => return Ok(None),
-            }
-        }
-    };
-    make.scalar(Primitive::String, text.into(), Some(whole(element)))
 }
 
 /// The narrative of a section as `Narrative`.

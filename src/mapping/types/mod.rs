@@ -9,6 +9,7 @@
 pub(crate) mod cda;
 mod coded;
 mod identity;
+mod interval;
 mod measure;
 mod narrative;
 mod person;
@@ -93,6 +94,8 @@ pub(crate) struct Make<'r> {
 /// Most bytes of text that one run reads by references into the narrative. Each is written
 /// anew into what is made: a document may refer to one long paragraph from each entry.
 pub(crate) const TOLD_BYTES_MAX: usize = 64 << 20;
+
+const ABSENT: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
 
 impl<'r> Make<'r> {
     /// Notes a value left out.
@@ -228,6 +231,20 @@ impl<'r> Make<'r> {
         let started = self.member(object, "start", Primitive::DateTime, start);
         let ended = self.member(object, "end", Primitive::DateTime, end);
         self.finish(mark, object, started || ended)
+    }
+
+    /// Says that there is no value, and why where the sender does.
+    pub(crate) fn absent(&mut self, null: Option<Datum<'r>>) -> At {
+        let flavor = null.and_then(|null| null.null_flavor());
+        let absent = self.arena.object();
+        let extension = self.arena.object();
+        self.arena.say(extension, "url", ABSENT);
+        let reason = self.arena.say(extension, "valueCode", cda::absence(flavor.as_deref()));
+        if let Some(null) = null {
+            self.arena.came_from(reason, null.range());
+        }
+        self.arena.push(absent, "extension", extension);
+        absent
     }
 
     /// The object where something was put into it, else nothing.
@@ -416,18 +433,18 @@ pub(crate) static CONVERSIONS: &[Conversion] = &[
     Conversion { from: &["cda:TEL"], to: "string", cast: scalar::string },
     Conversion { from: &["cda:TEL"], to: "uri", cast: scalar::uri },
     Conversion { from: &["cda:TEL"], to: "url", cast: scalar::uri },
-    Conversion { from: &["cda:IVL_TS"], to: "Period", cast: cda::period },
+    Conversion { from: &["cda:IVL_TS"], to: "Period", cast: interval::period },
     Conversion { from: &["cda:IVL_TS"], to: "date", cast: cda::date },
     Conversion { from: &["cda:IVL_TS"], to: "dateTime", cast: cda::date_time },
     Conversion { from: &["cda:IVL_TS"], to: "instant", cast: cda::instant },
-    Conversion { from: MEASURES, to: "Quantity", cast: cda::quantity },
-    Conversion { from: MEASURES, to: "string", cast: cda::text_of_measure },
+    Conversion { from: MEASURES, to: "Quantity", cast: interval::quantity },
+    Conversion { from: MEASURES, to: "string", cast: interval::text_of_measure },
     Conversion { from: &["cda:PQ"], to: "decimal", cast: scalar::decimal },
     Conversion { from: &["cda:PQ", "cda:IVL_PQ"], to: "positiveInt", cast: scalar::positive },
     Conversion { from: &["cda:PQ", "cda:IVL_PQ"], to: "integer", cast: scalar::integer },
-    Conversion { from: &["cda:IVL_PQ"], to: "Range", cast: cda::range },
-    Conversion { from: &["cda:RTO"], to: "Ratio", cast: cda::ratio },
-    Conversion { from: &["cda:RTO"], to: "string", cast: cda::text_of_measure },
+    Conversion { from: &["cda:IVL_PQ"], to: "Range", cast: interval::range },
+    Conversion { from: &["cda:RTO"], to: "Ratio", cast: interval::ratio },
+    Conversion { from: &["cda:RTO"], to: "string", cast: interval::text_of_measure },
 ];
 
 /// Types of CDA that hold a number, or bounds of one.

@@ -187,6 +187,86 @@ impl<'t> Moment<'t> {
     }
 }
 
+const NOT_A_WIDTH: Wrong = "its width is no length of time";
+const NOT_EXACT: Wrong = "its width is finer than the time it is counted from";
+
+/// Seconds of the units of UCUM that are always as long.
+const SECONDS: [(&str, i64); 5] =
+    [("wk", 604_800), ("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)];
+
+/// A moment so much later, or with -1 earlier, with the precision and the offset it has.
+///
+/// Source: UCUM §31, units of time.
+pub(crate) fn shift(text: &str, amount: &str, unit: (&str, i64)) -> Result<String, Wrong> {
+    let moment = Moment::read(text)?;
+    let (unit, sign) = unit;
+    let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));
+    let digits = [whole, fraction].concat();
+    // What is longer is no length of time that a calendar has.
+    if digits.len() > 12 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(NOT_A_WIDTH);
+    }
+    let n = digits.parse::<i64>().map_err(|_| NOT_A_WIDTH)?;
+    let places = u32::try_from(fraction.len()).map_err(|_| NOT_A_WIDTH)?;
+    let scale = 10i64.checked_pow(places).ok_or(NOT_A_WIDTH)?;
+    let times = |factor: i64| match n.checked_mul(factor) {
+        Some(n) if n % scale == 0 => Ok(sign * (n / scale)),
+        _ => Err(NOT_A_WIDTH),
+    };
+    let date = civil::Date::new(moment.year, moment.month.unwrap_or(1), moment.day.unwrap_or(1));
+    let (hour, minute, second) = moment.clock.unwrap_or_default();
+    let at = date.map_err(|_| NOT_A_DATE)?.at(hour, minute, second, 0);
+    let months = match unit {
+        "a" => Some(times(12)?),
+        "mo" => Some(times(1)?),
+        _ => None,
+    };
+    let span = jiff::Span::new();
+    let (span, is_exact) = if let Some(months) = months {
+        (span.try_months(months), months % 12 == 0 || moment.month.is_some())
+    } else {
+        let known = SECONDS.iter().find(|(name, _)| *name == unit);
+        let seconds = times(known.ok_or(NOT_A_WIDTH)?.1)?;
+        let is_days = seconds % 86_400 == 0 && moment.month.and(moment.day).is_some();
+        (span.try_seconds(seconds), is_days || moment.clock.is_some())
+    };
+    if !is_exact {
+        return Err(NOT_EXACT);
+    }
+    let at = span.and_then(|span| at.checked_add(span)).map_err(|_| NOT_A_WIDTH)?;
+    if at.year() < 1 {
+        return Err(NOT_A_WIDTH);
+    }
+    Ok(moment.moved(at))
+}
+
+impl Moment<'_> {
+    /// Another moment written as this one is, in the form of HL7.
+    fn moved(&self, at: civil::DateTime) -> String {
+        let mut out = String::with_capacity(LENGTH);
+        digits(at.year() / 100, &mut out);
+        digits(at.year() % 100, &mut out);
+        let date = [self.month.map(|_| at.month()), self.month.and(self.day).map(|_| at.day())];
+        for part in date.into_iter().flatten() {
+            digits(part.into(), &mut out);
+        }
+        if self.clock.is_some() {
+            for part in [at.hour(), at.minute(), at.second()] {
+                digits(part.into(), &mut out);
+            }
+            if !self.fraction.is_empty() {
+                out.push('.');
+                out.push_str(self.fraction);
+            }
+            if let Some(offset) = self.offset {
+                let sign = if offset < 0 { '-' } else { '+' };
+                out.push_str(&format!("{sign}{:02}{:02}", offset.abs() / 60, offset.abs() % 60));
+            }
+        }
+        out
+    }
+}
+
 /// A v2 TM (`HH[MM[SS[.S+]]][+/-ZZZZ]`) as a FHIR `time`, which has no offset.
 pub(crate) fn time(text: &str) -> Result<String, Wrong> {
     let body = text.split(['+', '-']).next().unwrap_or(text);
@@ -280,6 +360,33 @@ mod tests {
         ] {
             assert!(Moment::read(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn moments_move_by_widths() {
+        let check = |text: &str, amount: &str, unit: (&str, i64), expected: Result<&str, Wrong>| {
+            let made = shift(text, amount, unit);
+            assert_eq!(made.as_deref().map_err(|wrong| *wrong), expected, "{text} {amount}");
+        };
+        check("20200101", "10", ("d", 1), Ok("20200111"));
+        check("20200111", "10", ("d", -1), Ok("20200101"));
+        check("20200101", "2", ("wk", 1), Ok("20200115"));
+        check("20200101", "48", ("h", 1), Ok("20200103"));
+        check("20200101", "12", ("h", 1), Err(NOT_EXACT));
+        check("20200131", "1", ("mo", 1), Ok("20200229"));
+        check("202001", "1.0", ("a", 1), Ok("202101"));
+        check("2020", "1", ("a", -1), Ok("2019"));
+        check("2020", "1", ("mo", 1), Err(NOT_EXACT));
+        check("202001", "1", ("d", 1), Err(NOT_EXACT));
+        check("2020010122.5+0130", "1.5", ("h", 1), Ok("20200101233000.5+0130"));
+        check("202001012230-0500", "90", ("min", 1), Ok("20200102000000-0500"));
+        check("20200101000000", "1", ("s", -1), Ok("20191231235959"));
+        for (amount, unit) in [("1", "fortnight"), ("-1", "d"), ("", "d"), ("0.5", "s"), ("1", "")]
+        {
+            check("20200101000000", amount, (unit, 1), Err(NOT_A_WIDTH));
+        }
+        check("20200101", "999999999", ("a", 1), Err(NOT_A_WIDTH));
+        check("x", "1", ("d", 1), Err(NOT_A_DATE));
     }
 
     #[test]
